@@ -1,0 +1,1 @@
+"""Numbers about labels, texts and curves; no Qt, no torch."""

@@ -1,0 +1,1 @@
+"""Words and rules of the workbench: standard library and pydantic only."""

@@ -1,0 +1,158 @@
+"""Decoding settings, and what a decoder says about each token that it chose."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_ALTERNATIVES = 20
+
+
+class _Common(BaseModel):
+    """Settings that every strategy has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_new_tokens: int = Field(
+        128, ge=1, le=32768, description="Stop after this many new tokens.", json_schema_extra={"unit": "tokens"}
+    )
+    min_new_tokens: int = Field(
+        0,
+        ge=0,
+        le=32768,
+        description="Don't allow the end of the text before this many new tokens.",
+        json_schema_extra={"unit": "tokens", "advanced": True},
+    )
+    stop: tuple[str, ...] = Field(
+        (),
+        description="Stop when one of these texts appears; it is left out of the result.",
+        json_schema_extra={"advanced": True},
+    )
+    repetition_penalty: float = Field(
+        1.0,
+        gt=0.0,
+        le=10.0,
+        description="Divide the logits of tokens already in the context by this (1 = off).",
+        json_schema_extra={"advanced": True},
+    )
+    no_repeat_ngram: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="Forbid repeating any n-gram of this length (0 = off).",
+        json_schema_extra={"unit": "tokens", "advanced": True},
+    )
+    presence_penalty: float = Field(
+        0.0,
+        ge=-2.0,
+        le=2.0,
+        description="Subtract this once from the logit of each token already generated.",
+        json_schema_extra={"advanced": True},
+    )
+    frequency_penalty: float = Field(
+        0.0,
+        ge=-2.0,
+        le=2.0,
+        description="Subtract this times its count from the logit of each token already generated.",
+        json_schema_extra={"advanced": True},
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the random numbers; the same seed gives the same text.")
+
+
+class Greedy(_Common):
+    """Always the most probable token."""
+
+    strategy: Literal["greedy"] = "greedy"
+
+
+class Sample(_Common):
+    """Draw each token from the (cut and reshaped) distribution."""
+
+    strategy: Literal["sample"] = "sample"
+    temperature: float = Field(
+        1.0, ge=0.0, le=10.0, description="Divide logits by this: below 1 sharper, above 1 flatter, 0 is greedy."
+    )
+    top_k: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Keep the k most probable tokens (0 = all).",
+        json_schema_extra={"unit": "tokens"},
+    )
+    top_p: float = Field(
+        1.0, gt=0.0, le=1.0, description="Keep the smallest set of tokens whose probabilities reach this mass."
+    )
+
+
+class Beam(_Common):
+    """Keep the best hypotheses and expand all of them at once."""
+
+    strategy: Literal["beam"] = "beam"
+    num_beams: int = Field(4, ge=1, le=64, description="Hypotheses kept at each step.")
+    length_rule: Literal["power", "gnmt"] = Field(
+        "power", description="How a finished hypothesis' score is divided by its length."
+    )
+    length_penalty: float = Field(
+        1.0, ge=-5.0, le=5.0, description="Exponent of the length rule: 0 is the raw sum, larger favours longer texts."
+    )
+    early_stopping: bool | Literal["never"] = Field(
+        False,
+        description="When to stop looking for better hypotheses once enough have ended.",
+        json_schema_extra={"advanced": True},
+    )
+    num_return: int = Field(
+        1, ge=1, le=64, description="Finished hypotheses returned, best first.", json_schema_extra={"advanced": True}
+    )
+
+
+DecodingSettings = Annotated[Greedy | Sample | Beam, Field(discriminator="strategy")]
+STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam]] = {"greedy": Greedy, "sample": Sample, "beam": Beam}
+
+
+class Alternative(BaseModel):
+    """A token that could have been chosen, its probabilities, and the rule that cut it (None when kept)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    text: str
+    p_model: float
+    p_used: float
+    cut_by: str | None = None
+
+
+class BeamTrace(BaseModel):
+    """Where a beam token stands in the tree: its hypothesis, the parent it continued, its summed log-probability."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    parent: int
+    score: float
+    pruned: bool = False
+
+
+class TokenChoice(BaseModel):
+    """One chosen token.
+
+    `start` and `end` are offsets in the decoded text in characters; `p_model` is the softmax of the raw logits, `p_used` the
+    probability after the whole chain of rules; `logprob` = ln p_model; `entropy` in nats, of p_model; `rank` counts from 0;
+    `kept` is how many tokens survived the chain and `kept_mass` their p_model mass.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    text: str
+    start: int
+    end: int
+    p_model: float
+    p_used: float
+    logprob: float
+    rank: int
+    entropy: float
+    kept: int
+    kept_mass: float
+    alternatives: tuple[Alternative, ...] = ()
+    beam: BeamTrace | None = None

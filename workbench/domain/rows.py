@@ -1,0 +1,30 @@
+"""Kinds of dataset and the columns of a snapshot: the contract between datasets and recipes.
+
+A snapshot is a Parquet file. `prompt` is a list of structs {role, content}, `raw` says that it gets no chat template.
+
+    documents        text
+    prompts          prompt, raw
+    demonstrations   prompt, raw, completion
+    preferences      prompt, raw, chosen, rejected, margin, item, annotator, synthetic
+
+A `preferences` dataset holds items with candidates and judgements; a snapshot holds the comparisons derived from the
+judgements. Any kind with prompts may be used where `prompts` are asked for: its distinct prompts are taken.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DatasetKind = Literal["documents", "prompts", "demonstrations", "preferences"]
+DATASET_KINDS: tuple[DatasetKind, ...] = ("documents", "prompts", "demonstrations", "preferences")
+COLUMNS: dict[DatasetKind, tuple[str, ...]] = {
+    "documents": ("text",),
+    "prompts": ("prompt", "raw"),
+    "demonstrations": ("prompt", "raw", "completion"),
+    "preferences": ("prompt", "raw", "chosen", "rejected", "margin", "item", "annotator", "synthetic"),
+}
+
+
+def usable_as(kind: DatasetKind, wanted: DatasetKind) -> bool:
+    """Whether a dataset of one kind can serve a recipe that asks for another."""
+    return kind == wanted or (wanted == "prompts" and kind in {"demonstrations", "preferences"})

@@ -1,0 +1,207 @@
+"""What the specs of all recipes share: optimiser, schedule, batches, what is trained, checkpoints, evaluation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def group(name: str, *, unit: str = "", advanced: bool = False) -> dict[str, Any]:
+    """Where a field stands in the form, its unit, and whether it is shown only among the advanced ones."""
+    return {"group": name, "unit": unit, "advanced": advanced}
+
+
+class Part(BaseModel):
+    """Base of specs and their parts: unknown fields are refused, values are checked on assignment."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class LoraPart(Part):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: int = Field(16, ge=1, le=1024, description="Rank of the update matrices.", json_schema_extra=group("Adapter"))
+    alpha: float = Field(
+        32.0,
+        gt=0,
+        le=4096,
+        description="Scale of the update: alpha / rank multiplies it.",
+        json_schema_extra=group("Adapter"),
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Dropout on the adapter's input; off where log-probability ratios are taken.",
+        json_schema_extra=group("Adapter", advanced=True),
+    )
+    targets: str = Field(
+        "all-linear",
+        min_length=1,
+        description="Modules that get an adapter: all-linear, or names separated by commas.",
+        json_schema_extra=group("Adapter", advanced=True),
+    )
+
+
+class TrainingSpec(Part):
+    """Fields of every recipe that trains a model by gradient descent."""
+
+    name: str = Field(
+        "",
+        max_length=80,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Name of the run and of its model; made up from the kind when empty.",
+        json_schema_extra=group("Run"),
+    )
+    base: str = Field("", description="Folder of the model that training starts from.", json_schema_extra=group("Run"))
+    data: str = Field("", description="Dataset whose frozen rows are trained on.", json_schema_extra=group("Run"))
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Seed of every random number of the run.", json_schema_extra=group("Run")
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to compute; auto takes a GPU if there is one.", json_schema_extra=group("Run")
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Arithmetic of the forward pass; auto is bfloat16 on a GPU that has it, float32 elsewhere.",
+        json_schema_extra=group("Run", advanced=True),
+    )
+
+    epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the data.", json_schema_extra=group("Length"))
+    max_steps: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Stop after this many optimizer steps (0 = by epochs).",
+        json_schema_extra=group("Length", unit="steps"),
+    )
+    max_length: int = Field(
+        512,
+        ge=8,
+        le=1_048_576,
+        description="Longest prompt and completion together; longer rows are counted and cut or left out.",
+        json_schema_extra=group("Length", unit="tokens"),
+    )
+
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=65536,
+        description="Rows that go into one optimizer step.",
+        json_schema_extra=group("Batch", unit="rows"),
+    )
+    micro_batch_size: int = Field(
+        0,
+        ge=0,
+        le=65536,
+        description="Rows in memory at once; gradients are accumulated without changing the result (0 = whole batch).",
+        json_schema_extra=group("Batch", unit="rows"),
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Recompute activations in the backward pass: less memory, about a third slower.",
+        json_schema_extra=group("Batch", advanced=True),
+    )
+
+    learning_rate: float = Field(
+        1e-4, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
+    )
+    warmup: float = Field(
+        0.05,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the steps in which the learning rate rises from zero.",
+        json_schema_extra=group("Optimizer"),
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Decoupled weight decay of matrices (biases and norms have none).",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+    beta1: float = Field(
+        0.9,
+        ge=0.0,
+        lt=1.0,
+        description="AdamW: decay of the gradient's mean.",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+    beta2: float = Field(
+        0.999,
+        ge=0.0,
+        lt=1.0,
+        description="AdamW: decay of the squared gradient's mean.",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+    epsilon: float = Field(
+        1e-8,
+        gt=0,
+        le=1e-2,
+        description="AdamW: added to the denominator.",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+    max_grad_norm: float = Field(
+        1.0,
+        ge=0.0,
+        le=1e6,
+        description="Clip the gradient's norm to this (0 = off).",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+
+    method: Literal["full", "lora"] = Field(
+        "full", description="Train all weights, or a low-rank adapter.", json_schema_extra=group("Adapter")
+    )
+    lora: LoraPart = Field(
+        default_factory=lambda: LoraPart(),
+        description="Settings of the low-rank adapter.",
+        json_schema_extra=group("Adapter"),
+    )
+
+    chat_format: Literal["auto", "template", "plain"] = Field(
+        "auto",
+        description="How turns become text: the model's chat template, plain 'Human:/Assistant:' lines, or whichever there is.",
+        json_schema_extra=group("Data", advanced=True),
+    )
+    holdout: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.5,
+        description="Share of the rows (by prompt) kept for evaluation and never trained on.",
+        json_schema_extra=group("Evaluation"),
+    )
+    eval_every: int = Field(
+        50,
+        ge=0,
+        le=1_000_000,
+        description="Evaluate on held-out rows every so many steps (0 = at the end only).",
+        json_schema_extra=group("Evaluation", unit="steps"),
+    )
+    sample_every: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Let the model answer fixed prompts every so many steps (0 = at the end only).",
+        json_schema_extra=group("Evaluation", unit="steps"),
+    )
+    sample_count: int = Field(
+        4, ge=0, le=64, description="How many fixed prompts are answered.", json_schema_extra=group("Evaluation")
+    )
+    checkpoint_every: int = Field(
+        100,
+        ge=0,
+        le=1_000_000,
+        description="Write a checkpoint every so many steps (0 = only when stopped).",
+        json_schema_extra=group("Checkpoints", unit="steps"),
+    )
+    keep_checkpoints: int = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="How many checkpoints are kept; the oldest go first.",
+        json_schema_extra=group("Checkpoints", advanced=True),
+    )

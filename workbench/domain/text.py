@@ -1,0 +1,68 @@
+"""Prompts, turns and completions: text in, text out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workbench.domain.decoding import DecodingSettings
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Frozen(BaseModel):
+    """Base of the immutable domain objects: unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Turn(Frozen):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Prompt(Frozen):
+    """What a completion answers: turns for the model's chat template, or one raw text that gets no template.
+
+    A raw prompt is a single user turn with `raw=True`; its text is given to the tokenizer as it stands.
+    """
+
+    turns: tuple[Turn, ...] = Field(min_length=1)
+    raw: bool = False
+
+    @classmethod
+    def from_text(cls, text: str, *, raw: bool = False) -> Prompt:
+        """One user turn."""
+        return cls(turns=(Turn(role="user", content=text),), raw=raw)
+
+    @property
+    def text(self) -> str:
+        """The last turn's text: what a list or a title shows."""
+        return self.turns[-1].content
+
+    def key(self) -> str:
+        """SHA-256 of the content; equal prompts have equal keys."""
+        payload = json.dumps([self.raw, [[t.role, t.content] for t in self.turns]], ensure_ascii=False)
+        return hashlib.sha256(payload.encode()).hexdigest()
+
+
+class Candidate(Frozen):
+    """A completion offered for ranking, with where it came from."""
+
+    text: str
+    model: str | None = None
+    settings: DecodingSettings | None = None
+    seed: int | None = None
+    score: float | None = None
+
+
+class Demonstration(Frozen):
+    """A prompt with an ideal completion: a row of SFT data."""
+
+    prompt: Prompt
+    completion: str

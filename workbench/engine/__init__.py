@@ -1,0 +1,1 @@
+"""torch lives here: models, losses, decoding, checkpoints and recipes."""

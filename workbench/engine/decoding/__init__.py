@@ -1,0 +1,1 @@
+"""One file per decoding strategy over one stepper."""

@@ -1,0 +1,1 @@
+"""Dataset formats: readers, writers, detection and the import doctor."""

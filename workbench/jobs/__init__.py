@@ -1,0 +1,1 @@
+"""Processes: launching, watching, adopting and ending run folders."""

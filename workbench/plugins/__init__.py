@@ -1,0 +1,1 @@
+"""The plugin host; plugins import nothing but its api module."""

@@ -1,0 +1,1 @@
+"""What crosses the edge between processes: messages and run folders."""

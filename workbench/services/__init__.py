@@ -1,0 +1,1 @@
+"""What the app can do, in verbs; every method may be called from any thread."""

@@ -1,0 +1,210 @@
+"""What services hand to the window and the command line: plain frozen values, made for reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.judgement import Item, Judgement
+from workbench.domain.rows import DatasetKind
+from workbench.domain.runs import JobState, ModelRef
+from workbench.domain.specs.kinds import Spec
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """One dataset in a list. `rows` counts documents, prompts, demonstrations or items; `judged` counts judged items."""
+
+    name: str
+    kind: DatasetKind
+    rows: int
+    judged: int
+    created: datetime
+    source: str = ""
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One row of a dataset as a person reads it. `texts` holds (heading, text), for example ("Prompt", ...), ("Chosen", ...)."""
+
+    index: int
+    id: str
+    title: str
+    texts: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A row that can't be used: its line (from 1) and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an import would do: the format, the first rows as they would arrive, and every row that would be left out."""
+
+    files: tuple[Path, ...]
+    format: str
+    formats: tuple[str, ...]
+    kind: DatasetKind
+    mapping: dict[str, str]
+    columns: tuple[str, ...]
+    read: int
+    usable: int
+    rows: tuple[RowView, ...]
+    left_out: tuple[Trouble, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did."""
+
+    dataset: str
+    format: str
+    read: int
+    imported: int
+    left_out: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """An item as it is shown once: `shown[place]` is the index of the candidate at that place, drawn from `seed`."""
+
+    item: Item
+    shown: tuple[int, ...]
+    seed: int
+    position: int
+    total: int
+    previous: Judgement | None = None
+
+
+@dataclass(frozen=True)
+class LabelProgress:
+    """How far an annotator is in a dataset. `per_hour` is from the last 50 judgements; `can_undo` and `can_redo` cross restarts."""
+
+    judged: int
+    total: int
+    per_hour: float
+    can_undo: bool
+    can_redo: bool
+    last: Judgement | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The answer to a judgement or an undo: it is committed. `next` is None when nothing is left to judge."""
+
+    judgement: Judgement
+    progress: LabelProgress
+    next: Presentation | None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run in a list. `spark` is the headline metric's recent values; `eta_seconds` is None when unknown."""
+
+    id: str
+    name: str
+    kind: str
+    state: JobState
+    step: int
+    steps: int
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    folder: Path
+    phase: str = ""
+    headline: str = ""
+    spark: tuple[float, ...] = ()
+    last: dict[str, float] = field(default_factory=dict)
+    eta_seconds: float | None = None
+    error_what: str = ""
+    error_hint: str = ""
+    model: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """One run in full."""
+
+    view: RunView
+    spec: Spec
+    notices: tuple[tuple[str, str], ...]
+    checkpoints: tuple[int, ...]
+    files: tuple[tuple[str, int], ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """What the model said to a fixed prompt at a step."""
+
+    step: int
+    index: int
+    prompt: str
+    completion: str
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a run would need and whether it fits, in plain sentences. `trouble` is empty when it can start."""
+
+    trouble: tuple[str, ...]
+    notes: tuple[str, ...]
+    rows: int
+    steps: int
+    memory_gib: float
+    available_gib: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the playground: a model with a strategy and its settings."""
+
+    model: str
+    settings: DecodingSettings
+
+
+@dataclass(frozen=True)
+class ColumnNews:
+    """What happened in a column since the last look: new tokens, and at the end the verdict."""
+
+    column: int
+    tokens: tuple[TokenChoice, ...] = ()
+    phase: str = ""
+    text: str = ""
+    done: bool = False
+    stopped: bool = False
+    error_what: str = ""
+    error_hint: str = ""
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of this machine or workspace."""
+
+    name: str
+    ok: bool
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class HomeView:
+    """What the workspace holds, for the first page."""
+
+    labels_today: int
+    labels_total: int
+    datasets: tuple[DatasetView, ...]
+    runs: tuple[RunView, ...]
+    models: tuple[ModelRef, ...]

@@ -1,0 +1,1 @@
+"""SQLAlchemy: schema, sessions, migrations and backup; no ORM object leaves this room."""

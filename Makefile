@@ -1,0 +1,47 @@
+# Every target needs nothing but `make setup`, and makes it run when it is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup run test check bench screenshots starter clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml packaging/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+# On a screen: the window on the starter workspace. Without one: the tour, with its report on the terminal.
+run: $(READY)
+	@$(BIN)/python packaging/check_system.py
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	  $(BIN)/python -m workbench; \
+	else \
+	  $(BIN)/python -m workbench tour --no-window; \
+	fi
+
+test: $(READY)
+	@$(BIN)/python packaging/check_system.py
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff format --check workbench tests resources packaging plugins
+	$(BIN)/ruff check workbench tests resources packaging plugins
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/house
+
+bench: $(READY)
+	$(BIN)/python -m pytest -m bench -s tests/benchmarks
+
+screenshots: $(READY)
+	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots
+
+starter: $(READY)
+	$(BIN)/python resources/starter/make.py resources/starter
+
+clean:
+	rm -rf $(VENV) build dist screenshots

@@ -1,0 +1,240 @@
+"""The one table of metrics: what each name means, its unit, which direction is good, and what is looked at first."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Good = Literal["up", "down", "none"]
+EVAL = "eval/"
+
+
+class Metric(NamedTuple):
+    """One metric: `title` stands over its plot, `unit` at its axis, `sentence` explains it, `good` is the hoped-for direction."""
+
+    name: str
+    title: str
+    unit: str
+    good: Good
+    sentence: str
+
+
+def _table(*rows: tuple[str, str, str, Good, str]) -> dict[str, Metric]:
+    return {row[0]: Metric(*row) for row in rows}
+
+
+METRICS: dict[str, Metric] = _table(
+    (
+        "loss",
+        "Loss",
+        "nats",
+        "down",
+        "What the optimizer makes small; its parts and options stand on the formula card.",
+    ),
+    ("learning_rate", "Learning rate", "", "none", "Size of the optimizer's step after warm-up and decay."),
+    (
+        "grad_norm",
+        "Gradient norm",
+        "",
+        "none",
+        "Length of the gradient before clipping; sudden peaks announce trouble.",
+    ),
+    ("tokens_per_second", "Speed", "tokens/s", "up", "Tokens that go through the model in each second."),
+    ("memory_gib", "Memory", "GiB", "down", "Most memory in use at once since the last report."),
+    ("epoch", "Epoch", "passes", "none", "How often the data has been gone through."),
+    ("perplexity", "Perplexity", "", "down", "exp of the loss: among how many tokens the model is in doubt."),
+    ("token_accuracy", "Token accuracy", "share", "up", "Share of tokens that the model would have put first."),
+    (
+        "accuracy",
+        "Accuracy",
+        "share",
+        "up",
+        "Share of pairs in which the chosen completion scores above the rejected one.",
+    ),
+    ("margin", "Margin", "logits", "up", "Score of the chosen completion minus that of the rejected one, on average."),
+    (
+        "chosen_reward",
+        "Score of chosen",
+        "logits",
+        "none",
+        "What the reward model gives to chosen completions, on average.",
+    ),
+    (
+        "rejected_reward",
+        "Score of rejected",
+        "logits",
+        "none",
+        "What the reward model gives to rejected completions, on average.",
+    ),
+    (
+        "calibration_error",
+        "Calibration error",
+        "share",
+        "down",
+        "Mean distance between how sure the reward model is and how often it is right.",
+    ),
+    (
+        "length_bias",
+        "Length bias",
+        "correlation",
+        "none",
+        "Correlation of score and length; far from zero means that length is rewarded.",
+    ),
+    (
+        "rewards/chosen",
+        "Implicit reward of chosen",
+        "nats",
+        "none",
+        "β times how much likelier the policy makes chosen completions than its reference does.",
+    ),
+    (
+        "rewards/rejected",
+        "Implicit reward of rejected",
+        "nats",
+        "none",
+        "β times how much likelier the policy makes rejected completions than its reference does.",
+    ),
+    (
+        "rewards/margin",
+        "Implicit reward margin",
+        "nats",
+        "up",
+        "Implicit reward of the chosen completion minus that of the rejected one.",
+    ),
+    (
+        "rewards/accuracy",
+        "Implicit reward accuracy",
+        "share",
+        "up",
+        "Share of pairs in which the chosen completion has the higher implicit reward.",
+    ),
+    (
+        "logps/chosen",
+        "Log-probability of chosen",
+        "nats",
+        "none",
+        "Sum of log-probabilities of a chosen completion; a slow fall is usual, a steep one is displacement.",
+    ),
+    (
+        "logps/rejected",
+        "Log-probability of rejected",
+        "nats",
+        "none",
+        "Sum of log-probabilities of a rejected completion under the policy.",
+    ),
+    (
+        "kl",
+        "KL to the reference",
+        "nats",
+        "none",
+        "How far the policy has moved from its reference, for each completion.",
+    ),
+    (
+        "entropy",
+        "Entropy",
+        "nats",
+        "none",
+        "How undecided the policy is about the next token; near zero means collapse.",
+    ),
+    ("reward/score", "Score", "", "up", "What the reward model gives to sampled completions, before any penalty."),
+    (
+        "reward/total",
+        "Score minus KL penalty",
+        "",
+        "up",
+        "What PPO maximises: the score less the KL penalty of a completion.",
+    ),
+    (
+        "reward/std",
+        "Spread of scores",
+        "",
+        "none",
+        "Standard deviation of scores in a rollout; near zero teaches nothing.",
+    ),
+    (
+        "reward/zero_std_groups",
+        "Groups without spread",
+        "share",
+        "down",
+        "Share of prompts whose completions all score alike and teach nothing.",
+    ),
+    ("kl/k1", "KL, summed (k1)", "nats", "none", "Sum of log-ratios to the reference over a sampled completion."),
+    (
+        "kl/k3",
+        "KL, low variance (k3)",
+        "nats",
+        "none",
+        "A KL estimate that is never negative, summed over a completion.",
+    ),
+    ("kl/beta", "KL weight", "", "none", "Weight of the KL penalty now; it moves when a KL target is set."),
+    ("policy/loss", "Policy loss", "", "none", "The clipped surrogate; its size says little, its jumps do."),
+    (
+        "policy/entropy",
+        "Policy entropy",
+        "nats",
+        "none",
+        "How undecided the policy is about each token that it samples.",
+    ),
+    ("policy/clip_fraction", "Clipped ratios", "share", "none", "Share of tokens whose probability ratio was clipped."),
+    (
+        "policy/approx_kl",
+        "KL in one rollout",
+        "nats",
+        "none",
+        "How far the policy moves from the one that sampled; small is calm.",
+    ),
+    ("policy/ratio_max", "Largest ratio", "", "none", "Largest probability ratio of new to old policy on one token."),
+    ("value/loss", "Value loss", "", "down", "Squared error of the critic's forecast of returns, halved."),
+    ("value/clip_fraction", "Clipped values", "share", "none", "Share of tokens where the value's move was clipped."),
+    (
+        "value/explained_variance",
+        "Explained variance",
+        "",
+        "up",
+        "How much of the returns the critic foresees: 1 is all, 0 is nothing.",
+    ),
+    (
+        "advantage/mean",
+        "Mean advantage",
+        "",
+        "none",
+        "Average advantage before whitening; far from zero, the critic is biased.",
+    ),
+    ("advantage/std", "Spread of advantages", "", "none", "Standard deviation of advantages before whitening."),
+    ("length/mean", "Length", "tokens", "none", "Mean length of sampled completions."),
+    ("length/eos_rate", "Ended by itself", "share", "up", "Share of completions that end before the length limit."),
+    ("effective_sample_size", "Effective samples", "rows", "up", "How many rows the weights amount to."),
+)
+
+HEADLINES: dict[str, tuple[str, ...]] = {
+    "pretrain": ("loss", "perplexity", "token_accuracy"),
+    "sft": ("loss", "perplexity", "token_accuracy"),
+    "reward": ("loss", "accuracy", "margin", "chosen_reward", "rejected_reward"),
+    "dpo": ("loss", "rewards/accuracy", "rewards/margin", "kl", "rewards/chosen", "rewards/rejected"),
+    "ppo": ("reward/score", "kl/k1", "reward/total", "policy/entropy", "value/explained_variance", "length/eos_rate"),
+}
+
+
+def metric(name: str) -> Metric:
+    """The entry of a metric; `eval/x` is x on held-out rows, and an unknown name (a plug-in's) speaks for itself."""
+    if name.startswith(EVAL):
+        base = metric(name.removeprefix(EVAL))
+        return base._replace(name=name, title=f"{base.title}, held out", sentence=f"On held-out rows: {base.sentence}")
+    return METRICS.get(name) or Metric(name, name.replace("_", " "), "", "none", "Reported by the recipe.")
+
+
+def headline(kind: str) -> str:
+    """The metric that stands for a run of this kind in a list."""
+    return HEADLINES.get(kind, ("loss",))[0]
+
+
+def in_reading_order(kind: str, names: list[str]) -> list[str]:
+    """Names with the kind's headlines first, then in the table's order, then what isn't in the table, by name."""
+    first = HEADLINES.get(kind, ("loss",))
+    known = list(METRICS)
+
+    def place(name: str) -> tuple[int, int, str]:
+        if name in first:
+            return 0, first.index(name), name
+        return (1, known.index(name), name) if name in METRICS else (2, 0, name)
+
+    return sorted(names, key=place)

@@ -1,0 +1,1 @@
+"""The Annotate page: an item, its candidates, and a judgement by keyboard."""

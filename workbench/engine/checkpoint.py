@@ -1,0 +1,172 @@
+"""Checkpoints: everything that a run needs to go on bit for bit, in safetensors and JSON, complete or absent.
+
+checkpoints/STEP/ holds one .safetensors for each module (trainable parameters and buffers) and optimizer, loose tensors,
+and state.json (step, random states, the recipe's own numbers). It is written beside, fsynced and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from workbench.domain.errors import RunFailed, TooNew
+from workbench.protocol.run_folder import RunFolder, read_json
+
+VERSION = 1
+
+
+class Checkpoint:
+    """A complete checkpoint on disk; `step` optimizer steps were done, `extra` holds the recipe's own numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            state = read_json(path / "state.json")
+        except (OSError, ValueError) as error:
+            raise RunFailed(
+                f"The checkpoint {path} is damaged.", "Delete its folder; the one before is taken."
+            ) from error
+        if state["version"] > VERSION:
+            raise TooNew("The checkpoint was written by a newer version of the workbench.", "Update the workbench.")
+        self.step = int(state["step"])
+        self.extra: dict[str, Any] = state["extra"]
+        self._random: dict[str, Any] = state["random"]
+
+    def restore(
+        self,
+        modules: Mapping[str, nn.Module] | None = None,
+        optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
+    ) -> None:
+        """Put the saved state into modules, optimizers and the random generators (those last)."""
+        for name, module in (modules or {}).items():
+            _fill(module, self.tensors(f"module.{name}"))
+        for name, optimizer in (optimizers or {}).items():
+            _fill_optimizer(optimizer, self.tensors(f"optimizer.{name}"))
+        generators = self.tensors("random")
+        random.setstate(_tuples(self._random["python"]))
+        algorithm, position, has_gauss, cached = self._random["numpy"]
+        np.random.set_state((algorithm, generators["numpy"].numpy(), position, has_gauss, cached))
+        torch.set_rng_state(generators["torch"])
+        if torch.cuda.is_available():
+            for index in range(torch.cuda.device_count()):
+                if f"cuda.{index}" in generators:
+                    torch.cuda.set_rng_state(generators[f"cuda.{index}"], index)
+
+    def tensors(self, name: str = "tensors") -> dict[str, Tensor]:
+        """Tensors of one file of the checkpoint, on the CPU."""
+        return load_file(self.path / f"{name}.safetensors")
+
+
+def save(
+    folder: RunFolder,
+    step: int,
+    *,
+    modules: Mapping[str, nn.Module] | None = None,
+    optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    keep: int = 2,
+) -> Path:
+    """Write checkpoints/STEP and delete all but the newest `keep`. A checkpoint of that step that is there stays."""
+    target = folder.checkpoints / str(step)
+    if target.exists():
+        return target
+    _sweep(folder)
+    beside = folder.checkpoints / f".{step}.tmp"
+    beside.mkdir(parents=True)
+    for name, module in (modules or {}).items():
+        _write(beside / f"module.{name}.safetensors", _content(module))
+    for name, optimizer in (optimizers or {}).items():
+        _write(beside / f"optimizer.{name}.safetensors", _optimizer_content(optimizer))
+    _write(beside / "tensors.safetensors", dict(tensors or {}))
+    generators, state = _random_state()
+    _write(beside / "random.safetensors", generators)
+    payload = {"version": VERSION, "step": step, "random": state, "extra": dict(extra or {})}
+    (beside / "state.json").write_text(json.dumps(payload), encoding="utf-8")
+    for path in [*beside.iterdir(), beside]:
+        _sync(path)
+    beside.rename(target)
+    _sync(folder.checkpoints)
+    for old in folder.complete_checkpoints()[:-keep]:
+        # Renamed first, so that a kill between two unlinks leaves no half checkpoint under a complete one's name.
+        shutil.rmtree(old.rename(old.with_name(f".{old.name}.old")))
+    return target
+
+
+def load_latest(folder: RunFolder) -> Checkpoint | None:
+    """The newest complete checkpoint, or None."""
+    complete = folder.complete_checkpoints()
+    return Checkpoint(complete[-1]) if complete else None
+
+
+def _sweep(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir(exist_ok=True)
+    for leftover in folder.checkpoints.glob(".*"):
+        shutil.rmtree(leftover)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _content(module: nn.Module) -> dict[str, Tensor]:
+    """Trainable parameters (tied ones once) and persistent buffers; what is frozen is loaded from the base again."""
+    persistent = module.state_dict(keep_vars=True).keys()
+    parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    buffers = {name: value for name, value in module.named_buffers() if name in persistent}
+    return {**parameters, **buffers}
+
+
+def _fill(module: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    present = _content(module)
+    if present.keys() != saved.keys():
+        raise RunFailed(
+            "The checkpoint belongs to another model: its tensors have other names.",
+            "Resume with the spec the run was started with.",
+        )
+    with torch.no_grad():
+        for name, tensor in present.items():
+            tensor.copy_(saved[name])
+
+
+def _optimizer_content(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": torch.as_tensor(value) for index, one in state.items() for key, value in one.items()}
+
+
+def _fill_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in saved.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
+    algorithm, keys, *rest = np.random.get_state()
+    tensors = {"numpy": torch.from_numpy(np.asarray(keys)), "torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    return tensors, {"python": random.getstate(), "numpy": [algorithm, *rest]}
+
+
+def _tuples(value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(_tuples(part) if isinstance(part, list) else part for part in value)

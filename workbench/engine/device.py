@@ -1,0 +1,88 @@
+"""Where and how a run computes: device, precision, threads, seeds. Looked at once, before a model is loaded."""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from workbench.domain.errors import RunFailed
+from workbench.domain.specs.common import TrainingSpec
+
+
+class Setup(NamedTuple):
+    """Device, the dtype of trained weights (always float32), and the dtype of the forward pass."""
+
+    device: torch.device
+    compute: torch.dtype
+
+    @property
+    def frozen(self) -> torch.dtype:
+        """Dtype for weights that are not trained: half the memory on a GPU, float32 elsewhere."""
+        return self.compute if self.device.type == "cuda" else torch.float32
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context of every forward pass."""
+        if self.compute is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.compute)
+
+    def __str__(self) -> str:
+        """For a person: device, precision, threads."""
+        where = (
+            torch.cuda.get_device_name() if self.device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+        )
+        return f"{where}, {str(self.compute).removeprefix('torch.')}"
+
+
+def prepare(spec: TrainingSpec) -> Setup:
+    """Choose the device and precision, set threads, seed everything and ask for deterministic kernels."""
+    device = _device(spec.device)
+    set_threads()
+    seed_all(spec.seed)
+    # Kernels without a deterministic form warn into the log instead of ending the run.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return Setup(device, _compute(spec.precision, device))
+
+
+def set_threads() -> None:
+    """Take the number of threads from WORKBENCH_THREADS: 0 means all cores, unset leaves torch's choice."""
+    wanted = os.environ.get("WORKBENCH_THREADS", "")
+    if wanted.isdigit():
+        torch.set_num_threads(int(wanted) or len(os.sched_getaffinity(0)))
+
+
+def seed_all(seed: int) -> None:
+    """Seed python, numpy and torch (every device)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RunFailed("The run asks for a GPU, and torch finds none.", "Choose device auto or cpu.")
+    return torch.device(wanted)
+
+
+def _compute(precision: str, device: torch.device) -> torch.dtype:
+    if precision == "auto":
+        good = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if good else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def memory_gib(device: torch.device) -> float:
+    """Peak GPU memory on a GPU, else the resident memory of this process, in GiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 2**30

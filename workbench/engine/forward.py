@@ -1,0 +1,149 @@
+"""Forward passes that compute only what is asked for: the head sees completion positions, in chunks.
+
+Shapes: B sequences, T completion tokens, H hidden width, V vocabulary. Results are float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, overload
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from workbench.domain.errors import BadInput
+from workbench.engine.batches import Batch
+
+CHUNK_VALUES = 2**25  # logits held at once (128 MiB in float32)
+
+
+class Scored(NamedTuple):
+    """Per chosen position: log p of its label, whether the label was the likeliest token, entropy if asked for. [N]."""
+
+    logprobs: Tensor
+    correct: Tensor
+    entropy: Tensor | None
+
+
+def core(model: Any) -> Any:
+    """The transformers model inside a peft model (its layers carry the adapter), or the model itself."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor) -> Tensor:
+    """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
+    body = core(model).base_model
+    result: Tensor = body(
+        input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+    ).last_hidden_state
+    return result
+
+
+def project(model: Any, hidden: Tensor) -> Tensor:
+    """[N, V] logits of hidden states [N, H], with the scaling and capping that some architectures apply."""
+    inner = core(model)
+    logits: Tensor = inner.get_output_embeddings()(hidden)
+    config = inner.config
+    if scale := getattr(config, "logit_scale", None):
+        logits = logits * scale
+    if scaling := getattr(config, "logits_scaling", None):
+        logits = logits / scaling
+    if cap := getattr(config, "final_logit_softcapping", None):
+        logits = torch.tanh(logits / cap) * cap
+    return logits
+
+
+def score_labels(
+    model: Any, hidden: Tensor, labels: Tensor, temperature: float = 1.0, with_entropy: bool = False
+) -> Scored:
+    """Score `labels` [N] under the head's logits of `hidden` [N, H], chunk by chunk.
+
+    When several chunks are needed and gradients flow, each chunk's logits are computed again in the backward pass, so
+    that never more than one chunk of [n, V] in float32 is held.
+    """
+    width = int(core(model).config.get_text_config().vocab_size)
+    size = max(1, CHUNK_VALUES // width)
+
+    def one(part: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = project(model, part).float() / temperature
+        logprobs = -F.cross_entropy(logits, wanted, reduction="none")
+        with torch.no_grad():
+            correct = logits.argmax(-1) == wanted
+        return logprobs, correct, entropy_of(logits) if with_entropy else logprobs.detach()
+
+    pieces = list(zip(hidden.split(size), labels.split(size), strict=True))
+    again = len(pieces) > 1 and torch.is_grad_enabled()
+    results = [checkpoint(one, *piece, use_reentrant=False) if again else one(*piece) for piece in pieces]
+    logprobs, correct, entropy = (torch.cat(column) for column in zip(*results, strict=True))
+    return Scored(logprobs, correct, entropy if with_entropy else None)
+
+
+def entropy_of(logits: Tensor) -> Tensor:
+    """[N]: entropy in nats of the distributions given by logits [N, V]."""
+    logs = logits.log_softmax(-1)
+    return -(logs.exp() * logs).sum(-1)
+
+
+def completion_scores(model: Any, batch: Batch, temperature: float = 1.0, with_entropy: bool = False) -> Scored:
+    """Scores of all completion tokens as one flat row [N], in the order of `batch.completion_mask`."""
+    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    return score_labels(
+        model, at(hidden, batch), batch.completion_ids[batch.completion_mask], temperature, with_entropy
+    )
+
+
+@overload
+def completion_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> Tensor: ...
+
+
+@overload
+def completion_logprobs(
+    model: Any, batch: Batch, temperature: float = 1.0, *, with_entropy: Literal[True]
+) -> tuple[Tensor, Tensor]: ...
+
+
+def completion_logprobs(
+    model: Any, batch: Batch, temperature: float = 1.0, *, with_entropy: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """[B, T] log-probabilities of the completion tokens, zero on padding; with entropies [B, T] when asked for.
+
+    Logits are divided by `temperature` first, as they were when the completion was sampled.
+    """
+    scored = completion_scores(model, batch, temperature, with_entropy)
+    logprobs = spread(scored.logprobs, batch.completion_mask)
+    return logprobs if scored.entropy is None else (logprobs, spread(scored.entropy, batch.completion_mask))
+
+
+def at(hidden: Tensor, batch: Batch) -> Tensor:
+    """[N, H]: hidden states at the positions that predict a completion token, in the order of the mask."""
+    offsets = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
+    flat = (batch.before + offsets)[batch.completion_mask]
+    return hidden.reshape(-1, hidden.shape[-1]).index_select(0, flat)
+
+
+def spread(values: Tensor, mask: Tensor) -> Tensor:
+    """[B, T] with `values` [N] where the mask is set, zero elsewhere; differentiable."""
+    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
+
+
+def score_head(model: Any) -> Any:
+    """The scalar head of a reward model or critic."""
+    head = getattr(core(model), "score", None)
+    if head is None:
+        raise BadInput("The reward model has no head called score.", "Train a reward model with the reward recipe.")
+    return head
+
+
+def rewards(model: Any, batch: Batch) -> Tensor:
+    """[B]: the reward head's score at the last completion token, whose index comes from lengths."""
+    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    rows = torch.arange(len(hidden), device=hidden.device)
+    result: Tensor = score_head(model)(hidden[rows, batch.last]).float().squeeze(-1)
+    return result
+
+
+def values(model: Any, batch: Batch) -> Tensor:
+    """[B, T]: the critic's value of the state before each completion token; zero on padding."""
+    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    return spread(score_head(model)(at(hidden, batch)).float().squeeze(-1), batch.completion_mask)

@@ -1,0 +1,307 @@
+"""Loading, adapting and saving models: full weights or peft adapters, safetensors only, no remote code, offline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from workbench.domain.errors import BadInput
+from workbench.domain.specs.common import LoraPart
+from workbench.protocol.run_folder import write_atomically
+
+_OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+
+
+class Loaded(NamedTuple):
+    """A model in memory. `path` is where it came from; `merged` says that an adapter was merged into its base."""
+
+    model: Any
+    tokenizer: Any
+    path: Path
+    merged: bool = False
+
+    @property
+    def pad(self) -> int:
+        """Id to pad with; masks come from lengths, so any id will do."""
+        for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if candidate is not None:
+                return int(candidate)
+        return 0
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder holds a peft adapter."""
+    return (path / "adapter_config.json").exists()
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a folder holds full weights in safetensors."""
+    return any(path.glob("*.safetensors")) and not is_adapter(path)
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The tokenizer of a model folder; raises BadInput with what is missing."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, **_OFFLINE)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"The tokenizer in {path} can't be loaded.", "A model folder needs tokenizer.json.", str(error)
+        ) from error
+
+
+def load_policy(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
+    """A causal language model with its tokenizer; an adapter folder is loaded onto its base and merged.
+
+    Raises BadInput when the folder is no usable model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    folder = Path(path)
+    if is_adapter(folder):
+        return _load_adapter(folder, device, dtype, "policy")
+    _need_weights(folder)
+    model = _from_pretrained(AutoModelForCausalLM, folder, dtype)
+    return Loaded(model.to(device).eval(), load_tokenizer(folder), folder)
+
+
+def load_or_initialise(path: Path | str, device: torch.device | str, dtype: torch.dtype) -> tuple[Loaded, bool]:
+    """(model, fresh): like load_policy, but a folder with config.json and tokenizer alone gives random weights.
+
+    The weights come from torch's generator as it stands: seed it first.
+    """
+    folder = Path(path)
+    empty = (folder / "config.json").exists() and not any(folder.glob("*.safetensors")) and not _pickled(folder)
+    if not empty or is_adapter(folder):
+        return load_policy(folder, device, dtype), False
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, **_OFFLINE)
+        tokenizer = load_tokenizer(folder)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"No model can be made from {folder}.", "Check config.json and the tokenizer.", str(error)
+        ) from error
+    if len(tokenizer) > config.vocab_size:
+        raise BadInput(
+            f"The tokenizer has {len(tokenizer)} tokens, the model only {config.vocab_size}.",
+            "Raise vocab_size in config.json.",
+        )
+    return Loaded(model.to(device).eval(), tokenizer, folder), True
+
+
+def load_reward(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
+    """A reward model: a sequence classifier with one label, full or as an adapter with its head."""
+    from transformers import AutoModelForSequenceClassification
+
+    folder = Path(path)
+    if is_adapter(folder):
+        return _load_adapter(folder, device, dtype, "reward")
+    _need_weights(folder)
+    architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    if "SequenceClassification" not in architectures[0]:
+        raise BadInput(f"{folder} is not a reward model.", "Choose a model that the reward recipe made.")
+    model = _from_pretrained(AutoModelForSequenceClassification, folder, dtype, num_labels=1)
+    return Loaded(model.to(device).eval(), load_tokenizer(folder), folder)
+
+
+def make_reward_head(
+    path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, zero: bool = False
+) -> Loaded:
+    """A sequence classifier with one label on a policy's body; the head is new.
+
+    Its weights are normal with deviation 1/√(H+1) for a reward model, zero for a critic.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    folder = Path(path)
+    if is_adapter(folder):
+        loaded = load_policy(folder, "cpu", dtype)
+        config = loaded.model.config
+        config.num_labels = 1
+        model = AutoModelForSequenceClassification.from_config(config, dtype=dtype)
+        model.base_model.load_state_dict(loaded.model.base_model.state_dict())
+        tokenizer, merged = loaded.tokenizer, True
+    else:
+        _need_weights(folder)
+        model = _from_pretrained(AutoModelForSequenceClassification, folder, dtype, num_labels=1)
+        tokenizer, merged = load_tokenizer(folder), False
+    head = getattr(model, "score", None)
+    if head is None:
+        raise BadInput(f"Reward models of type {model.config.model_type} aren't supported.", "Choose another base.")
+    with torch.no_grad():
+        head.weight.normal_(0.0, 0.0 if zero else (head.weight.shape[1] + 1) ** -0.5)
+    loaded = Loaded(model, tokenizer, folder, merged)
+    model.config.pad_token_id = loaded.pad
+    return Loaded(model.to(device).eval(), tokenizer, folder, merged)
+
+
+def attach_lora(loaded: Loaded, part: LoraPart, base_folder: Path, *, head: bool = False) -> Any:
+    """The model with a fresh low-rank adapter (its effect is zero at first); only the adapter is trainable.
+
+    With `head`, the scalar head is trained and saved with the adapter. A base that has no folder of its own, because an
+    adapter was merged into it or because its head is new, is written to `base_folder`, which the adapter then names.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    base = loaded.path
+    if loaded.merged:
+        base = base_folder
+        save_model(loaded.model, loaded.tokenizer, base_folder)
+    targets = (
+        part.targets if part.targets == "all-linear" else [t.strip() for t in part.targets.split(",") if t.strip()]
+    )
+    config = LoraConfig(
+        task_type=TaskType.SEQ_CLS if head else TaskType.CAUSAL_LM,
+        r=part.rank,
+        lora_alpha=part.alpha,
+        lora_dropout=part.dropout,
+        target_modules=targets,
+        modules_to_save=["score"] if head else None,
+    )
+    try:
+        with _quiet():
+            model = get_peft_model(loaded.model, config)
+    except ValueError as error:
+        raise BadInput(
+            f"No adapter fits the model: {error}", "Set the adapter's targets to all-linear or to modules that it has."
+        ) from error
+    for settings in model.peft_config.values():
+        settings.base_model_name_or_path = str(base.resolve())
+    return model
+
+
+def eos_ids(loaded: Loaded) -> list[int]:
+    """All ids that end a completion, from tokenizer, config and generation config; the tokenizer's first."""
+    inner = loaded.model.get_base_model() if hasattr(loaded.model, "peft_config") else loaded.model
+    found: list[int] = []
+    generation = getattr(inner, "generation_config", None)
+    for source in (loaded.tokenizer.eos_token_id, getattr(generation, "eos_token_id", None), inner.config.eos_token_id):
+        for value in source if isinstance(source, list) else [source]:
+            if value is not None and value not in found:
+                found.append(int(value))
+    return found
+
+
+def without_dropout(model: nn.Module) -> None:
+    """Set every dropout to zero, for recipes that take ratios of log-probabilities."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            setattr(module, "attention_dropout", 0.0)  # noqa: B010
+
+
+def use_gradient_checkpointing(model: Any) -> None:
+    """Recompute activations in the backward pass."""
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if hasattr(model, "peft_config"):
+        model.enable_input_require_grads()
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """(all, trainable) numbers of parameters."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, wanted in sizes if wanted)
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path, card: str = "") -> None:
+    """Write weights (or adapter) in safetensors, tokenizer, generation config and a README; complete or absent."""
+    beside = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    if hasattr(model, "peft_config"):
+        model.get_base_model().config.save_pretrained(beside)
+    if card:
+        write_atomically(beside / "README.md", card)
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.replace(folder)
+
+
+def adapter_base(path: Path) -> Path:
+    """Folder of the model that an adapter belongs to, also after the folder that holds both was moved."""
+    config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+    base = Path(config.get("base_model_name_or_path") or "")
+    for candidate in (base, path / base, path.parent / base.name):
+        if base.name and candidate.is_dir() and candidate.resolve() != path.resolve():
+            return candidate
+    raise BadInput(f"The adapter's base model is missing: {base}.", "Put it back, or merge the adapter where both are.")
+
+
+def _load_adapter(folder: Path, device: torch.device | str, dtype: torch.dtype, kind: str) -> Loaded:
+    from peft import PeftModel
+
+    base = adapter_base(folder)
+    if kind == "reward":
+        inner = load_reward(base, "cpu", dtype) if _is_reward(base) else make_reward_head(base, "cpu", dtype)
+    else:
+        inner = load_policy(base, "cpu", dtype)
+    try:
+        with _quiet():
+            adapted = PeftModel.from_pretrained(inner.model, folder, is_trainable=False)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise BadInput(f"The adapter in {folder} can't be loaded.", "It may not fit its base.", str(error)) from error
+    model = adapted.merge_and_unload()
+    return Loaded(model.to(device).eval(), load_tokenizer(folder), folder, merged=True)
+
+
+def _is_reward(folder: Path) -> bool:
+    if not (folder / "config.json").exists():
+        return False
+    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    return "SequenceClassification" in found[0]
+
+
+def _pickled(folder: Path) -> bool:
+    return any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth"))
+
+
+def _need_weights(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BadInput(f"There is no model folder {folder}.", "Choose a model of this workspace, or a folder.")
+    if not (folder / "config.json").exists():
+        raise BadInput(f"{folder} is not a model folder: it has no config.json.", "Choose a transformers model folder.")
+    if has_weights(folder):
+        return
+    if _pickled(folder):
+        raise BadInput(
+            f"The weights in {folder} are pickled, which can run code when loaded.", "Convert them to safetensors."
+        )
+    raise BadInput(
+        f"{folder} has no weights (model.safetensors).", "Choose a folder with weights, or pretrain it first."
+    )
+
+
+def _from_pretrained(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any:
+    with _quiet():
+        try:
+            return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_OFFLINE, **more)
+        except Exception as error:  # damaged files raise errors of many libraries
+            raise BadInput(
+                f"The model in {folder} can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}",
+                "The folder may be damaged or of an unsupported kind.",
+                str(error),
+            ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        # peft asks transformers by names that transformers has deprecated; nothing a person could do about it.
+        warnings.simplefilter("ignore", FutureWarning)
+        yield

@@ -1,0 +1,93 @@
+"""Text to token ids and back, in one place, so that training and inference see the same tokens.
+
+Prompt and completion are tokenised apart and concatenated. A prompt has at most one BOS, a completion exactly one EOS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.domain.errors import BadInput
+from workbench.domain.text import Prompt
+
+_SPEAKER = {"system": "", "user": "Human: ", "assistant": "Assistant: ", "tool": "Tool: "}
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt, chat_format: str = "auto") -> list[int]:
+    """Ids of a prompt, ready to be continued: raw text as it stands, turns through the template or as plain lines.
+
+    `chat_format` is auto (the tokenizer's template if it has one), template or plain. Never empty.
+    """
+    if not prompt.raw and uses_template(tokenizer, chat_format):
+        turns = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
+        try:
+            ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+        except Exception as error:  # templates raise what they like
+            raise BadInput(
+                f"The model's chat template refuses a conversation: {error}",
+                "Set chat_format to plain, or leave such rows out.",
+            ) from error
+        return one_bos(tokenizer, list(ids))
+    return encode_text(tokenizer, prompt.text if prompt.raw else plain(prompt))
+
+
+def encode_text(tokenizer: Any, text: str) -> list[int]:
+    """Ids of a text that starts a sequence: BOS if that is the tokenizer's custom, no EOS; never empty."""
+    ids = list(tokenizer(text, split_special_tokens=True)["input_ids"])
+    while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids.pop()
+    ids = one_bos(tokenizer, ids)
+    if ids:
+        return ids
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if start is None:
+        raise BadInput("A prompt is empty, and the tokenizer has no token to start with.", "Leave empty prompts out.")
+    return [start]
+
+
+def encode_completion(tokenizer: Any, text: str) -> list[int]:
+    """Ids of a completion with EOS once at its end. Special tokens spelled out in the text stay plain text."""
+    eos = tokenizer.eos_token_id
+    if eos is None:
+        raise BadInput(
+            "The tokenizer has no end-of-text token.", "Give the tokenizer an eos_token; the model can't stop."
+        )
+    ids = list(tokenizer(strip_eos(tokenizer, text), add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    return [*ids, eos]
+
+
+def strip_eos(tokenizer: Any, text: str) -> str:
+    """The text without end-of-text tokens spelled out at its end, as some datasets have them."""
+    while tokenizer.eos_token and text.endswith(tokenizer.eos_token):
+        text = text.removesuffix(tokenizer.eos_token)
+    return text
+
+
+def one_bos(tokenizer: Any, ids: list[int]) -> list[int]:
+    """The ids with a doubled BOS made single; a BOS that is also EOS counts as a separator and stays."""
+    bos = tokenizer.bos_token_id
+    if bos is not None and bos != tokenizer.eos_token_id:
+        while len(ids) > 1 and ids[0] == bos == ids[1]:
+            ids = ids[1:]
+    return ids
+
+
+def plain(prompt: Prompt) -> str:
+    """Turns as plain lines that end where the assistant speaks: "Human: …", blank line, "Assistant:"."""
+    lines = [f"{_SPEAKER[turn.role]}{turn.content.strip()}" for turn in prompt.turns]
+    return "\n\n".join([*lines, "Assistant:"])
+
+
+def uses_template(tokenizer: Any, chat_format: str) -> bool:
+    """Whether turns go through the chat template; raises BadInput when one is demanded and there is none."""
+    has = bool(getattr(tokenizer, "chat_template", None))
+    if chat_format == "template" and not has:
+        raise BadInput("The model's tokenizer has no chat template.", "Set chat_format to auto or plain.")
+    return has and chat_format != "plain"
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Text of ids, without special tokens."""
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
+    return text

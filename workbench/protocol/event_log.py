@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from pathlib import Path
 
+from workbench.domain.errors import StorageFailed, WorkbenchError
 from workbench.domain.events import Event
 from workbench.protocol.wire import decode, encode
 
@@ -18,9 +21,9 @@ class EventWriter:
 
     def write(self, event: Event) -> Event:
         """Number, append and flush one event; returns it with its number."""
+        numbered: Event = event.model_copy(update={"seq": self._last + 1})
+        _write_whole(self._file, encode(numbered))
         self._last += 1
-        numbered: Event = event.model_copy(update={"seq": self._last})
-        self._file.write(encode(numbered))
         return numbered
 
     def sync(self) -> None:
@@ -42,7 +45,11 @@ class EventTail:
         self.after = after
 
     def read(self, limit: int = 100_000) -> list[Event]:
-        """New events with seq > `after`, in order, at most `limit` of them."""
+        """New events with seq > `after`, in order, at most `limit` of them.
+
+        A complete line that is no event raises BadInput or TooNew once everything before it has been returned; the next call
+        goes on behind it.
+        """
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
@@ -54,12 +61,34 @@ class EventTail:
                 line = file.readline()
                 if not line.endswith(b"\n"):
                     break
+                try:
+                    event = decode(line)
+                except WorkbenchError:
+                    if events:
+                        break
+                    self._offset += len(line)
+                    raise
                 self._offset += len(line)
-                event = decode(line)
                 if event.seq > self.after:
                     self.after = event.seq
                     events.append(event)
         return events
+
+
+def _write_whole(file: io.FileIO, line: bytes) -> None:
+    """Append a line or nothing: half a line would swallow the event after it."""
+    begin = os.fstat(file.fileno()).st_size
+    written = 0
+    try:
+        while written < len(line):
+            written += file.write(line[written:])
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            file.truncate(begin)
+        raise StorageFailed(
+            f"The run can't be reported any more: {error.strerror or error}.",
+            "Free some space on the disk of the workspace, then resume the run from its last checkpoint.",
+        ) from error
 
 
 def _repair(path: Path) -> int:

@@ -22,8 +22,12 @@ class Setup(NamedTuple):
 
     @property
     def frozen(self) -> torch.dtype:
-        """Dtype for weights that are not trained: half the memory on a GPU, float32 elsewhere."""
+        """Dtype of weights that are not trained: half the memory on a GPU, float32 elsewhere."""
         return self.compute if self.device.type == "cuda" else torch.float32
+
+    def weights(self, method: str) -> torch.dtype:
+        """Dtype to load a model in that is trained by a method: full training needs float32."""
+        return self.frozen if method == "lora" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context of every forward pass."""

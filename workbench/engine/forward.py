@@ -9,17 +9,17 @@ from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from workbench.domain.errors import BadInput
+from workbench.engine import losses
 from workbench.engine.batches import Batch
 
 CHUNK_VALUES = 2**25  # logits held at once (128 MiB in float32)
 
 
 class Scored(NamedTuple):
-    """Per chosen position: log p of its label, whether the label was the likeliest token, entropy if asked for. [N]."""
+    """Per chosen position [N]: log p of its label, whether the label was the likeliest token, entropy if asked for."""
 
     logprobs: Tensor
     correct: Tensor
@@ -66,23 +66,18 @@ def score_labels(
     size = max(1, CHUNK_VALUES // width)
 
     def one(part: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = project(model, part).float() / temperature
-        logprobs = -F.cross_entropy(logits, wanted, reduction="none")
-        with torch.no_grad():
-            correct = logits.argmax(-1) == wanted
-        return logprobs, correct, entropy_of(logits) if with_entropy else logprobs.detach()
+        logits = project(model, part)
+        if temperature != 1.0:
+            logits = logits.float() / temperature
+        correct = logits.detach().argmax(-1) == wanted
+        logprobs = losses.token_logprobs(logits, wanted)
+        return logprobs, correct, losses.entropy(logits) if with_entropy else logprobs.detach()
 
     pieces = list(zip(hidden.split(size), labels.split(size), strict=True))
     again = len(pieces) > 1 and torch.is_grad_enabled()
     results = [checkpoint(one, *piece, use_reentrant=False) if again else one(*piece) for piece in pieces]
     logprobs, correct, entropy = (torch.cat(column) for column in zip(*results, strict=True))
     return Scored(logprobs, correct, entropy if with_entropy else None)
-
-
-def entropy_of(logits: Tensor) -> Tensor:
-    """[N]: entropy in nats of the distributions given by logits [N, V]."""
-    logs = logits.log_softmax(-1)
-    return -(logs.exp() * logs).sum(-1)
 
 
 def completion_scores(model: Any, batch: Batch, temperature: float = 1.0, with_entropy: bool = False) -> Scored:

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from workbench.domain.errors import BadInput
-from workbench.domain.specs.common import LoraPart
+from workbench.domain.specs.common import LoraPart, TrainingSpec
+from workbench.engine.report import Report
 from workbench.protocol.run_folder import write_atomically
 
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
@@ -180,6 +181,27 @@ def attach_lora(loaded: Loaded, part: LoraPart, base_folder: Path, *, head: bool
     for settings in model.peft_config.values():
         settings.base_model_name_or_path = str(base.resolve())
     return model
+
+
+def make_trainable(loaded: Loaded, spec: TrainingSpec, base_folder: Path, *, head: bool = False) -> Any:
+    """The model as the spec wants it trained: all weights or a fresh adapter, with or without recomputation."""
+    if spec.method == "lora":
+        model = attach_lora(loaded, spec.lora, base_folder, head=head)
+    else:
+        model = loaded.model.requires_grad_(True)
+    if spec.gradient_checkpointing:
+        use_gradient_checkpointing(model)
+    return model
+
+
+def context(model: Any, wanted: int, report: Report) -> int:
+    """The longest sequence: what is wanted, or less where the model has fewer positions (then reported)."""
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    most = getattr(inner.config.get_text_config(), "max_position_embeddings", None)
+    if most is None or wanted <= most:
+        return wanted
+    report.notice(f"max_length {wanted} is more than the model's {most} positions; {most} is used.")
+    return int(most)
 
 
 def eos_ids(loaded: Loaded) -> list[int]:

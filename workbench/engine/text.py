@@ -34,16 +34,30 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, chat_format: str = "auto") -> 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Ids of a text that starts a sequence: BOS if that is the tokenizer's custom, no EOS; never empty."""
-    ids = list(tokenizer(text, split_special_tokens=True)["input_ids"])
-    while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
-        ids.pop()
-    ids = one_bos(tokenizer, ids)
+    ids = _started(tokenizer, list(tokenizer(text, split_special_tokens=True)["input_ids"]))
     if ids:
         return ids
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if start is None:
         raise BadInput("A prompt is empty, and the tokenizer has no token to start with.", "Leave empty prompts out.")
     return [start]
+
+
+def encode_documents(tokenizer: Any, texts: Sequence[str], slice_size: int = 1000) -> list[list[int]]:
+    """Ids of whole documents: BOS if that is the tokenizer's custom, EOS once at the end if there is such a token."""
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    documents: list[list[int]] = []
+    for start in range(0, len(texts), slice_size):
+        part = [strip_eos(tokenizer, text) for text in texts[start : start + slice_size]]
+        encoded = tokenizer(part, split_special_tokens=True, return_attention_mask=False)["input_ids"]
+        documents += [_started(tokenizer, list(ids)) + end for ids in encoded]
+    return documents
+
+
+def _started(tokenizer: Any, ids: list[int]) -> list[int]:
+    while len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids.pop()
+    return one_bos(tokenizer, ids)
 
 
 def encode_completion(tokenizer: Any, text: str) -> list[int]:

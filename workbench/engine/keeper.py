@@ -1,0 +1,77 @@
+"""Keeps a run's checkpoints: where it goes on, when the next one is due, and what happens when it is asked to halt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from workbench.domain.specs.common import TrainingSpec
+from workbench.engine import checkpoint
+from workbench.engine.report import Report
+from workbench.protocol.run_folder import RunFolder
+
+
+class Keeper:
+    """Knows the modules and optimizers whose state is the run's state."""
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        folder: RunFolder,
+        report: Report,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+    ) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._report = report
+        self._modules = modules
+        self._optimizers = optimizers
+
+    def resume(self) -> tuple[int, dict[str, Any]]:
+        """(optimizer steps done, the recipe's own numbers) of the newest checkpoint, restored; (0, {}) without one.
+
+        A restart is reported, so that what was said about later steps counts no more.
+        """
+        latest = checkpoint.load_latest(self._folder)
+        step, extra = 0, {}
+        if latest is not None:
+            latest.restore(self._modules, self._optimizers)
+            step, extra = latest.step, latest.extra
+        if self._report.restarted or latest is not None:
+            self._report.resumed(step)
+        return step, extra
+
+    def halted(self, step: int, extra: Mapping[str, Any] | None = None) -> bool:
+        """Look at what is wanted; if that is to pause or stop, write a checkpoint, say so and return True."""
+        wanted = self._report.wanted()
+        if wanted == "run":
+            return False
+        self.save(step, extra)
+        self._report.halted(step, wanted)
+        return True
+
+    def save_when_due(self, step: int, steps: int, extra: Mapping[str, Any] | None = None) -> None:
+        """Write a checkpoint every so many steps and after the last one; never when the spec says 0."""
+        if self._spec.checkpoint_every and due(step, self._spec.checkpoint_every, steps):
+            self.save(step, extra)
+
+    def save(self, step: int, extra: Mapping[str, Any] | None = None) -> None:
+        """Write a complete checkpoint of `step`."""
+        checkpoint.save(
+            self._folder,
+            step,
+            modules=self._modules,
+            optimizers=self._optimizers,
+            extra=extra,
+            keep=self._spec.keep_checkpoints,
+        )
+        self._report.checkpointed(step)
+
+
+def due(step: int, every: int, steps: int) -> bool:
+    """Whether something that happens every so many steps, and after the last one, happens after `step`."""
+    return step == steps or (every > 0 and step % every == 0)

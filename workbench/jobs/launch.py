@@ -80,7 +80,7 @@ def environment(slot: str, threads: int) -> dict[str, str]:
     variables["PYTHONPATH"] = os.pathsep.join([home, *others])
     variables["PYTHONUNBUFFERED"] = "1"
     if threads > 0:
-        variables["OMP_NUM_THREADS"] = variables["MKL_NUM_THREADS"] = str(threads)
+        variables["WORKBENCH_THREADS"] = variables["OMP_NUM_THREADS"] = str(threads)
     if slot.startswith("cuda:"):
         number = int(slot.removeprefix("cuda:"))
         visible = [d for d in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]

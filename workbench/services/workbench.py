@@ -1,0 +1,95 @@
+"""`Workbench` opens a workspace and holds the services; `new_workspace` makes one; the last one is remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from workbench.domain.errors import Conflict, NotFound, StorageFailed
+from workbench.services.lane import Lane
+from workbench.services.models import ModelsService
+from workbench.services.settings import SettingsService
+from workbench.services.workspace import Workspace
+from workbench.store.store import DATABASE, open_store
+
+
+class Workbench:
+    """An open workspace with everything the app can do in it. Close it, or use it in a `with` statement."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.path = workspace.path
+        self.settings = SettingsService(workspace)
+        self.models = ModelsService(workspace)
+
+    @classmethod
+    def open(cls, path: Path, create: bool = False) -> Workbench:
+        """Open a workspace; NotFound when there is none here and `create` is False."""
+        path = Path(path).expanduser().absolute()
+        if not (path / DATABASE).exists() and not create:
+            raise NotFound(f"There is no workspace in {path}.", f"Make one with: workbench new {path}")
+        lane = Lane()
+        try:
+            store = lane.do(open_store, path)
+        except BaseException:
+            lane.close()
+            raise
+        return cls(Workspace(path, store, lane))
+
+    def close(self) -> None:
+        """Close every service that has something to close, newest first, then the store."""
+        for service in reversed(list(vars(self).values())):
+            if service is not self.workspace and callable(getattr(service, "close", None)):
+                service.close()
+        self.workspace.lane.do(self.workspace.store.close)
+        self.workspace.lane.close()
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def new_workspace(path: Path, starter: bool = False) -> Path:
+    """Make a workspace in a new or empty folder, with the starter kit if asked; returns its absolute path."""
+    path = Path(path).expanduser().absolute()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise Conflict(f"{path} exists and isn't an empty folder.", "Choose another place for the workspace.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} can't be made: {error.strerror}.", "Check the place and its permissions.", str(error)
+        ) from error
+    with Workbench.open(path, create=True) as bench:
+        for folder in (bench.workspace.runs, bench.workspace.snapshots, bench.workspace.models):
+            folder.mkdir(exist_ok=True)
+    return path
+
+
+def last_workspace() -> Path | None:
+    """The workspace that was open last, if it is still there."""
+    try:
+        path = Path(json.loads(_memory().read_text(encoding="utf-8"))["workspace"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return path if (path / DATABASE).exists() else None
+
+
+def remember_workspace(path: Path) -> None:
+    """Remember which workspace to open next time; a config folder that can't be written is no reason to fail."""
+    memory = _memory()
+    beside = memory.with_name(f".{memory.name}.{os.getpid()}.tmp")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps({"workspace": str(Path(path).absolute())}) + "\n", encoding="utf-8")
+        beside.replace(memory)
+    except OSError:
+        beside.unlink(missing_ok=True)
+
+
+def _memory() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "rlhf-workbench" / "state.json"

@@ -1,0 +1,243 @@
+"""Datasets and their rows. An import fills a hidden dataset in slices and shows it with one last commit."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from workbench.domain.errors import Conflict, NotFound
+from workbench.domain.judgement import Item
+from workbench.domain.rows import DatasetKind
+from workbench.domain.text import Candidate, Demonstration, Prompt
+from workbench.store import schema as t
+from workbench.store.database import Database
+from workbench.store.filling import NewRow, fill
+from workbench.store.small import Leases
+
+READY, FILLING, GOING = "ready", "filling", "going"
+FILL_SECONDS = 300.0
+DELETE_SLICE = 5_000
+
+
+class DatasetRecord(NamedTuple):
+    """One dataset; `judged` counts items with a judgement by anybody."""
+
+    id: int
+    name: str
+    kind: DatasetKind
+    rows: int
+    judged: int
+    created: datetime
+    source: str
+    synthetic: bool
+
+
+class RowRecord(NamedTuple):
+    """One row: exactly the fields of its dataset's kind are filled. `raw` holds unknown columns of the source."""
+
+    position: int
+    text: str | None
+    prompt: Prompt | None
+    completion: str | None
+    item: Item | None
+    line: int
+    raw: dict[str, Any] | None
+
+
+class Datasets:
+    """The datasets of a workspace. Each method is one short transaction, but for `delete`, which goes in slices."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+        self._owner = f"{os.getpid()}-{uuid.uuid4().hex}"
+
+    def create(self, name: str, kind: DatasetKind, source: str = "", synthetic: bool = False) -> DatasetRecord:
+        """Make an empty dataset; Conflict when the name is taken."""
+        with self._database.write() as connection:
+            _refuse_taken(connection, name)
+            _insert(connection, name, kind, source, synthetic, READY)
+            return get_dataset(connection, name)
+
+    def begin(self, kind: DatasetKind, source: str = "", synthetic: bool = False) -> str:
+        """Make a hidden dataset to fill; returns the handle for `append`, `publish` and `abandon`.
+
+        When this process dies before it publishes, the rows are swept when the workspace is opened later.
+        """
+        handle = f"\x00{uuid.uuid4().hex}"
+        self._leases.acquire(handle, self._owner, FILL_SECONDS)
+        with self._database.write() as connection:
+            _insert(connection, handle, kind, source, synthetic, FILLING)
+        return handle
+
+    def append(self, name: str, new: Sequence[NewRow | str | Prompt | Demonstration]) -> int:
+        """Append rows in one transaction; returns how many the dataset then has. Judgements of items come along."""
+        if name.startswith("\x00"):
+            self._leases.acquire(name, self._owner, FILL_SECONDS)
+        with self._database.write() as connection:
+            record = get_dataset(connection, name)
+            fill(connection, record.id, record.kind, [r if isinstance(r, NewRow) else NewRow(r) for r in new])
+            return get_dataset(connection, name).rows
+
+    def publish(self, handle: str, name: str) -> DatasetRecord:
+        """Show a filled dataset under its name; Conflict when the name was taken meanwhile."""
+        with self._database.write() as connection:
+            _refuse_taken(connection, name)
+            connection.execute(update(t.datasets).where(t.datasets.c.name == handle).values(name=name, state=READY))
+            record = get_dataset(connection, name)
+        self._leases.release(handle, self._owner)
+        return record
+
+    def abandon(self, handle: str) -> None:
+        """Drop a hidden dataset and all its rows."""
+        with self._database.read() as connection:
+            record = get_dataset(connection, handle)
+        self._drop(record.id)
+        self._leases.release(handle, self._owner)
+
+    def list(self) -> builtins.list[DatasetRecord]:
+        """Every visible dataset, oldest first."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(t.datasets).where(t.datasets.c.state == READY).order_by(t.datasets.c.created, t.datasets.c.id)
+            )
+            return [_record(r) for r in found]
+
+    def get(self, name: str) -> DatasetRecord:
+        """One dataset; NotFound."""
+        with self._database.read() as connection:
+            return get_dataset(connection, name)
+
+    def rows(self, name: str, offset: int = 0, limit: int = 100, search: str = "") -> builtins.list[RowRecord]:
+        """A page of rows; with `search`, of the rows that contain these words (offset counts matches)."""
+        with self._database.read() as connection:
+            dataset = get_dataset(connection, name)
+            statement = rows_of(dataset.id)
+            if search:
+                statement = statement.where(_contains(search)).offset(offset)
+            else:  # positions have no gaps: a page in the middle of a million rows is found by its number
+                statement = statement.where(t.rows.c.position >= offset)
+            found = connection.execute(statement.order_by(t.rows.c.position).limit(limit)).all()
+            return read_rows(connection, dataset.kind, found)
+
+    def count(self, name: str, search: str = "") -> int:
+        """How many rows there are, or how many contain these words."""
+        with self._database.read() as connection:
+            dataset = get_dataset(connection, name)
+            if not search:
+                return dataset.rows
+            inner = rows_of(dataset.id).where(_contains(search)).subquery()
+            return int(connection.execute(select(func.count()).select_from(inner)).scalar_one())
+
+    def iterate(self, name: str, batch: int = 1000) -> Iterator[builtins.list[RowRecord]]:
+        """All rows in batches; each batch is its own short transaction, so that a label never waits for it."""
+        offset = 0
+        while page := self.rows(name, offset, batch):
+            yield page
+            offset += len(page)
+
+    def delete(self, name: str) -> None:
+        """Delete a dataset with its rows and judgements: hidden at once, then dropped in slices."""
+        with self._database.write() as connection:
+            record = get_dataset(connection, name)
+            connection.execute(
+                update(t.datasets)
+                .where(t.datasets.c.id == record.id)
+                .values(name=f"\x00{uuid.uuid4().hex}", state=GOING)
+            )
+        self._drop(record.id)
+
+    def sweep(self) -> int:
+        """Drop what dead imports and interrupted deletions left; returns how many."""
+        with self._database.read() as connection:
+            left = connection.execute(select(t.datasets).where(t.datasets.c.state != READY)).all()
+        dead = [r.id for r in left if r.state == GOING or not self._leases.held(r.name)]
+        for dataset in dead:
+            self._drop(dataset)
+        return len(dead)
+
+    def _drop(self, dataset: int) -> None:
+        first = select(t.rows.c.id).where(t.rows.c.dataset_id == dataset).order_by(t.rows.c.position)
+        while True:
+            with self._database.write() as connection:
+                ids = list(connection.execute(first.limit(DELETE_SLICE)).scalars())
+                if not ids:
+                    connection.execute(delete(t.datasets).where(t.datasets.c.id == dataset))
+                    return
+                mine = t.rows.c.id.between(min(ids), max(ids)) & (t.rows.c.dataset_id == dataset)
+                told = list(connection.execute(select(t.rows.c.prompt_id).where(mine).distinct()).scalars())
+                connection.execute(delete(t.rows).where(mine))
+                used = select(t.rows.c.id).where(t.rows.c.prompt_id == t.prompts.c.id).exists()
+                for prompt in told:
+                    connection.execute(delete(t.prompts).where(t.prompts.c.id == prompt, ~used))
+
+
+def read_rows(connection: Connection, kind: DatasetKind, found: Sequence[Row[Any]]) -> list[RowRecord]:
+    """Database rows with their prompts joined, as domain objects; candidates are fetched for all at once."""
+    offered: dict[int, list[Candidate]] = {}
+    if kind == "preferences" and found:
+        c = t.candidates.c
+        ids = [r.id for r in found]
+        for r in connection.execute(select(t.candidates).where(c.row_id.in_(ids)).order_by(c.row_id, c.place)):
+            fields = {"text": r.text, "model": r.model, "settings": r.settings, "seed": r.seed, "score": r.score}
+            offered.setdefault(r.row_id, []).append(Candidate.model_validate(fields))
+    return [_row(r, kind, offered.get(r.id, [])) for r in found]
+
+
+def _row(r: Row[Any], kind: DatasetKind, offered: list[Candidate]) -> RowRecord:
+    prompt = None if r.turns is None else Prompt.model_validate({"turns": r.turns, "raw": r.is_raw})
+    item = None
+    if kind == "preferences" and prompt is not None:
+        item = Item(id=r.item, prompt=prompt, candidates=tuple(offered))
+    return RowRecord(
+        r.position,
+        r.text if kind == "documents" else None,
+        prompt,
+        r.text if kind == "demonstrations" else None,
+        item,
+        r.line,
+        r.raw,
+    )
+
+
+def rows_of(dataset: int) -> Any:
+    """The statement for all rows of a dataset with their prompts."""
+    source = t.rows.outerjoin(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
+    columns = select(t.rows, t.prompts.c.turns, t.prompts.c.raw.label("is_raw")).select_from(source)
+    return columns.where(t.rows.c.dataset_id == dataset)
+
+
+def _contains(search: str) -> Any:
+    c = t.candidates.c
+    answers = select(c.id).where(c.row_id == t.rows.c.id, c.text.icontains(search, autoescape=True)).exists()
+    return or_(
+        t.prompts.c.text.icontains(search, autoescape=True), t.rows.c.text.icontains(search, autoescape=True), answers
+    )
+
+
+def _insert(connection: Connection, name: str, kind: DatasetKind, source: str, synthetic: bool, state: str) -> None:
+    values = {"name": name, "kind": kind, "state": state, "source": source, "synthetic": synthetic}
+    connection.execute(insert(t.datasets).values(rows=0, judged=0, created=datetime.now(UTC), **values))
+
+
+def _refuse_taken(connection: Connection, name: str) -> None:
+    if connection.execute(select(t.datasets.c.id).where(t.datasets.c.name == name)).first():
+        raise Conflict(f"There is already a dataset called {name!r}.", "Choose another name, or delete it first.")
+
+
+def get_dataset(connection: Connection, name: str) -> DatasetRecord:
+    """One dataset by name (or handle); NotFound."""
+    row = connection.execute(select(t.datasets).where(t.datasets.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no dataset called {name!r}.", "See the Data page or `workbench data list`.")
+    return _record(row)
+
+
+def _record(r: Row[Any]) -> DatasetRecord:
+    return DatasetRecord(r.id, r.name, r.kind, r.rows, r.judged, r.created, r.source, r.synthetic)

@@ -1,0 +1,127 @@
+"""Appending rows in bulk: prompts are kept once, ids are given ahead, each table gets one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from workbench.domain.errors import BadInput
+from workbench.domain.judgement import Item, Judgement
+from workbench.domain.rows import DatasetKind
+from workbench.domain.text import Demonstration, Prompt
+from workbench.store import schema as t
+from workbench.store.judging import insert_judgements
+
+KEYS_AT_ONCE = 500
+
+
+class NewRow(NamedTuple):
+    """A row to append, with the line that it came from and the columns that the workbench has no place for."""
+
+    value: str | Prompt | Demonstration | tuple[Item, list[Judgement]]
+    line: int = 0
+    raw: dict[str, Any] | None = None
+
+
+def fill(connection: Connection, dataset: int, kind: DatasetKind, new: Sequence[NewRow]) -> None:
+    """Append rows of the dataset's kind at its end, with candidates and judgements."""
+    for row in new:
+        _refuse_other_kind(row.value, kind)
+    prompts = _prompt_ids(connection, [p for p in (_prompt(r.value) for r in new) if p is not None])
+    first, start = _next_id(connection, t.rows), _length(connection, dataset)
+    names = _free_names(connection, dataset, start, new)
+    made: list[dict[str, Any]] = []
+    offered: list[dict[str, Any]] = []
+    said: list[tuple[int, Judgement]] = []
+    for i, row in enumerate(new):
+        prompt = _prompt(row.value)
+        entry = {
+            "id": first + i, "dataset_id": dataset, "position": start + i, "text": _text(row.value), "item": names[i],
+            "prompt_id": None if prompt is None else prompts[prompt.key()], "line": row.line, "raw": row.raw or None,
+        }  # fmt: skip
+        if isinstance(row.value, tuple):
+            item, judged = row.value
+            offered.extend(_candidates(first + i, item))
+            said.extend((first + i, j) for j in judged)
+        made.append(entry)
+    if made:
+        connection.execute(insert(t.rows), made)
+        connection.execute(update(t.datasets).where(t.datasets.c.id == dataset).values(rows=start + len(made)))
+    if offered:
+        connection.execute(insert(t.candidates), offered)
+    if said:
+        insert_judgements(connection, dataset, said)
+
+
+def _refuse_other_kind(value: object, kind: DatasetKind) -> None:
+    wanted = {"documents": str, "prompts": Prompt, "demonstrations": Demonstration, "preferences": tuple}[kind]
+    if not isinstance(value, wanted):
+        raise BadInput(f"This row doesn't belong into a dataset of {kind}.", "Choose a dataset of the right kind.")
+
+
+def _prompt(value: object) -> Prompt | None:
+    if isinstance(value, tuple):
+        item: Item = value[0]
+        return item.prompt
+    return value.prompt if isinstance(value, Demonstration) else value if isinstance(value, Prompt) else None
+
+
+def _text(value: object) -> str | None:
+    return value.completion if isinstance(value, Demonstration) else value if isinstance(value, str) else None
+
+
+def _candidates(row: int, item: Item) -> list[dict[str, Any]]:
+    return [
+        {
+            "row_id": row, "place": place, "text": c.text, "model": c.model, "seed": c.seed, "score": c.score,
+            "settings": None if c.settings is None else c.settings.model_dump(mode="json"),
+        }
+        for place, c in enumerate(item.candidates)
+    ]  # fmt: skip
+
+
+def _prompt_ids(connection: Connection, wanted: list[Prompt]) -> dict[str, int]:
+    """The id of each prompt, by key; new ones are added."""
+    by_key = {p.key(): p for p in wanted}
+    if not by_key:
+        return {}
+    values = [
+        {"key": bytes.fromhex(k), "turns": [t_.model_dump() for t_ in p.turns], "raw": p.raw, "text": p.text}
+        for k, p in by_key.items()
+    ]
+    connection.execute(upsert(t.prompts).on_conflict_do_nothing(), values)
+    keys = [bytes.fromhex(k) for k in by_key]
+    found: dict[str, int] = {}
+    for i in range(0, len(keys), KEYS_AT_ONCE):
+        statement = select(t.prompts.c.key, t.prompts.c.id).where(t.prompts.c.key.in_(keys[i : i + KEYS_AT_ONCE]))
+        found.update({key.hex(): number for key, number in connection.execute(statement)})
+    return found
+
+
+def _free_names(connection: Connection, dataset: int, start: int, new: Sequence[NewRow]) -> list[str | None]:
+    """Item names that are new in this dataset: the same content a second time gets its position behind its name."""
+    r = t.rows.c
+    wanted = [row.value[0].id if isinstance(row.value, tuple) else None for row in new]
+    asked = [w for w in wanted if w is not None]
+    taken: set[str] = set()
+    for i in range(0, len(asked), KEYS_AT_ONCE):
+        part = asked[i : i + KEYS_AT_ONCE]
+        taken.update(connection.execute(select(r.item).where(r.item.in_(part), r.dataset_id == dataset)).scalars())
+    names: list[str | None] = []
+    for i, base in enumerate(wanted):
+        name = f"{base}-{start + i}" if base in taken else base
+        names.append(name)
+        if name is not None:
+            taken.add(name)
+    return names
+
+
+def _next_id(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+
+
+def _length(connection: Connection, dataset: int) -> int:
+    return int(connection.execute(select(t.datasets.c.rows).where(t.datasets.c.id == dataset)).scalar_one())

@@ -1,0 +1,163 @@
+"""The append-only log of judgements, and the derived standing of each one: done, undone, or dropped by a newer one.
+
+An annotator's standings in a dataset form a stack: every "done" judgement is older than every "undone" one. Undo takes the
+newest done one, redo the oldest undone one, and a new judgement drops what was undone. What counts for an item is the
+newest done judgement of each annotator.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from workbench.domain.judgement import Judgement
+from workbench.store import schema as t
+
+DONE, UNDONE, DROPPED = "done", "undone", "dropped"
+KEYS_AT_ONCE = 500
+_S = t.standings.c
+
+
+def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
+    """Append judgements of rows (row id, judgement) and let them count."""
+    before = _judged_pairs(connection, sorted({row for row, _ in said}))
+    first = int(connection.execute(select(func.coalesce(func.max(t.judgements.c.id), 0))).scalar_one()) + 1
+    names = _free_uids(connection, [j.id for _, j in said])
+    log, standing = [], []
+    for i, (row, judgement) in enumerate(said):
+        log.append(_fields(first + i, names[i], dataset, row, judgement))
+        standing.append(
+            {
+                "judgement_id": first + i, "dataset_id": dataset, "row_id": row, "annotator": judgement.annotator,
+                "state": DONE,
+            }
+        )  # fmt: skip
+    for annotator in {j.annotator for _, j in said}:
+        mine = (_S.dataset_id == dataset) & (_S.annotator == annotator)
+        connection.execute(update(t.standings).where(mine, _S.state == UNDONE).values(state=DROPPED))
+    connection.execute(insert(t.judgements), log)
+    connection.execute(insert(t.standings), standing)
+    fresh = {(row, j.annotator) for row, j in said} - before
+    for annotator, count in Counter(annotator for _, annotator in fresh).items():
+        _tally(connection, dataset, annotator, count)
+    _count_judged(connection, dataset, len({row for row, _ in said} - {row for row, _ in before}))
+
+
+def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
+    """Take the newest judgement back; returns its id, None when there is nothing to undo."""
+    top = _edge(connection, dataset, annotator, DONE)
+    if top is None:
+        return None
+    row = _move(connection, top, "undo", UNDONE)
+    left = _judged_pairs(connection, [row])
+    if (row, annotator) not in left:
+        _tally(connection, dataset, annotator, -1)
+        position = connection.execute(select(t.rows.c.position).where(t.rows.c.id == row)).scalar_one()
+        lowered = func.min(t.tallies.c.frontier, position)
+        mine = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
+        connection.execute(update(t.tallies).where(mine).values(frontier=lowered))
+    if not left:
+        _count_judged(connection, dataset, -1)
+    return top
+
+
+def redo(connection: Connection, dataset: int, annotator: str) -> int | None:
+    """Let the judgement undone last count again; returns its id, None when there is nothing to redo."""
+    bottom = _edge(connection, dataset, annotator, UNDONE)
+    if bottom is None:
+        return None
+    row = connection.execute(select(_S.row_id).where(_S.judgement_id == bottom)).scalar_one()
+    before = _judged_pairs(connection, [row])
+    _move(connection, bottom, "redo", DONE)
+    if (row, annotator) not in before:
+        _tally(connection, dataset, annotator, 1)
+    if not before:
+        _count_judged(connection, dataset, 1)
+    return bottom
+
+
+def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool, bool]:
+    """Whether there is something to undo, and something to redo."""
+    return (
+        _edge(connection, dataset, annotator, DONE) is not None,
+        _edge(connection, dataset, annotator, UNDONE) is not None,
+    )
+
+
+def read_judgement(row: Row[Any]) -> Judgement:
+    """A row of `judgements` joined with its item's name, as a domain object."""
+    return Judgement.model_validate(
+        {
+            "id": row.uid, "item": row.item, "annotator": row.annotator, "annotator_kind": row.annotator_kind,
+            "outcome": row.outcome, "ranking": None if row.ranking is None else {"tiers": row.ranking},
+            "strength": row.strength, "skip_reason": row.skip_reason, "note": row.note, "shown": row.shown,
+            "shown_seed": row.shown_seed, "milliseconds": row.milliseconds, "created": row.created,
+        }
+    )  # fmt: skip
+
+
+def _fields(number: int, uid: str, dataset: int, row: int, j: Judgement) -> dict[str, Any]:
+    return {
+        "id": number, "uid": uid, "dataset_id": dataset, "row_id": row, "annotator": j.annotator,
+        "annotator_kind": j.annotator_kind, "outcome": j.outcome,
+        "ranking": None if j.ranking is None else [list(tier) for tier in j.ranking.tiers],
+        "strength": j.strength, "skip_reason": j.skip_reason, "note": j.note, "shown": list(j.shown),
+        "shown_seed": j.shown_seed, "milliseconds": j.milliseconds, "created": j.created,
+    }  # fmt: skip
+
+
+def _free_uids(connection: Connection, wanted: list[str]) -> list[str]:
+    """Names that no judgement has yet: the same file imported twice gives new names to its judgements."""
+    taken: set[str] = set()
+    for i in range(0, len(wanted), KEYS_AT_ONCE):
+        part = t.judgements.c.uid.in_(wanted[i : i + KEYS_AT_ONCE])
+        taken.update(connection.execute(select(t.judgements.c.uid).where(part)).scalars())
+    names = []
+    for name in wanted:
+        names.append(uuid.uuid4().hex if name in taken else name)
+        taken.add(name)
+    return names
+
+
+def _judged_pairs(connection: Connection, rows: Sequence[int]) -> set[tuple[int, str]]:
+    """(row, annotator) of every judgement that counts for these rows."""
+    found: set[tuple[int, str]] = set()
+    for i in range(0, len(rows), KEYS_AT_ONCE):
+        here = _S.row_id.in_(rows[i : i + KEYS_AT_ONCE]) & (_S.state == DONE)
+        found.update((r.row_id, r.annotator) for r in connection.execute(select(_S.row_id, _S.annotator).where(here)))
+    return found
+
+
+def _edge(connection: Connection, dataset: int, annotator: str, state: str) -> int | None:
+    """The newest done or the oldest undone judgement: where the two parts of the stack meet."""
+    order = _S.judgement_id.desc() if state == DONE else _S.judgement_id
+    mine = (_S.dataset_id == dataset) & (_S.annotator == annotator) & (_S.state == state)
+    return connection.execute(select(_S.judgement_id).where(mine).order_by(order).limit(1)).scalar_one_or_none()
+
+
+def _move(connection: Connection, judgement: int, move: str, state: str) -> int:
+    """Record an undo or a redo; returns the judgement's row."""
+    values = {"judgement_id": judgement, "move": move, "created": datetime.now(UTC)}
+    connection.execute(insert(t.judgement_moves).values(values))
+    connection.execute(update(t.standings).where(_S.judgement_id == judgement).values(state=state))
+    return int(connection.execute(select(_S.row_id).where(_S.judgement_id == judgement)).scalar_one())
+
+
+def _tally(connection: Connection, dataset: int, annotator: str, change: int) -> None:
+    statement = upsert(t.tallies).values(dataset_id=dataset, annotator=annotator, judged=change, frontier=0)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["dataset_id", "annotator"], set_={"judged": t.tallies.c.judged + change}
+        )
+    )
+
+
+def _count_judged(connection: Connection, dataset: int, change: int) -> None:
+    here = t.datasets.c.id == dataset
+    connection.execute(update(t.datasets).where(here).values(judged=t.datasets.c.judged + change))

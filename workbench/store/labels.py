@@ -1,0 +1,216 @@
+"""Labels: what was judged, what comes next, and how far an annotator is."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from workbench.domain.errors import BadInput, Conflict, NotFound
+from workbench.domain.judgement import Item, Judgement
+from workbench.store import schema as t
+from workbench.store.database import Database
+from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
+from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
+
+RATE_OVER = 50
+PAUSE_SECONDS = 300.0
+FRONTIER_SLACK = 200
+_S = t.standings.c
+
+
+class PlacedItem(NamedTuple):
+    """An item and its position in its dataset."""
+
+    position: int
+    item: Item
+
+
+class ProgressRecord(NamedTuple):
+    """How far an annotator is in a dataset."""
+
+    judged: int
+    total: int
+    per_hour: float
+    can_undo: bool
+    can_redo: bool
+    last: Judgement | None
+
+
+class Labels:
+    """Judgements of the items of preference datasets. Each method is one short transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, judgement: Judgement, dataset: str) -> None:
+        """Append a judgement; it is committed when this returns."""
+        with self._database.write() as connection:
+            record = _preferences(connection, dataset)
+            row, size = _row_of(connection, record, judgement.item)
+            if len(judgement.shown) != size:
+                raise BadInput("The judgement doesn't name every candidate of its item.", "Judge the item again.")
+            insert_judgements(connection, record.id, [(row, judgement)])
+
+    def undo(self, dataset: str, annotator: str) -> Judgement:
+        """Take this annotator's newest judgement back (a record of its own); Conflict when there is none."""
+        with self._database.write() as connection:
+            moved = undo(connection, _preferences(connection, dataset).id, annotator)
+            if moved is None:
+                raise Conflict("There is nothing to undo.", "Judge an item first.")
+            return _judgement(connection, moved)
+
+    def redo(self, dataset: str, annotator: str) -> Judgement:
+        """Let the judgement undone last count again; Conflict when there is none."""
+        with self._database.write() as connection:
+            moved = redo(connection, _preferences(connection, dataset).id, annotator)
+            if moved is None:
+                raise Conflict("There is nothing to redo.", "Redo follows an undo, until something new is judged.")
+            return _judgement(connection, moved)
+
+    def next_unjudged(
+        self, dataset: str, annotator: str, exclude: Collection[str] = (), limit: int = 1
+    ) -> builtins.list[PlacedItem]:
+        """The first items that this annotator hasn't judged, in the dataset's order, without those in `exclude`.
+
+        A remembered frontier (everything before it is judged) keeps this from walking over what is done.
+        """
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            frontier = _frontier(connection, record.id, annotator)
+            done = _S.row_id == t.rows.c.id
+            judged = select(_S.judgement_id).where(done, _S.annotator == annotator, _S.state == DONE).exists()
+            wanted = rows_of(record.id).where(t.rows.c.position >= frontier, ~judged)
+            found = connection.execute(wanted.order_by(t.rows.c.position).limit(limit + len(exclude))).all()
+            first = found[0].position if found else record.rows
+            kept = [r for r in found if r.item not in exclude][:limit]
+            items = [PlacedItem(r.position, r.item) for r in read_rows(connection, "preferences", kept) if r.item]
+        if first - frontier > FRONTIER_SLACK:
+            self._push_frontier(record.id, annotator, frontier, first)
+        return items
+
+    def item(self, dataset: str, item: str) -> PlacedItem:
+        """One item by its name; NotFound."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            row, _ = _row_of(connection, record, item)
+            found = connection.execute(rows_of(record.id).where(t.rows.c.id == row)).all()
+            (read,) = read_rows(connection, "preferences", found)
+            assert read.item is not None
+            return PlacedItem(read.position, read.item)
+
+    def progress(self, dataset: str, annotator: str) -> ProgressRecord:
+        """How many items this annotator has judged, how fast, and whether undo and redo have something to do."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.annotator == annotator)
+            judged = connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
+            stack = select(_S.judgement_id).where(
+                _S.dataset_id == record.id, _S.annotator == annotator, _S.state == DONE
+            )
+            newest = list(connection.execute(stack.order_by(_S.judgement_id.desc()).limit(RATE_OVER)).scalars())
+            times = select(t.judgements.c.created).where(t.judgements.c.id.in_(newest)).order_by(t.judgements.c.id)
+            per_hour = _per_hour(list(connection.execute(times).scalars()))
+            back, forth = can_move(connection, record.id, annotator)
+            last = _judgement(connection, newest[0]) if newest else None
+            return ProgressRecord(judged, record.rows, per_hour, back, forth, last)
+
+    def for_item(self, item: str, dataset: str | None = None) -> builtins.list[Judgement]:
+        """The judgements that count for an item, oldest first."""
+        with self._database.read() as connection:
+            statement = _counting().where(t.rows.c.item == item)
+            if dataset is not None:
+                statement = statement.where(_S.dataset_id == _preferences(connection, dataset).id)
+            return _newest(connection.execute(statement).all())
+
+    def current(self, dataset: str, start: int = 0, stop: int | None = None) -> builtins.list[Judgement]:
+        """The judgements that count for items at positions `start` … `stop` - 1, by position."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            here = (t.rows.c.dataset_id == record.id) & (t.rows.c.position >= start)
+            if stop is not None:
+                here &= t.rows.c.position < stop
+            return _newest(connection.execute(_counting().where(here)).all())
+
+    def all(self, dataset: str) -> builtins.list[Judgement]:
+        """Every judgement ever made in a dataset, also those undone, in the order in which they were made."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            log = _judgements().where(t.judgements.c.dataset_id == record.id).order_by(t.judgements.c.id)
+            return [read_judgement(r) for r in connection.execute(log)]
+
+    def count_since(self, moment: datetime | None = None) -> int:
+        """How many judgements of persons count in the whole workspace, or how many since a moment."""
+        j = t.judgements.c
+        statement = select(func.count()).select_from(t.judgements.join(t.standings, _S.judgement_id == j.id))
+        statement = statement.where(_S.state == DONE, j.annotator_kind == "person", j.annotator != "import")
+        if moment is not None:
+            statement = statement.where(j.created >= moment)
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def _push_frontier(self, dataset: int, annotator: str, before: int, after: int) -> None:
+        statement = upsert(t.tallies).values(dataset_id=dataset, annotator=annotator, judged=0, frontier=after)
+        with self._database.write() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["dataset_id", "annotator"],
+                    set_={"frontier": after},
+                    where=t.tallies.c.frontier == before,  # an undo meanwhile has moved it back: leave it
+                )
+            )
+
+
+def _preferences(connection: Connection, dataset: str) -> DatasetRecord:
+    record = get_dataset(connection, dataset)
+    if record.kind != "preferences":
+        raise BadInput(
+            f"{dataset} holds {record.kind}, not items to judge.", "Choose a dataset of preferences, or import one."
+        )
+    return record
+
+
+def _row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[int, int]:
+    """The row id of an item and how many candidates it has."""
+    here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset.id)
+    row = connection.execute(select(t.rows.c.id).where(here)).scalar_one_or_none()
+    if row is None:
+        raise NotFound(f"There is no item {item!r} in {dataset.name}.", "Open the dataset again.")
+    size = connection.execute(select(func.count()).where(t.candidates.c.row_id == row)).scalar_one()
+    return int(row), int(size)
+
+
+def _frontier(connection: Connection, dataset: int, annotator: str) -> int:
+    here = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
+    return connection.execute(select(t.tallies.c.frontier).where(here)).scalar_one_or_none() or 0
+
+
+def _judgements() -> Any:
+    return select(t.judgements, t.rows.c.item, t.rows.c.position).join(t.rows, t.judgements.c.row_id == t.rows.c.id)
+
+
+def _counting() -> Any:
+    joined = _judgements().join(t.standings, _S.judgement_id == t.judgements.c.id)
+    return joined.where(_S.state == DONE).order_by(t.rows.c.position, t.judgements.c.id)
+
+
+def _judgement(connection: Connection, number: int) -> Judgement:
+    return read_judgement(connection.execute(_judgements().where(t.judgements.c.id == number)).one())
+
+
+def _newest(found: Sequence[Any]) -> list[Judgement]:
+    """Of several judgements of one item by one annotator, the newest counts."""
+    kept = {(r.row_id, r.annotator): r for r in found}
+    return [read_judgement(r) for r in kept.values()]
+
+
+def _per_hour(times: Sequence[datetime]) -> float:
+    """Judgements an hour; pauses longer than five minutes don't count."""
+    gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
+    working = [g for g in gaps if 0 <= g <= PAUSE_SECONDS]
+    return 3600 * len(working) / sum(working) if sum(working) > 0 else 0.0

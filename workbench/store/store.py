@@ -1,0 +1,64 @@
+"""`open_store`: a workspace's database, ready, with one repository for each kind of thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.domain.errors import StorageFailed
+from workbench.store.database import Database, explained
+from workbench.store.datasets import Datasets
+from workbench.store.labels import Labels
+from workbench.store.models import Models
+from workbench.store.runs import Runs
+from workbench.store.small import Leases, SettingValues, Snapshots
+from workbench.store.upgrade import backup, bring_up_to_date
+
+DATABASE = "workbench.db"
+
+
+class Store:
+    """The repositories over one database; each method of theirs is one short transaction. Use it on one lane."""
+
+    def __init__(self, database: Database, workspace: Path) -> None:
+        self._database = database
+        self._workspace = workspace
+        self.leases = Leases(database)
+        self.datasets = Datasets(database, self.leases)
+        self.labels = Labels(database)
+        self.snapshots = Snapshots(database)
+        self.runs = Runs(database, workspace, self.leases)
+        self.models = Models(database, workspace)
+        self.settings = SettingValues(database)
+
+    def backup(self, label: str = "by-hand") -> Path:
+        """Copy the database into the workspace's backups folder; returns the copy."""
+        return backup(self._database, self._workspace / "backups", label)
+
+    def check(self) -> list[str]:
+        """What SQLite's own quick check finds wrong; empty when the database is sound."""
+        with self._database.read() as connection:
+            found = [str(r[0]) for r in connection.exec_driver_sql("PRAGMA quick_check")]
+        return [line for line in found if line != "ok"]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+
+def open_store(workspace: Path) -> Store:
+    """Open (or make) the workspace's database; migrates an older one after a backup, refuses a newer one."""
+    workspace = workspace.absolute()
+    with explained():
+        workspace.mkdir(parents=True, exist_ok=True)
+    path = workspace / DATABASE
+    if path.is_dir():
+        raise StorageFailed(f"{path} is a folder, not a database.", "Choose another workspace or remove that folder.")
+    database = Database(path)
+    try:
+        bring_up_to_date(database, workspace / "backups")
+        store = Store(database, workspace)
+        store.datasets.sweep()
+    except BaseException:
+        database.close()
+        raise
+    return store

@@ -1,0 +1,53 @@
+"""Tests of the window run off screen, and fail when they leave a thread, a running timer or a window behind."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+from workbench.gui.app import make_app
+from workbench.gui.theme import Theme
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    return QApplication
+
+
+@pytest.fixture(scope="session")
+def theme(qapp: QApplication) -> Theme:
+    make_app()
+    made = Theme(qapp)
+    made.apply("light")
+    return made
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> QSettings:
+    return QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(qapp: QApplication) -> Iterator[None]:
+    before = set(threading.enumerate())
+    shown_before = {id(w) for w in qapp.topLevelWidgets() if w.isVisible()}
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    left = [t.name for t in threading.enumerate() if t not in before and t.is_alive()]
+    assert not left, f"threads left running: {left}"
+    windows = [w for w in qapp.topLevelWidgets() if w.isVisible() and id(w) not in shown_before]
+    timers = [
+        t for w in qapp.topLevelWidgets() for t in w.findChildren(QTimer) if t.isActive() and not t.isSingleShot()
+    ]
+    names = [w.objectName() for w in windows]
+    for window in windows:
+        window.close()
+    assert not names, f"windows left open: {names}"
+    assert not timers, f"timers left running: {[t.parent() for t in timers]}"

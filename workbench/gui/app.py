@@ -1,0 +1,153 @@
+"""Builds the window, opens the workspace behind it, and hands everything down."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import QSettings, QStandardPaths, Qt
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from workbench.domain.errors import BadInput, WorkbenchError
+from workbench.domain.settings import Settings
+from workbench.gui.bridge import unexpected
+from workbench.gui.icons import picture
+from workbench.gui.theme import Theme
+from workbench.gui.window import Window
+
+APP_NAME = "rlhf-workbench"
+
+
+def main(workspace: Path | None = None) -> int:
+    """Open the window on a workspace (the last one, or the starter, when none is named); returns the exit code."""
+    app = make_app()
+    folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppConfigLocation))
+    keep_log(Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation)) / "window.log")
+    theme = Theme(app)
+    window = Window(theme, QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat))
+    theme.apply(last_mode(window), *last_sizes(window))
+    catch_unexpected(window)
+    opener = Opener(window)
+    window.show()
+    opener.open(workspace)
+    return app.exec()
+
+
+def make_app() -> QApplication:
+    """The application object, with its name, style and icon."""
+    found = QApplication.instance()
+    app = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
+    app.setApplicationName(APP_NAME)
+    app.setApplicationDisplayName("RLHF Workbench")
+    app.setStyle("Fusion")
+    app.setWindowIcon(QIcon(picture("models", "#3355DD", 128)))
+    return app
+
+
+def last_mode(window: Window) -> Any:
+    """The theme that was in force last, so that the window doesn't flash before the workspace is open."""
+    mode = window.recall("theme", "system")
+    return mode if mode in ("system", "light", "dark") else "system"
+
+
+def last_sizes(window: Window) -> tuple[int, int]:
+    """The text sizes that were in force last."""
+    try:
+        sizes = Settings(font_size=window.recall("font_size", 13), reading_size=window.recall("reading_size", 15))
+    except ValueError:
+        sizes = Settings()
+    return sizes.font_size, sizes.reading_size
+
+
+def keep_log(file: Path) -> None:
+    """Write warnings and unexpected errors into a file of at most 1 MB beside the user's data."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(file, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
+    except OSError:
+        return  # a machine without a writable home still gets its window
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger("workbench").addHandler(handler)
+
+
+def catch_unexpected(window: Window) -> None:
+    """Whatever escapes from a slot is told to the user and logged; the window goes on."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            before(kind, error, trace)
+            return
+        window.report(error if isinstance(error, WorkbenchError) else unexpected(error.with_traceback(trace)))
+
+    sys.excepthook = hook
+
+
+class Opener:
+    """Opens, makes and changes workspaces, off the GUI thread."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        menu = window.top.menu
+        for title, run in (("Open workspace…", self.choose), ("New workspace…", self.choose_new)):
+            action = menu.addAction(title)
+            action.triggered.connect(lambda _=False, run=run: run())
+
+    def open(self, path: Path | None, *, create: bool = False) -> None:
+        """Open a workspace; None means the last one, or the starter when there is none."""
+        window = self._window
+        before = window.services
+        window.opening(path or Path("the workspace"))
+        window.bridge.run(
+            open_services,
+            path,
+            create,
+            before,
+            then=self._opened,
+            failed=lambda error: window.failed_to_open(error, lambda: self.open(path, create=create)),
+        )
+
+    def choose(self) -> None:
+        """Let the user choose an existing workspace."""
+        self._ask("Open a workspace", QFileDialog.FileMode.Directory, lambda path: self.open(path))
+
+    def choose_new(self) -> None:
+        """Let the user name a new folder."""
+        self._ask("Make a workspace in a new folder", QFileDialog.FileMode.AnyFile, lambda p: self.open(p, create=True))
+
+    def _ask(self, title: str, mode: QFileDialog.FileMode, then: Callable[[Path], None]) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setObjectName("workspace_dialog")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(mode)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
+        if mode is QFileDialog.FileMode.AnyFile:
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(lambda name: then(Path(name)))
+        dialog.open()
+
+    def _opened(self, answer: tuple[Any, Settings]) -> None:
+        services, settings = answer
+        self._window.wear(services, settings)
+
+
+def open_services(path: Path | None, create: bool, before: Any) -> tuple[Any, Settings]:
+    """Open a workspace's services; runs on a lane, so that the window stands before the database is loaded."""
+    from workbench.services import workbench as services
+
+    if before is not None:
+        before.close()
+    folder = path or services.last_workspace()
+    if folder is None:
+        folder = services.starter_workspace()
+    if not folder.exists() and not create:
+        raise BadInput(f"There is no workspace at {folder}.", "Open another folder, or make a new workspace there.")
+    opened = services.Workbench.open(folder, create=create)
+    services.remember_workspace(folder)
+    return opened, opened.settings.get()

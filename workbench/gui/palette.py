@@ -1,0 +1,139 @@
+"""Find anything (Ctrl+K): every action, page, dataset, run and model by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from workbench.gui.icons import icon
+from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import text
+
+MOST_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that can be found: its name, what it is, an icon, and what choosing it does."""
+
+    title: str
+    kind: str
+    glyph: str
+    run: Callable[[], Any]
+    keys: str = ""
+
+
+class FindPalette(QFrame):
+    """A field and a list over the page; arrows choose, Enter does it, Escape leaves."""
+
+    def __init__(self, parent: QWidget, theme: Theme) -> None:
+        super().__init__(parent)
+        self.setObjectName("palette")
+        self.setAccessibleName("Find anything")
+        self.setProperty("role", "card")
+        self._theme = theme
+        self._entries: list[Entry] = []
+        self._back: QWidget | None = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(4)
+        self.field = QLineEdit()
+        self.field.setObjectName("palette.field")
+        self.field.setAccessibleName("What to find")
+        self.field.setPlaceholderText("Find an action, a dataset, a run or a model")
+        self.field.setClearButtonEnabled(True)
+        self.field.textChanged.connect(self._filter)
+        self.field.installEventFilter(self)
+        column.addWidget(self.field)
+        self.list = QListWidget()
+        self.list.setObjectName("palette.list")
+        self.list.setAccessibleName("Found")
+        self.list.setProperty("role", "bare")
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setUniformItemSizes(True)
+        self.list.itemClicked.connect(lambda _: self._choose())
+        column.addWidget(self.list)
+        self.nothing = text("Nothing has that name.", "quiet")
+        self.nothing.setContentsMargins(8, 8, 8, 8)
+        column.addWidget(self.nothing)
+        self.hide()
+
+    def open(self, entries: Iterable[Entry]) -> None:
+        """Show the palette with these entries and an empty field."""
+        window = self.window()
+        self._back = window.focusWidget()
+        self._entries = list(entries)
+        self.field.clear()
+        self._filter("")
+        width = min(600, window.width() - 48)
+        self.setGeometry((window.width() - width) // 2, 72, width, min(440, window.height() - 144))
+        self.show()
+        self.raise_()
+        self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """More entries have come in while the palette is open."""
+        self._entries += entries
+        self._filter(self.field.text())
+
+    def leave(self) -> None:
+        """Hide, and give the focus back."""
+        self.hide()
+        if self._back is not None and self._back.isVisible():
+            self._back.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The field's arrows move in the list; losing the focus closes the palette."""
+        if event.type() == QEvent.Type.FocusOut and self.isVisible():
+            self.hide()
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 8, Qt.Key.Key_PageUp: -8}
+            if event.key() in step:
+                row = self.list.currentRow() + step[Qt.Key(event.key())]
+                self.list.setCurrentRow(max(0, min(self.list.count() - 1, row)))
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._choose()
+                return True
+            if event.key() == Qt.Key.Key_Escape:
+                self.leave()
+                return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, wanted: str) -> None:
+        self.list.clear()
+        colour = self._theme.colours.quiet
+        for entry in best(self._entries, wanted)[:MOST_SHOWN]:
+            label = f"{entry.title}    {entry.keys}" if entry.keys else entry.title
+            row = QListWidgetItem(icon(entry.glyph, colour), f"{label}   ·   {entry.kind}")
+            row.setData(Qt.ItemDataRole.UserRole, entry)
+            self.list.addItem(row)
+        self.list.setCurrentRow(0)
+        self.list.setVisible(self.list.count() > 0)
+        self.nothing.setVisible(self.list.count() == 0)
+
+    def _choose(self) -> None:
+        row = self.list.currentItem()
+        if row is not None:
+            entry: Entry = row.data(Qt.ItemDataRole.UserRole)
+            self.leave()
+            entry.run()
+
+
+def best(entries: Iterable[Entry], wanted: str) -> list[Entry]:
+    """The entries that hold every word wanted, those that begin with it first."""
+    words = wanted.casefold().split()
+    if not words:
+        return list(entries)
+    found: list[tuple[int, str, Entry]] = []
+    for entry in entries:
+        title = entry.title.casefold()
+        if all(word in title or word in entry.kind.casefold() for word in words):
+            place = 0 if title.startswith(words[0]) else 1 if f" {words[0]}" in title else 2
+            found.append((place, title, entry))
+    return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]

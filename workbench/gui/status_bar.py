@@ -1,0 +1,98 @@
+"""The line at the bottom: this machine, the running job, the queue, and whether everything is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton
+
+from workbench.domain.runs import JobState
+from workbench.gui.icons import picture
+from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import text
+from workbench.gui.widgets.words import duration
+from workbench.services.views import RunView
+
+_ACTIVE = (JobState.RUNNING, JobState.STARTING)
+
+
+class StatusBar(QFrame):
+    """Shows facts that it is told; knows no service."""
+
+    def __init__(self, theme: Theme, show_run: Callable[[str], Any]) -> None:
+        super().__init__()
+        self.setObjectName("status_bar")
+        self.setFixedHeight(32)
+        self._theme, self._show_run, self._run = theme, show_run, ""
+        self._is_saved = True
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 0, 16, 0)
+        row.setSpacing(16)
+        self.machine = self._label("status.machine", "This machine", row)
+        row.addStretch(1)
+        self.job = QPushButton("")
+        self.job.setObjectName("status.job")
+        self.job.setAccessibleName("Running job")
+        self.job.setProperty("role", "link")
+        self.job.clicked.connect(lambda: self._show_run(self._run))
+        row.addWidget(self.job)
+        self.bar = QProgressBar()
+        self.bar.setObjectName("status.progress")
+        self.bar.setAccessibleName("Progress of the running job")
+        self.bar.setFixedWidth(120)
+        self.bar.setTextVisible(False)
+        row.addWidget(self.bar)
+        self.left = self._label("status.left", "Time left", row)
+        self.queue = self._label("status.queue", "Queue", row)
+        self.mark = QLabel()
+        row.addWidget(self.mark)
+        row.setSpacing(12)
+        self.saved = self._label("status.saved", "Saved", row)
+        self.show_runs(())
+        self.show_saved(True)
+        theme.changed.connect(lambda: self.show_saved(self._is_saved))
+
+    def _label(self, name: str, accessible: str, row: QHBoxLayout) -> QLabel:
+        label = text("", "quiet")
+        label.setObjectName(name)
+        label.setAccessibleName(accessible)
+        row.addWidget(label)
+        return label
+
+    def show_machine(self, words: str) -> None:
+        """Load of processor, memory and graphics processor."""
+        self.machine.setText(words)
+
+    def show_runs(self, runs: tuple[RunView, ...]) -> None:
+        """The job that runs now, and how many wait."""
+        active = next((run for run in runs if run.state in _ACTIVE), None)
+        self._run = active.id if active else ""
+        for part in (self.job, self.bar, self.left):
+            part.setVisible(active is not None)
+        if active is not None:
+            self.job.setText(active.name or active.id)
+            self.job.setToolTip(f"Show the run {active.name or active.id}")
+            self.bar.setRange(0, max(active.steps, 0))
+            self.bar.setValue(active.step)
+            self.left.setText(time_left(active))
+        waiting = sum(run.state is JobState.QUEUED for run in runs)
+        self.queue.setText(f"{waiting} queued" if waiting else "")
+        self.queue.setVisible(bool(waiting))
+
+    def show_saved(self, saved: bool) -> None:
+        """Whether every write has been committed."""
+        self._is_saved = saved
+        ratio = self.devicePixelRatioF()
+        colours = self._theme.colours
+        glyph, colour = ("check", colours.good) if saved else ("more", colours.quiet)
+        self.mark.setPixmap(picture(glyph, colour, round(16 * ratio), ratio))
+        self.saved.setText("Saved" if saved else "Saving…")
+
+
+def time_left(run: RunView) -> str:
+    """How far a run is and how long it will take: `61 % · 4 min left`."""
+    if not run.steps:
+        return run.phase or "starting"
+    share = f"{100 * run.step // run.steps} %"
+    return f"{share} · {duration(run.eta_seconds)} left" if run.eta_seconds is not None else share

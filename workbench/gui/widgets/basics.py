@@ -1,0 +1,117 @@
+"""Small pieces that every page uses: labels with a role, buttons, cards, rules, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from workbench.gui.icons import icon
+from workbench.gui.theme import Theme
+
+TextRole = Literal[
+    "", "title", "section", "heading", "number", "strong", "quiet", "good", "warning", "bad", "mono", "chip"
+]
+ButtonRole = Literal["", "primary", "danger", "flat", "link"]
+
+
+def text(words: str = "", role: TextRole = "", *, wrap: bool = False, select: bool = False) -> QLabel:
+    """A label of plain text in one of the house's roles."""
+    label = QLabel(words)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(wrap)
+    if role:
+        label.setProperty("role", role)
+    if select:
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def restyle(widget: QWidget, **properties: Any) -> None:
+    """Change properties that the style sheet looks at, and dress the widget again."""
+    for name, value in properties.items():
+        widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def button(
+    title: str, name: str, run: Callable[[], Any], role: ButtonRole = "", *, accessible: str = "", tip: str = ""
+) -> QPushButton:
+    """A button with an object name, an accessible name and what it does."""
+    result = QPushButton(title)
+    result.setObjectName(name)
+    result.setAccessibleName(accessible or title)
+    result.setToolTip(tip)
+    result.setAutoDefault(False)
+    if role:
+        result.setProperty("role", role)
+    result.clicked.connect(lambda: run())
+    return result
+
+
+def wear_icon(widget: QPushButton, glyph: str, theme: Theme, tone: str = "") -> QPushButton:
+    """Give a button an icon that follows the theme."""
+
+    def paint() -> None:
+        colours = theme.colours
+        role = widget.property("role")
+        colour = getattr(colours, tone) if tone else (colours.on_accent if role == "primary" else colours.text)
+        widget.setIcon(icon(glyph, colour))
+        widget.setIconSize(QSize(16, 16))
+
+    paint()
+    connection = theme.changed.connect(paint)
+    widget.destroyed.connect(lambda: theme.changed.disconnect(connection))
+    return widget
+
+
+def rule() -> QFrame:
+    """A thin line between sections."""
+    line = QFrame()
+    line.setProperty("role", "rule")
+    return line
+
+
+class Card(QFrame):
+    """A bordered surface with an optional heading and a column for its content."""
+
+    def __init__(self, heading: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(16, 16, 16, 16)
+        self.column.setSpacing(12)
+        self.top = QHBoxLayout()
+        self.top.setSpacing(8)
+        if heading:
+            self.setAccessibleName(heading)
+            self.top.addWidget(text(heading, "heading"))
+            self.top.addStretch(1)
+            self.column.addLayout(self.top)
+
+
+class KeyHint(QWidget):
+    """Keys and what they do: `1` A better."""
+
+    def __init__(self, keys: str, words: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        cap = text(keys)
+        cap.setProperty("role", "key")
+        row.addWidget(cap)
+        row.addWidget(text(words, "quiet"))
+
+
+def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
+    """Take everything out of a layout and let it go."""
+    while (entry := layout.takeAt(0)) is not None:
+        if (widget := entry.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif isinstance(inner := entry.layout(), QVBoxLayout | QHBoxLayout):
+            clear(inner)

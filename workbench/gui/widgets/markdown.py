@@ -1,0 +1,129 @@
+"""Model text as a person may safely read it: Markdown without HTML, nothing fetched, code highlighted; or raw."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, QUrl
+from PySide6.QtGui import QTextDocument
+from PySide6.QtWidgets import QTextBrowser, QWidget
+
+from workbench.gui.theme import Colours, Theme
+
+LONGEST_MARKDOWN = 200_000
+
+
+class MarkdownView(QTextBrowser):
+    """A read-only view of one text. Links don't open and pictures don't load, wherever they point to."""
+
+    def __init__(self, theme: Theme, name: str, parent: QWidget | None = None, *, raw: bool = False) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName("Text")
+        self.setOpenLinks(False)
+        self.setOpenExternalLinks(False)
+        self.document().setDocumentMargin(0)
+        self._theme, self._raw, self._text = theme, raw, ""
+        self._grows = False
+        theme.changed.connect(self._render)
+
+    @property
+    def text(self) -> str:
+        """The text that is shown, as it was given."""
+        return self._text
+
+    @property
+    def raw(self) -> bool:
+        """Whether the text is shown as it stands."""
+        return self._raw
+
+    def show_text(self, words: str, *, raw: bool | None = None) -> None:
+        """Show a text, as Markdown or raw."""
+        self._text = words
+        self._raw = self._raw if raw is None else raw
+        self._render()
+
+    def set_raw(self, raw: bool) -> None:
+        """Switch between Markdown and raw text."""
+        if raw != self._raw:
+            self._raw = raw
+            self._render()
+
+    def grow_with_text(self) -> None:
+        """Be as high as the text; for a view inside something that scrolls."""
+        self._grows = True
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().documentLayout().documentSizeChanged.connect(lambda _: self._fit())
+
+    def loadResource(self, kind: int, name: QUrl | str) -> Any:
+        """Load nothing: neither from the network nor from this disk."""
+        return None
+
+    def sizeHint(self) -> QSize:
+        """As high as the text when growing with it."""
+        if self._grows:
+            return QSize(320, max(24, int(self.document().size().height()) + 4))
+        return super().sizeHint()
+
+    def _fit(self) -> None:
+        self.setFixedHeight(max(24, int(self.document().size().height()) + 4))
+
+    def _render(self) -> None:
+        font = self._theme.reading_font()
+        self.document().setDefaultFont(font)
+        if self._raw or len(self._text) > LONGEST_MARKDOWN:
+            self.setPlainText(self._text)
+            return
+        self.document().setDefaultStyleSheet(_sheet(self._theme.colours, self._theme.mono))
+        self.setHtml(to_html(self._text, self._theme.colours))
+        self.document().setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
+
+
+def _sheet(colours: Colours, mono: str) -> str:
+    return (
+        f"a {{ color: {colours.accent}; }} code, pre {{ font-family: '{mono}'; background: {colours.raised}; }}"
+        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }} h1, h2, h3, h4 {{ font-weight: 600; }}"
+    )
+
+
+def to_html(words: str, colours: Colours) -> str:
+    """Markdown as the small HTML that Qt shows; HTML in the text stays visible as text, pictures become their words."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt(
+        "commonmark",
+        {"html": False, "breaks": True, "highlight": lambda code, name, _attrs: _highlight(code, name, colours)},
+    ).enable(["table", "strikethrough"])
+    parser.add_render_rule("image", _picture_as_words)
+    return str(parser.render(words))
+
+
+def _picture_as_words(_self: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
+    token = tokens[index]
+    return f"[picture: {escape(token.content or str(token.attrs.get('src', '')))}]"
+
+
+def _highlight(code: str, name: str, colours: Colours) -> str:
+    from pygments.lexers import get_lexer_by_name
+    from pygments.token import Comment, Keyword, Name, Number, String
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name(name or "text", stripnl=False)
+    except ClassNotFound:
+        return escape(code)
+    tones = (
+        (Comment, colours.code_comment),
+        (String, colours.code_string),
+        (Number, colours.code_string),
+        (Keyword, colours.code_keyword),
+        (Name.Function, colours.accent),
+        (Name.Class, colours.accent),
+    )
+    parts = []
+    for kind, piece in lexer.get_tokens(code):
+        tone = next((colour for family, colour in tones if kind[: len(family)] == family), "")
+        parts.append(f'<span style="color:{tone}">{escape(piece)}</span>' if tone else escape(piece))
+    return "".join(parts)

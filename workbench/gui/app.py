@@ -14,7 +14,7 @@ from PySide6.QtCore import QSettings, QStandardPaths, Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from workbench.domain.errors import BadInput, WorkbenchError
+from workbench.domain.errors import WorkbenchError
 from workbench.domain.settings import Settings
 from workbench.gui.bridge import unexpected
 from workbench.gui.icons import picture
@@ -145,9 +145,11 @@ def open_services(path: Path | None, create: bool, before: Any) -> tuple[Any, Se
         before.close()
     folder = path or services.last_workspace()
     if folder is None:
-        folder = services.starter_workspace()
-    if not folder.exists() and not create:
-        raise BadInput(f"There is no workspace at {folder}.", "Open another folder, or make a new workspace there.")
-    opened = services.Workbench.open(folder, create=create)
+        folder = Path.home() / APP_NAME / "starter"
+        if not folder.exists():
+            services.new_workspace(folder, starter=True)
+    elif create:
+        services.new_workspace(folder)
+    opened = services.Workbench.open(folder)
     services.remember_workspace(folder)
     return opened, opened.settings.get()

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSettings, Qt, QTimer
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.settings import Settings
 from workbench.gui import panels
-from workbench.gui.bridge import Bridge, unexpected
+from workbench.gui.bridge import Bridge
 from workbench.gui.chrome import Rail, TopBar
+from workbench.gui.deck import Deck
 from workbench.gui.finder import action_entries, name_entries, page_entries
 from workbench.gui.notify import Notifier
-from workbench.gui.page_table import PAGES, PageEntry, page_class
+from workbench.gui.page_table import PAGES, PageEntry
 from workbench.gui.palette import FindPalette
 from workbench.gui.pulse import Pulse
 from workbench.gui.shell import Action, NoticeKind
@@ -40,9 +41,7 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.theme, self.settings = theme, Settings()
         self.services: Any = None
-        self.close_services: Callable[[], Any] | None = None
         self._memory, self._entries = memory, {entry.id: entry for entry in pages}
-        self._pages: dict[str, QWidget] = {}
         self._current = ""
         self._build(pages)
         self.notices = Notifier(self, theme, self.show_log)
@@ -72,23 +71,18 @@ class Window(QMainWindow):
         """Show a page; it is imported and built the first time."""
         if page_id not in self._entries:
             return
-        before = self._pages.get(self._current)
-        if before is not None and page_id != self._current:
-            self._call(before, "hidden")
+        if page_id != self._current:
+            self.deck.ask(self._current, "hidden")
         self._current = page_id
         self.rail.mark(page_id)
         self.top.show_page(self._entries[page_id].title)
         self.remember("page", page_id)
         if self.services is None:
             return
-        if page_id not in self._pages:
-            self._pages[page_id] = self._make(self._entries[page_id])
-            self.stack.addWidget(self._pages[page_id])
-        page = self._pages[page_id]
-        self.stack.setCurrentWidget(page)
-        self._call(page, "shown")
+        self.deck.show_page(self._entries[page_id], self.services, self.bridge, self)
+        self.deck.ask(page_id, "shown")
         if arguments:
-            self._call(page, "arrive", **arguments)
+            self.deck.ask(page_id, "arrive", **arguments)
 
     def confirm(self, title: str, text: str, then: Callable[[], Any], verb: str = "Delete") -> None:
         """Ask before something that can't be undone."""
@@ -100,8 +94,7 @@ class Window(QMainWindow):
         self.settings = settings
         if looks != (settings.theme, settings.font_size, settings.reading_size):
             self.theme.apply(settings.theme, settings.font_size, settings.reading_size)
-        for page in self._pages.values():
-            self._call(page, "settings_changed", settings)
+        self.deck.ask_all("settings_changed", settings)
 
     def remember(self, key: str, value: Any) -> None:
         """Keep a piece of layout."""
@@ -117,11 +110,11 @@ class Window(QMainWindow):
         """A workspace is being opened."""
         self.leave_workspace()
         self.top.show_workspace(path)
-        self._show_only(BusyState(f"Opening {path.name}", name="window.busy"))
+        self.deck.show_only(BusyState(f"Opening {path.name}", name="window.busy"))
 
     def failed_to_open(self, error: WorkbenchError, retry: Callable[[], Any] | None) -> None:
         """A workspace could not be opened."""
-        self._show_only(ErrorState(error, retry, name="window.error", theme=self.theme))
+        self.deck.show_only(ErrorState(error, retry, name="window.error", theme=self.theme))
 
     def wear(self, services: Any, settings: Settings) -> None:
         """Show the pages over the services of an opened workspace."""
@@ -129,17 +122,16 @@ class Window(QMainWindow):
         self.settings_changed(settings)
         self.top.show_workspace(services.path)
         self.setWindowTitle(f"{services.path.name} – RLHF Workbench")
-        self._drop_pages()
+        self.deck.drop_all()
         self.pulse.watch(services, self._run_ended)
         self.go(self._current or "home")
 
     def leave_workspace(self) -> Any:
         """Let the pages go; returns the services for whoever closes them."""
         self.pulse.stop()
-        for page in self._pages.values():
-            self._call(page, "closing")
+        self.deck.ask_all("closing")
         services, self.services = self.services, None
-        self._drop_pages()
+        self.deck.drop_all()
         return services
 
     # -- commands ------------------------------------------------------------------------------------------------------
@@ -153,10 +145,8 @@ class Window(QMainWindow):
 
     def actions_here(self) -> list[Action]:
         """What the page in front and the window can do."""
-        page = self._pages.get(self._current)
-        own = list(self._call(page, "actions") or []) if page is not None else []
         return [
-            *own,
+            *(self.deck.ask(self._current, "actions") or []),
             Action("window.help", "Help for this page", "F1", self.show_help),
             Action("window.keys", "Keys of this page", "Ctrl+/", self.show_keys),
             Action("window.log", "Log of this window", "", self.show_log),
@@ -167,13 +157,12 @@ class Window(QMainWindow):
     def show_help(self) -> None:
         """Help for the page in front."""
         entry = self._entries.get(self._current)
-        words = getattr(self._pages.get(self._current), "help_text", "") or "This page has no help yet."
+        words = getattr(self.deck.page(self._current), "help_text", "") or "This page has no help yet."
         panels.show_help(self, self.theme, entry.title if entry else "Workbench", words)
 
     def show_keys(self) -> None:
         """The keys of the page in front."""
-        page = self._pages.get(self._current)
-        own = [(a.keys, a.title) for a in (self._call(page, "actions") or []) if a.keys] if page is not None else []
+        own = [(a.keys, a.title) for a in (self.deck.ask(self._current, "actions") or []) if a.keys]
         title = self._entries[self._current].title if self._current else "Workbench"
         panels.show_keys(self, title, own)
 
@@ -225,9 +214,9 @@ class Window(QMainWindow):
         column = QVBoxLayout()
         column.setSpacing(0)
         self.top = TopBar(self.theme, self.find_anything, self.show_help)
-        self.stack = QStackedWidget()
+        self.deck = Deck(self.theme, self.report)
         self.status = StatusBar(self.theme, lambda run: self.go("runs", run=run))
-        for part in (self.top, self.stack, self.status):
+        for part in (self.top, self.deck, self.status):
             column.addWidget(part)
         column.setStretch(1, 1)
         row.addLayout(column, 1)
@@ -243,8 +232,8 @@ class Window(QMainWindow):
             ("Ctrl+K", self.find_anything),
             ("F1", self.show_help),
             ("Ctrl+/", self.show_keys),
-            ("Ctrl+Z", lambda: self._forward("undo")),
-            ("Ctrl+Shift+Z", lambda: self._forward("redo")),
+            ("Ctrl+Z", lambda: self.deck.ask(self._current, "undo")),
+            ("Ctrl+Shift+Z", lambda: self.deck.ask(self._current, "redo")),
             ("Ctrl+Q", self.close),
             ("F11", self.toggle_full_screen),
         ]
@@ -252,11 +241,6 @@ class Window(QMainWindow):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
             shortcut.activated.connect(lambda run=run: run())
-
-    def _forward(self, what: str) -> None:
-        page = self._pages.get(self._current)
-        if page is not None:
-            self._call(page, what)
 
     def _restore(self) -> None:
         geometry = self.recall("geometry")
@@ -266,45 +250,6 @@ class Window(QMainWindow):
         self._current = page if page in self._entries else "home"
         self.rail.mark(self._current)
         self.top.show_page(self._entries[self._current].title)
-
-    def _make(self, entry: PageEntry) -> QWidget:
-        try:
-            maker: Any = page_class(entry)
-            page: QWidget = maker(self.services, self.bridge, self)
-        except Exception as error:  # noqa: BLE001 - a page that can't be built must not take the window with it
-            wrong = error if isinstance(error, WorkbenchError) else unexpected(error)
-            page = ErrorState(wrong, lambda: self._rebuild(entry.id), name=f"{entry.id}.error", theme=self.theme)
-        return page
-
-    def _rebuild(self, page_id: str) -> None:
-        old = self._pages.pop(page_id)
-        self.stack.removeWidget(old)
-        QTimer.singleShot(0, old, old.deleteLater)
-        self.go(page_id)
-
-    def _call(self, page: QWidget, method: str, *arguments: Any, **named: Any) -> Any:
-        found = getattr(page, method, None)
-        if found is None:
-            return None
-        try:
-            return found(*arguments, **named)
-        except WorkbenchError as error:
-            self.report(error)
-        except Exception as error:  # noqa: BLE001 - see _make
-            self.report(unexpected(error))
-        return None
-
-    def _drop_pages(self) -> None:
-        self._pages.clear()
-        while (page := self.stack.widget(0)) is not None:
-            self.stack.removeWidget(page)
-            page.hide()
-            page.deleteLater()
-
-    def _show_only(self, state: QWidget) -> None:
-        self._drop_pages()
-        self.stack.addWidget(state)
-        self.stack.setCurrentWidget(state)
 
     def _run_ended(self, run: str, what: str, hint: str, kind: NoticeKind) -> None:
         self.notify(what, hint, kind, ("Show the run", lambda: self.go("runs", run=run)))

@@ -74,6 +74,26 @@ class Imported:
 
 
 @dataclass(frozen=True)
+class Frozen:
+    """A snapshot: the exact rows a run is trained on. `left_out` counts what was left out, by reason."""
+
+    sha: str
+    path: Path
+    rows: int
+    left_out: tuple[tuple[str, int], ...] = ()
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written; `notes` say what the format could not hold."""
+
+    file: Path
+    rows: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Presentation:
     """An item as it is shown once: `shown[place]` is the index of the candidate at that place, drawn from `seed`."""
 

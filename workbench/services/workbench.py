@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 
 from workbench.domain.errors import Conflict, NotFound, StorageFailed
+from workbench.services.datasets import DatasetsService
+from workbench.services.hardware import HardwareService
+from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
 from workbench.services.settings import SettingsService
@@ -22,6 +25,9 @@ class Workbench:
         self.path = workspace.path
         self.settings = SettingsService(workspace)
         self.models = ModelsService(workspace)
+        self.datasets = DatasetsService(workspace)
+        self.labelling = LabellingService(workspace, self.settings)
+        self.hardware = HardwareService(workspace)
 
     @classmethod
     def open(cls, path: Path, create: bool = False) -> Workbench:

@@ -44,8 +44,9 @@ def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple
     connection.execute(insert(t.judgements), log)
     connection.execute(insert(t.standings), standing)
     fresh = {(row, j.annotator) for row, j in said} - before
+    kinds = {j.annotator: j.annotator_kind for _, j in said}
     for annotator, count in Counter(annotator for _, annotator in fresh).items():
-        _tally(connection, dataset, annotator, count)
+        _tally(connection, dataset, annotator, count, kinds[annotator])
     _count_judged(connection, dataset, len({row for row, _ in said} - {row for row, _ in before}))
 
 
@@ -149,8 +150,9 @@ def _move(connection: Connection, judgement: int, move: str, state: str) -> int:
     return int(connection.execute(select(_S.row_id).where(_S.judgement_id == judgement)).scalar_one())
 
 
-def _tally(connection: Connection, dataset: int, annotator: str, change: int) -> None:
-    statement = upsert(t.tallies).values(dataset_id=dataset, annotator=annotator, judged=change, frontier=0)
+def _tally(connection: Connection, dataset: int, annotator: str, change: int, kind: str = "person") -> None:
+    mine = {"dataset_id": dataset, "annotator": annotator, "annotator_kind": kind}
+    statement = upsert(t.tallies).values(judged=change, frontier=0, **mine)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["dataset_id", "annotator"], set_={"judged": t.tallies.c.judged + change}

@@ -18,6 +18,7 @@ from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
 from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
 
+IMPORTED = "import"  # the annotator of judgements that came with a file
 RATE_OVER = 50
 PAUSE_SECONDS = 300.0
 FRONTIER_SLACK = 200
@@ -144,18 +145,21 @@ class Labels:
             log = _judgements().where(t.judgements.c.dataset_id == record.id).order_by(t.judgements.c.id)
             return [read_judgement(r) for r in connection.execute(log)]
 
-    def count_since(self, moment: datetime | None = None) -> int:
-        """How many judgements of persons count in the whole workspace, or how many since a moment."""
-        j = t.judgements.c
-        statement = select(func.count()).select_from(t.judgements.join(t.standings, _S.judgement_id == j.id))
-        statement = statement.where(_S.state == DONE, j.annotator_kind == "person", j.annotator != "import")
-        if moment is not None:
-            statement = statement.where(j.created >= moment)
+    def counts(self, since: datetime) -> tuple[int, int]:
+        """How many judgements persons made here since a moment, and how many of theirs count in all."""
+        tally, j = t.tallies.c, t.judgements.c
+        persons = (tally.annotator_kind == "person") & (tally.annotator != IMPORTED)
         with self._database.read() as connection:
-            return int(connection.execute(statement).scalar_one())
+            total = connection.execute(select(func.coalesce(func.sum(tally.judged), 0)).where(persons)).scalar_one()
+            names = list(connection.execute(select(tally.annotator).where(persons).distinct()).scalars())
+            made = t.judgements.join(t.standings, _S.judgement_id == j.id)
+            recent = select(func.count()).select_from(made).where(_S.state == DONE, j.created >= since)
+            return int(connection.execute(recent.where(j.annotator.in_(names))).scalar_one()), int(total)
 
     def _push_frontier(self, dataset: int, annotator: str, before: int, after: int) -> None:
-        statement = upsert(t.tallies).values(dataset_id=dataset, annotator=annotator, judged=0, frontier=after)
+        statement = upsert(t.tallies).values(
+            dataset_id=dataset, annotator=annotator, annotator_kind="person", judged=0, frontier=after
+        )
         with self._database.write() as connection:
             connection.execute(
                 statement.on_conflict_do_update(

@@ -136,6 +136,7 @@ judgements = Table(
     Column("milliseconds", Integer, nullable=False),
     Column("created", Moment, nullable=False),
     Index("ix_judgements_annotator", "dataset_id", "annotator", "id"),
+    Index("ix_judgements_day", "annotator", "created"),
     sqlite_autoincrement=True,
 )
 judgement_moves = Table(
@@ -163,6 +164,7 @@ tallies = Table(
     metadata,
     Column("dataset_id", Integer, _owned("datasets.id"), primary_key=True),
     Column("annotator", Text, primary_key=True),
+    Column("annotator_kind", Text, nullable=False),
     Column("judged", Integer, nullable=False),
     Column("frontier", Integer, nullable=False),
 )

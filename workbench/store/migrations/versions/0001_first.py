@@ -183,6 +183,7 @@ def upgrade() -> None:
         "tallies",
         sa.Column("dataset_id", sa.Integer(), nullable=False),
         sa.Column("annotator", sa.Text(), nullable=False),
+        sa.Column("annotator_kind", sa.Text(), nullable=False),
         sa.Column("judged", sa.Integer(), nullable=False),
         sa.Column("frontier", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], ondelete="CASCADE"),
@@ -226,6 +227,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_judgements_annotator", "judgements", ["dataset_id", "annotator", "id"], unique=False)
+    op.create_index("ix_judgements_day", "judgements", ["annotator", "created"], unique=False)
     op.create_index(op.f("ix_judgements_row_id"), "judgements", ["row_id"], unique=False)
     op.create_table(
         "judgement_moves",

@@ -1,0 +1,113 @@
+"""Datasets: imported all or nothing, paged, searched, frozen for runs, exported."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from workbench.domain.errors import BadInput
+from workbench.domain.rows import DatasetKind, usable_as
+from workbench.domain.text import Demonstration
+from workbench.services.freezing import Freezer
+from workbench.services.row_views import row_view
+from workbench.services.views import DatasetView, Frozen, RowView
+from workbench.services.workspace import Workspace
+from workbench.store.datasets import DatasetRecord, RowRecord
+from workbench.store.filling import NewRow
+from workbench.store.snapshot_file import write_snapshot
+
+
+class DatasetsService:
+    """The workspace's datasets."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._store = workspace.store
+        self._lane = workspace.lane
+
+    def list(self) -> builtins.list[DatasetView]:
+        """Every dataset, oldest first."""
+        return [_view(r) for r in self._lane.do(self._store.datasets.list)]
+
+    def get(self, name: str) -> DatasetView:
+        """One dataset; NotFound."""
+        return _view(self._lane.do(self._store.datasets.get, name))
+
+    def create(self, name: str, kind: DatasetKind, source: str = "", synthetic: bool = False) -> DatasetView:
+        """Make an empty dataset; Conflict when the name is taken."""
+        return _view(self._lane.do(self._store.datasets.create, checked_name(name), kind, source, synthetic))
+
+    def append(self, name: str, rows: builtins.list[NewRow]) -> int:
+        """Append rows of the dataset's kind in one transaction; returns how many it then has."""
+        return self._lane.do(self._store.datasets.append, name, rows)
+
+    def page(self, name: str, offset: int, limit: int, search: str = "") -> builtins.list[RowView]:
+        """Some rows as a person reads them; with `search`, some of the rows that contain these words."""
+        return self._lane.do(self._page, name, offset, limit, search)
+
+    def count(self, name: str, search: str = "") -> int:
+        """How many rows there are, or how many contain these words."""
+        return self._lane.do(self._store.datasets.count, name, search)
+
+    def delete(self, name: str) -> None:
+        """Delete a dataset with its rows and judgements; snapshots and runs made from it stay."""
+        self._lane.do(self._store.datasets.delete, name)
+
+    def freeze(self, name: str, kind: DatasetKind) -> Frozen:
+        """Write the exact rows that a recipe of this kind is trained on; the same rows give the same snapshot."""
+        dataset = self._lane.do(self._store.datasets.get, name)
+        if not usable_as(dataset.kind, kind):
+            raise BadInput(
+                f"{name} holds {dataset.kind}; {kind} are needed.", f"Choose a dataset of {kind}, or import one."
+            )
+        freezer = Freezer(self._workspace, dataset, kind)
+        file = write_snapshot(self._workspace.snapshots, kind, freezer.batches())
+        left_out = tuple(freezer.left_out.most_common())
+        if file.rows == 0:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out) or "it is empty"
+            raise BadInput(
+                f"{name} has no row to train on ({reasons}).",
+                "Judge some items first." if kind == "preferences" else "Import or write some rows first.",
+            )
+        self._lane.do(self._store.snapshots.add, file.sha, name, kind, file.rows)
+        return Frozen(file.sha, file.path, file.rows, left_out, freezer.synthetic)
+
+    def _page(self, name: str, offset: int, limit: int, search: str) -> builtins.list[RowView]:
+        dataset = self._store.datasets.get(name)
+        rows = self._store.datasets.rows(name, offset, limit, search)
+        said: dict[str, builtins.list[Any]] = {}
+        if dataset.kind == "preferences" and rows:
+            for judgement in self._store.labels.current(name, rows[0].position, rows[-1].position + 1):
+                said.setdefault(judgement.item, []).append(judgement)
+        return [_row_view(row, said) for row in rows]
+
+
+def checked_name(name: str) -> str:
+    """A dataset's name without surrounding space; BadInput when nothing is left or it can't be shown."""
+    name = name.strip()
+    if not name or len(name) > 120 or not name.isprintable():
+        raise BadInput("A dataset needs a name of at most 120 characters.", "Give it a short name.")
+    return name
+
+
+def _view(record: DatasetRecord) -> DatasetView:
+    return DatasetView(
+        record.name, record.kind, record.rows, record.judged, record.created, record.source, record.synthetic
+    )
+
+
+def _row_view(row: RowRecord, said: dict[str, list[Any]]) -> RowView:
+    facts = [("Line in the source", str(row.line))] if row.line else []
+    facts += [(str(key), str(value)) for key, value in (row.raw or {}).items()]
+    if row.item is not None:
+        return row_view(row.position, (row.item, said.get(row.item.id, [])), tuple(facts))
+    return row_view(row.position, row_value(row), tuple(facts))
+
+
+def row_value(row: RowRecord) -> Any:
+    """What a stored row is in the domain: a text, a prompt, a demonstration or an item."""
+    if row.item is not None:
+        return row.item
+    if row.prompt is not None and row.completion is not None:
+        return Demonstration(prompt=row.prompt, completion=row.completion)
+    return row.prompt if row.prompt is not None else row.text or ""

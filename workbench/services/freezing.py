@@ -1,0 +1,90 @@
+"""What a dataset's rows are when they are frozen for a recipe: comparisons from judgements, prompts without repeats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from workbench.domain.judgement import Item, Judgement, comparisons
+from workbench.domain.rows import DatasetKind
+from workbench.domain.text import Prompt
+from workbench.services.workspace import Workspace
+from workbench.store.datasets import DatasetRecord, RowRecord
+
+BATCH = 1_000
+Rows = list[dict[str, Any]]
+
+
+class Freezer:
+    """Walks over a dataset in short reads; afterwards `left_out` says what gave no row and why."""
+
+    def __init__(self, workspace: Workspace, dataset: DatasetRecord, wanted: DatasetKind) -> None:
+        self._store = workspace.store
+        self._lane = workspace.lane
+        self._dataset = dataset
+        self._wanted = wanted
+        self._told: set[str] = set()
+        self.left_out: Counter[str] = Counter()
+        self.synthetic = dataset.synthetic
+
+    def batches(self) -> Iterator[Rows]:
+        """The frozen rows, in the dataset's order."""
+        for start in range(0, self._dataset.rows, BATCH):
+            rows = self._lane.do(self._store.datasets.rows, self._dataset.name, start, BATCH)
+            if self._wanted == "preferences":
+                stop = start + BATCH
+                said = self._lane.do(self._store.labels.current, self._dataset.name, start, stop)
+                yield self._compare(rows, said)
+            else:
+                yield [made for row in rows if (made := self._plain(row)) is not None]
+
+    def _plain(self, row: RowRecord) -> dict[str, Any] | None:
+        if self._wanted == "documents":
+            if not (row.text or "").strip():
+                self.left_out["empty text"] += 1
+                return None
+            return {"text": row.text}
+        assert row.prompt is not None
+        if self._wanted == "demonstrations":
+            return {**_prompt(row.prompt), "completion": row.completion}
+        if row.prompt.key() in self._told:
+            self.left_out["the same prompt again"] += 1
+            return None
+        self._told.add(row.prompt.key())
+        return _prompt(row.prompt)
+
+    def _compare(self, rows: list[RowRecord], said: list[Judgement]) -> Rows:
+        by_item: dict[str, list[Judgement]] = {}
+        for judgement in said:
+            by_item.setdefault(judgement.item, []).append(judgement)
+        made: Rows = []
+        for row in rows:
+            assert row.item is not None
+            if row.item.id not in by_item:
+                self.left_out["not judged"] += 1
+            for judgement in by_item.get(row.item.id, []):
+                made.extend(self._pairs(row.item, judgement))
+        return made
+
+    def _pairs(self, item: Item, judgement: Judgement) -> Rows:
+        if judgement.ranking is None:
+            self.left_out["all bad" if judgement.outcome == "all_bad" else "skipped"] += 1
+            return []
+        pairs = comparisons(judgement.ranking, judgement.strength)
+        if not pairs:
+            self.left_out["tie"] += 1
+        synthetic = self._dataset.synthetic or judgement.annotator_kind != "person"
+        self.synthetic = self.synthetic or synthetic
+        return [
+            {
+                **_prompt(item.prompt), "chosen": item.candidates[p.chosen].text,
+                "rejected": item.candidates[p.rejected].text, "margin": p.margin, "item": item.id,
+                "annotator": judgement.annotator, "synthetic": synthetic,
+            }
+            for p in pairs
+        ]  # fmt: skip
+
+
+def _prompt(prompt: Prompt) -> dict[str, Any]:
+    return {"prompt": [{"role": turn.role, "content": turn.content} for turn in prompt.turns], "raw": prompt.raw}

@@ -1,0 +1,174 @@
+"""Labelling: one item after another, blind, in an order drawn from a recorded seed; every label is committed at once."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import uuid
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from workbench.domain.errors import BadInput, Conflict, NotFound
+from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, SkipReason
+from workbench.domain.rows import DatasetKind
+from workbench.domain.specs.kinds import explain
+from workbench.domain.text import Demonstration
+from workbench.services.settings import SettingsService
+from workbench.services.views import LabelProgress, Presentation, Recorded
+from workbench.services.workspace import Workspace
+from workbench.store.filling import NewRow
+from workbench.store.labels import PlacedItem
+
+AHEAD = 8
+SEED_BITS = 31
+
+
+def order_shown(candidates: int, seed: int) -> tuple[int, ...]:
+    """The order that a seed stands for: place 0 (the left) shows candidate `order_shown(...)[0]`."""
+    order = list(range(candidates))
+    random.Random(seed).shuffle(order)
+    return tuple(order)
+
+
+class LabellingService:
+    """Judging the items of preference datasets, signed with the annotator's name from the settings."""
+
+    def __init__(self, workspace: Workspace, settings: SettingsService) -> None:
+        self._store = workspace.store
+        self._lane = workspace.lane
+        self._settings = settings
+        self._ahead: dict[tuple[str, str], list[PlacedItem]] = {}
+
+    def start(self, dataset: str) -> tuple[Presentation | None, LabelProgress]:
+        """The first item that you haven't judged (None when all are), and how far you are."""
+        return self._lane.do(self._start, dataset)
+
+    def record(
+        self,
+        dataset: str,
+        presentation: Presentation,
+        *,
+        outcome: Outcome,
+        ranking: Ranking | None = None,
+        strength: int = 1,
+        skip_reason: SkipReason | None = None,
+        note: str = "",
+        milliseconds: int,
+    ) -> Recorded:
+        """Commit a judgement of what was presented, then return the next item. Nothing is kept when this raises."""
+        try:
+            judgement = Judgement(
+                id=uuid.uuid4().hex,
+                item=presentation.item.id,
+                annotator=self._settings.get().annotator,
+                outcome=outcome,
+                ranking=ranking,
+                strength=strength,
+                skip_reason=skip_reason,
+                note=note,
+                shown=presentation.shown,
+                shown_seed=presentation.seed,
+                milliseconds=milliseconds,
+                created=datetime.now(UTC),
+            )
+        except ValidationError as error:
+            raise BadInput(*explain(error)) from error
+        return self._lane.do(self._record, dataset, judgement)
+
+    def undo(self, dataset: str) -> Recorded:
+        """Take your newest judgement back; its item comes back as `next`, arranged as it was, with `previous`."""
+        return self._lane.do(self._undo, dataset)
+
+    def redo(self, dataset: str) -> Recorded:
+        """Let the judgement that was undone last count again; `next` is the next item to judge."""
+        return self._lane.do(self._redo, dataset)
+
+    def add_judgement(self, dataset: str, judgement: Judgement) -> None:
+        """Commit a judgement by a rule or a model; it stays marked as such wherever it is shown."""
+        self._lane.do(self._store.labels.add, judgement, dataset)
+
+    def judgements(self, dataset: str) -> list[Judgement]:
+        """The judgements that count in a dataset, by item."""
+        return self._lane.do(self._store.labels.current, dataset)
+
+    def write_demonstration(self, dataset: str, presentation: Presentation, text: str) -> str:
+        """Keep a better response as a row of the dataset "<name>-demonstrations"; returns that name."""
+        if not text.strip():
+            raise BadInput("A demonstration can't be empty.", "Write the response that you would have liked to see.")
+        name = f"{dataset}-demonstrations"
+        row = Demonstration(prompt=presentation.item.prompt, completion=text)
+        self._lane.do(self._append, name, "demonstrations", f"written while judging {dataset}", NewRow(row))
+        return name
+
+    def add_item(self, dataset: str, item: Item) -> None:
+        """Append an item to rank; the dataset is made when there is none of this name."""
+        self._lane.do(self._append, dataset, "preferences", "collected in the playground", NewRow((item, [])))
+
+    def reveal(self, presentation: Presentation) -> tuple[str, ...]:
+        """The model of each candidate, by candidate index; Conflict before you have judged the item."""
+        me = self._settings.get().annotator
+        said = self._lane.do(self._store.labels.for_item, presentation.item.id)
+        if not any(j.annotator == me for j in said):
+            raise Conflict("Which model wrote what is shown after you have judged.", "Judge the item first.")
+        return tuple(c.model or "unknown" for c in presentation.item.candidates)
+
+    def counts(self) -> tuple[int, int]:
+        """How many labels persons gave today (local time), and in all."""
+        today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        return self._lane.do(self._store.labels.counts, today)
+
+    def _start(self, dataset: str) -> tuple[Presentation | None, LabelProgress]:
+        me = self._settings.get().annotator
+        self._ahead.pop((dataset, me), None)
+        progress = self._progress(dataset, me)
+        return self._next(dataset, me, progress), progress
+
+    def _record(self, dataset: str, judgement: Judgement) -> Recorded:
+        self._store.labels.add(judgement, dataset)
+        progress = self._progress(dataset, judgement.annotator)
+        return Recorded(judgement, progress, self._next(dataset, judgement.annotator, progress, judgement.item))
+
+    def _undo(self, dataset: str) -> Recorded:
+        me = self._settings.get().annotator
+        judgement = self._store.labels.undo(dataset, me)
+        self._ahead.pop((dataset, me), None)
+        progress = self._progress(dataset, me)
+        placed = self._store.labels.item(dataset, judgement.item)
+        again = Presentation(
+            placed.item, judgement.shown, judgement.shown_seed, placed.position, progress.total, judgement
+        )
+        return Recorded(judgement, progress, again)
+
+    def _redo(self, dataset: str) -> Recorded:
+        me = self._settings.get().annotator
+        judgement = self._store.labels.redo(dataset, me)
+        self._ahead.pop((dataset, me), None)
+        progress = self._progress(dataset, me)
+        return Recorded(judgement, progress, self._next(dataset, me, progress))
+
+    def _next(
+        self, dataset: str, annotator: str, progress: LabelProgress, judged: str | None = None
+    ) -> Presentation | None:
+        """The next item, from those fetched ahead; a few more are fetched when they run out."""
+        ahead = self._ahead.setdefault((dataset, annotator), [])
+        ahead[:] = [p for p in ahead if p.item.id != judged]
+        if not ahead:
+            ahead.extend(self._store.labels.next_unjudged(dataset, annotator, limit=AHEAD))
+        if not ahead:
+            return None
+        placed = ahead.pop(0)
+        seed = secrets.randbits(SEED_BITS)
+        shown = order_shown(len(placed.item.candidates), seed)
+        return Presentation(placed.item, shown, seed, placed.position, progress.total)
+
+    def _progress(self, dataset: str, annotator: str) -> LabelProgress:
+        return LabelProgress(*self._store.labels.progress(dataset, annotator))
+
+    def _append(self, name: str, kind: DatasetKind, source: str, row: NewRow) -> None:
+        try:
+            self._store.datasets.get(name)
+        except NotFound:
+            self._store.datasets.create(name, kind, source=source)
+        self._store.datasets.append(name, [row])
+        self._ahead.clear()

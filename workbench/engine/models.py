@@ -227,9 +227,8 @@ def without_dropout(model: nn.Module) -> None:
 
 def use_gradient_checkpointing(model: Any) -> None:
     """Recompute activations in the backward pass."""
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if hasattr(model, "peft_config"):
-        model.enable_input_require_grads()
+    with _quiet():
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

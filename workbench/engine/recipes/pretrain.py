@@ -45,7 +45,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
     packed_held = (
         pack(encode_documents(tokenizer, [row["text"] for row in held]), max_length, pad, spec.seed) if held else None
     )
-    openings = [" ".join(row["text"].split()[:5]) for row in (held or train)]
+    openings = [" ".join(row["text"].split()[:5]) for row in held + train[:1000]]
     prompts = [(text, encode_text(tokenizer, text)) for text in dict.fromkeys(openings)][: spec.sample_count]
     lengths = packed.lengths
 

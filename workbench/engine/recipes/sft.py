@@ -37,7 +37,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     usable = list(zip(examples.rows, examples.pairs, strict=True))
     train, held = split_holdout(usable, spec.holdout, spec.seed, key=lambda one: row_key(one[0]))
     pairs, held_pairs = [pair for _, pair in train], [pair for _, pair in held]
-    shown = held or train
+    shown = held + train
     prompts = fixed_prompts([row for row, _ in shown], [pair.prompt for _, pair in shown], spec.sample_count)
     lengths = [pair.length for pair in pairs]
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from workbench.domain.errors import RunFailed
 from workbench.engine.batches import Pair, collate
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
@@ -18,6 +17,7 @@ from workbench.engine.forward import Scored, completion_scores, hidden_states, s
 from workbench.engine.models import Loaded, eos_ids
 from workbench.engine.packing import Packed
 from workbench.engine.report import Report
+from workbench.engine.rollout import sample_batch
 from workbench.engine.text import decode
 
 SAMPLE_TOKENS = 96
@@ -108,35 +108,25 @@ def report_samples(
     longest: int,
     setup: Setup,
 ) -> None:
-    """Let the model continue the fixed prompts, with the same seed each time, and report what it says."""
-    for index, (shown, ids) in enumerate(prompts):
-        room = min(SAMPLE_TOKENS, longest - len(ids))
-        if room < 1:
-            continue
-        with setup.autocast():
-            said, ended = continue_prompt(loaded, ids, room, seed + index)
-        numbers = {"length": float(len(said)), "ended": float(ended)}
-        report.sample(step, index, shown, decode(loaded.tokenizer, said), numbers)
+    """Let the model continue the fixed prompts, with the same seed each time, and report what it says.
 
-
-def continue_prompt(loaded: Loaded, ids: Sequence[int], max_new_tokens: int, seed: int) -> tuple[list[int], bool]:
-    """(sampled ids without the end token, whether it ended by itself). Draws from a generator of its own."""
-    model, ends = loaded.model, set(eos_ids(loaded))
-    device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
-    said: list[int] = []
-    cache: Any = None
-    wanted = torch.tensor([list(ids)], device=device)
-    with evaluating(model):
-        for _ in range(max_new_tokens):
-            result = model(input_ids=wanted, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache = result.past_key_values
-            probabilities = (result.logits[0, -1].float() / SAMPLE_TEMPERATURE).softmax(-1)
-            if not bool(torch.isfinite(probabilities).all()):
-                raise RunFailed("The model's probabilities are no numbers any more.", "Lower the learning rate.")
-            choice = int(torch.multinomial(probabilities, 1, generator=generator))
-            if choice in ends:
-                return said, True
-            said.append(choice)
-            wanted = torch.tensor([[choice]], device=device)
-    return said, False
+    Prompts and completions together have at most `longest` tokens; a prompt that leaves no room is passed over.
+    """
+    fitting = [(index, text, ids) for index, (text, ids) in enumerate(prompts) if len(ids) < longest]
+    if not fitting:
+        return
+    ends = eos_ids(loaded)
+    room = min(SAMPLE_TOKENS, longest - max(len(ids) for _, _, ids in fitting))
+    with setup.autocast():
+        said = sample_batch(
+            loaded.model,
+            [ids for _, _, ids in fitting],
+            max_new_tokens=room,
+            temperature=SAMPLE_TEMPERATURE,
+            eos=ends,
+            seed=seed,
+        )
+    for (index, text, _), ids, ended in zip(fitting, said.completions, said.ended, strict=True):
+        kept = ids[:-1] if ended else ids
+        numbers = {"length": float(len(ids)), "ended": float(ended)}
+        report.sample(step, index, text, decode(loaded.tokenizer, kept), numbers)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.analysis.curves import ema, envelope
+from workbench.analysis.curves import Ema, ema, envelope
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200)
 
@@ -80,3 +80,10 @@ def test_that_the_envelope_keeps_ends_order_and_extremes(values: list[float], bu
 def test_that_no_bucket_is_refused() -> None:
     with pytest.raises(ValueError, match="bucket"):
         envelope(np.arange(9.0), np.arange(9.0), 0)
+
+
+def test_that_an_average_fed_in_pieces_equals_one_fed_at_once() -> None:
+    values = np.sin(np.arange(300.0))
+    live = Ema(0.9)
+    pieces = np.concatenate([live.extend(values[:7]), live.extend(values[7:7]), live.extend(values[7:])])
+    assert pieces.tolist() == ema(values, 0.9).tolist()

@@ -8,27 +8,38 @@ from numpy.typing import NDArray
 Series = NDArray[np.float64]
 
 
+class Ema:
+    """An exponential moving average that goes on where it stopped, so that a live curve costs only its new points."""
+
+    def __init__(self, weight: float) -> None:
+        if not 0.0 <= weight < 1.0:
+            raise ValueError("weight is at least 0 and below 1")
+        self.weight = weight
+        self._total = self._mass = 0.0
+
+    def extend(self, values: Series) -> Series:
+        """The averages of further values [N] in the order of their coming; see `ema` for the formula."""
+        data = np.asarray(values, dtype=np.float64)
+        if self.weight == 0.0:
+            return data.copy()
+        smooth = np.empty_like(data)
+        for i, value in enumerate(data.tolist()):
+            if not np.isfinite(value):
+                smooth[i] = value
+                continue
+            self._total = self.weight * self._total + value
+            self._mass = self.weight * self._mass + 1.0
+            smooth[i] = self._total / self._mass
+        return smooth
+
+
 def ema(values: Series, weight: float) -> Series:
     """Exponential moving average, debiased: y[i] = sum_j w^(i-j) x[j] / sum_j w^(i-j), over the finite x[j] with j ≤ i.
 
     values [N] in any unit; weight in [0, 1): 0 returns the values. Points that aren't finite stay as they are and don't
     touch their neighbours. The debiasing is that of Adam (Kingma & Ba 2015, arXiv 1412.6980, section 3).
     """
-    if not 0.0 <= weight < 1.0:
-        raise ValueError("weight is at least 0 and below 1")
-    data = np.asarray(values, dtype=np.float64)
-    if weight == 0.0:
-        return data.copy()
-    smooth = np.empty_like(data)
-    total = mass = 0.0
-    for i, value in enumerate(data.tolist()):
-        if not np.isfinite(value):
-            smooth[i] = value
-            continue
-        total = weight * total + value
-        mass = weight * mass + 1.0
-        smooth[i] = total / mass
-    return smooth
+    return Ema(weight).extend(values)
 
 
 def envelope(x: Series, y: Series, buckets: int) -> tuple[Series, Series]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
@@ -141,10 +140,10 @@ def _gpu() -> Check:
 
 
 def _libraries() -> list[Check]:
-    """Shared libraries that Qt loads; only on Linux are they the system's, and those of X11 only where a display is."""
+    """Shared libraries that Qt loads; only on Linux are they the system's."""
     if not sys.platform.startswith("linux"):
         return []
-    wanted = {**QT_LIBRARIES, **(X11_LIBRARIES if os.environ.get("DISPLAY") else {})}
+    wanted = {**QT_LIBRARIES, **X11_LIBRARIES}
     return [_library(name, package) for name, package in wanted.items()]
 
 

@@ -1,0 +1,65 @@
+"""A real window over a real workspace, for the tests of pages."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from workbench.domain.judgement import Item
+from workbench.domain.text import Candidate, Prompt
+from workbench.gui.theme import Theme
+from workbench.gui.window import Window
+from workbench.services.workbench import Workbench, new_workspace
+
+
+def item(number: int, candidates: int = 2) -> Item:
+    texts = [
+        f"Story {number}, told in the {'plainest brightest longest shortest'.split()[c % 4]} way."
+        for c in range(candidates)
+    ]
+    return Item(
+        id=f"item-{number:03}",
+        prompt=Prompt.from_text(f"Tell story number {number}."),
+        candidates=tuple(Candidate(text=text, model=f"secret-model-{c}") for c, text in enumerate(texts)),
+    )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench.open(new_workspace(tmp_path / "space"))
+
+
+@pytest.fixture
+def fill(bench: Workbench) -> Callable[..., None]:
+    def fill_dataset(count: int, candidates: int = 2, name: str = "pairs") -> None:
+        for number in range(count):
+            bench.labelling.add_item(name, item(number, candidates))
+
+    return fill_dataset
+
+
+@pytest.fixture
+def window(qtbot: QtBot, theme: Theme, memory: QSettings, bench: Workbench) -> Iterator[Window]:
+    made = Window(theme, memory)
+    made.resize(1280, 800)
+    made.wear(bench, bench.settings.get())
+    made.show()
+    made.activateWindow()
+    yield made
+    made.close()
+    made.deleteLater()
+
+
+@pytest.fixture
+def visit(qtbot: QtBot, window: Window) -> Callable[..., QWidget]:
+    def go(page: str, **arguments: object) -> QWidget:
+        window.go(page, **arguments)
+        found = window.deck.page(page)
+        assert found is not None
+        qtbot.waitUntil(lambda: window.bridge.busy == 0)
+        return found
+
+    return go

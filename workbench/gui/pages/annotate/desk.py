@@ -1,0 +1,168 @@
+"""The desk: everything an annotator sees of one item. It shows what it is given and knows no service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+
+from workbench.domain.judgement import SkipReason
+from workbench.gui.pages.annotate.bars import BottomBar, TopBar
+from workbench.gui.pages.annotate.cards import CandidateBoard, PromptPane
+from workbench.gui.pages.annotate.draft import Draft, in_words
+from workbench.gui.pages.annotate.keys import Command
+from workbench.gui.pages.annotate.panels import NotePanel, SkipPanel, WritePanel
+from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import text
+from workbench.gui.widgets.states import EmptyState
+from workbench.services.views import LabelProgress, Presentation
+
+DEEDS = ("level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "undo", "redo")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the desk asks of its page."""
+
+    command: Callable[[Command], Any]
+    choose: Callable[[str], Any]
+    skip: Callable[[SkipReason], Any]
+    write: Callable[[str], Any]
+    dropped: Callable[[int, int, bool], Any]
+    train: Callable[[], Any]
+    focus: Callable[[], Any]
+
+
+class Desk(QWidget):
+    """Prompt, candidates, panels and bars."""
+
+    def __init__(self, theme: Theme, asked: Asked, *, raw: bool) -> None:
+        super().__init__()
+        self.presentation: Presentation | None = None
+        self.draft = Draft((0, 1))
+        self.differences = False
+        self._asked = asked
+        self.top = TopBar(asked.choose, lambda _: self.show_texts())
+        self.top.raw.setChecked(raw)
+        self.prompt = PromptPane(theme, "annotate.prompt")
+        self.prompt.setAccessibleName("Prompt")
+        self.board = CandidateBoard(theme, lambda place: asked.command(Command("place", place)), asked.dropped)
+        self.skip = SkipPanel(asked.skip)
+        self.note = NotePanel(self.close_panels)
+        self.write = WritePanel(asked.write, self.close_panels)
+        self.bottom = BottomBar({name: partial(asked.command, Command(name)) for name in DEEDS})
+        self.done = EmptyState(
+            "Everything here is judged.",
+            "Every item of this dataset has your judgement. Undo brings the last one back; or train on what you said.",
+            ("Train a model", asked.train),
+            name="annotate.done",
+            glyph="good",
+            theme=theme,
+        )
+        self.done.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._lay_out()
+
+    def show_item(self, presentation: Presentation | None, progress: LabelProgress) -> None:
+        """Show the next item, or that there is none."""
+        self.presentation = presentation
+        self.top.show_progress(progress)
+        self.bottom.show_progress(progress, None)
+        self.note.field.setText(presentation.previous.note if presentation and presentation.previous else "")
+        self.write.field.clear()
+        self.close_panels()
+        there = presentation is not None
+        self.split.setVisible(there)
+        self.done.setVisible(not there)
+        self.bottom.show_deeds(there)
+        if presentation is None:
+            return
+        self.draft = Draft(presentation.shown)
+        self.draft.remember(presentation.previous)
+        self.show_texts()
+        self.show_draft()
+        self._show_earlier(presentation)
+
+    def show_texts(self) -> None:
+        """Show the texts in the chosen manner: Markdown, raw, or raw with differences marked."""
+        self.bottom.buttons["differences"].setChecked(self.differences)
+        if self.presentation is None:
+            return
+        raw = self.top.raw.isChecked()
+        candidates = self.presentation.item.candidates
+        self.prompt.show_prompt(self.presentation.item.prompt, raw=raw)
+        texts = [candidates[index].text for index in self.presentation.shown]
+        self.board.show_texts(texts, raw=raw, differences=self.differences)
+
+    def show_draft(self) -> None:
+        """Show the ranks given so far."""
+        count = len(self.draft.shown)
+        for card in self.board.cards:
+            if count > 2:
+                card.show_rank(self.draft.rank_of(card.place), count)
+            else:
+                card.highlight(False)
+        self.bottom.show_keys(count, self.draft.levelling, len(self.draft.open))
+
+    def show_choice(self, best: set[int]) -> None:
+        """Show at once which places were chosen, while the judgement is being committed."""
+        for card in self.board.cards:
+            card.highlight(card.place in best)
+
+    def open_panel(self, name: str) -> None:
+        """Open the panel for "skip", "note" or "write" and let the person type."""
+        self.close_panels()
+        if name == "skip":
+            self.skip.show()
+        elif name == "note":
+            self.note.show()
+            self.note.field.setFocus()
+        else:
+            self.write.show()
+            self.write.field.setFocus()
+
+    def close_panels(self) -> None:
+        """Close all panels; the keyboard goes back to the item."""
+        was_open = [panel for panel in (self.skip, self.note, self.write) if not panel.isHidden()]
+        for panel in was_open:
+            panel.hide()
+        if was_open:
+            self._asked.focus()
+        self.bottom.buttons["note"].setText("N   note ✓" if self.note.note else "N   note")
+
+    def _show_earlier(self, presentation: Presentation) -> None:
+        previous = presentation.previous
+        words, tier = "", presentation.shown
+        if previous is not None:
+            by = "" if previous.annotator_kind == "person" else f"by {previous.annotator}, synthetic: "
+            words = f"before: {by}{in_words(previous.model_copy(update={'shown': presentation.shown}))}"
+            tier = previous.ranking.tiers[0] if previous.ranking is not None else tier
+        for card in self.board.cards:
+            card.show_earlier(words if presentation.shown[card.place] in tier else "")
+
+    def _lay_out(self) -> None:
+        frame = QFrame()
+        frame.setProperty("role", "inset")
+        inner = QVBoxLayout(frame)
+        inner.setContentsMargins(16, 8, 12, 8)
+        inner.setSpacing(4)
+        inner.addWidget(text("Prompt", "quiet"))
+        inner.addWidget(self.prompt)
+        self.split = QSplitter(Qt.Orientation.Vertical)
+        self.split.setObjectName("annotate.split")
+        self.split.setChildrenCollapsible(False)
+        self.split.addWidget(frame)
+        self.split.addWidget(self.board)
+        self.split.setStretchFactor(1, 1)
+        self.split.setSizes([120, 480])
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 12, 24, 12)
+        column.setSpacing(12)
+        column.addWidget(self.top)
+        column.addWidget(self.split, 1)
+        column.addWidget(self.done, 1)
+        for panel in (self.skip, self.note, self.write, self.bottom):
+            column.addWidget(panel)

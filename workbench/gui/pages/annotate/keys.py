@@ -1,0 +1,63 @@
+"""Keys of the Annotate page: which command a key press means, on any keyboard, and when no key may act."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
+
+
+class Command(NamedTuple):
+    """What a key asks for; `place` counts screen places from 0 for "place"."""
+
+    name: str
+    place: int = 0
+    much: bool = False
+
+
+_K = Qt.Key
+_LETTERS: dict[int, str] = {
+    _K.Key_X: "all_bad", _K.Key_S: "skip", _K.Key_N: "note", _K.Key_E: "write", _K.Key_D: "differences",
+    _K.Key_R: "reveal", _K.Key_Return: "accept", _K.Key_Enter: "accept", _K.Key_Escape: "escape",
+}  # fmt: skip
+_SHIFTED: dict[int, int] = {_K.Key_Exclam: 1, _K.Key_At: 2, _K.Key_QuoteDbl: 2}
+_FIRST_DIGIT_SCAN = 10  # evdev plus 8, as X11 and Wayland give it, for the key 1 above the letters
+
+
+def command(event: QKeyEvent) -> Command | None:
+    """The command of a key press, or None when the key means nothing here."""
+    modifiers = event.modifiers()
+    if modifiers & (Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier):
+        return None
+    shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+    key = event.key()
+    if modifiers & Qt.KeyboardModifier.ControlModifier:
+        if key == _K.Key_Z:
+            return Command("redo" if shift else "undo")
+        return Command("redo") if key == _K.Key_Y else None
+    if key in _LETTERS:
+        return Command(_LETTERS[key])
+    digit = _digit(event)
+    if digit is None:
+        return None
+    return Command("level") if digit == 0 else Command("place", digit - 1, shift)
+
+
+def _digit(event: QKeyEvent) -> int | None:
+    """The digit key: by the key's place where the system tells it (so that AZERTY needs no Shift), else by its sign."""
+    row = event.nativeScanCode() - _FIRST_DIGIT_SCAN
+    if sys.platform == "linux" and 0 <= row <= 9:
+        return (row + 1) % 10
+    if _K.Key_0 <= event.key() <= _K.Key_9:
+        return int(event.key()) - int(_K.Key_0)
+    return _SHIFTED.get(event.key())
+
+
+def typing_in(widget: QWidget | None) -> bool:
+    """Whether a person types into this widget, so that no key may act on the item."""
+    if isinstance(widget, QTextEdit | QPlainTextEdit | QLineEdit):
+        return not widget.isReadOnly()
+    return isinstance(widget, QAbstractSpinBox) or (isinstance(widget, QComboBox) and widget.isEditable())

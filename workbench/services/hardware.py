@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -140,10 +141,10 @@ def _gpu() -> Check:
 
 
 def _libraries() -> list[Check]:
-    """Shared libraries that Qt loads; only on Linux are they the system's."""
+    """Shared libraries that Qt loads; only on Linux are they the system's, and those of X11 only where a display is."""
     if not sys.platform.startswith("linux"):
         return []
-    wanted = {**QT_LIBRARIES, **X11_LIBRARIES}
+    wanted = {**QT_LIBRARIES, **(X11_LIBRARIES if os.environ.get("DISPLAY") else {})}
     return [_library(name, package) for name, package in wanted.items()]
 
 

@@ -1,0 +1,115 @@
+"""Comparisons as token ids, for recipes that learn from pairs, and what a reward model is judged by.
+
+n pairs become one batch of 2n rows: the chosen completions first, then the rejected ones, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from workbench.domain.errors import BadInput
+from workbench.engine.batches import Batch, Pair, collate, cut
+from workbench.engine.data import Row, prompt_of
+from workbench.engine.text import encode_completion, encode_prompt
+
+BINS = 10
+
+
+class Preference(NamedTuple):
+    """Ids of a prompt and of two completions, the first of which was preferred, by `margin` if that is known."""
+
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+    margin: float
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longer side."""
+        return len(self.prompt) + max(len(self.chosen), len(self.rejected))
+
+
+class Preferences(NamedTuple):
+    """Usable comparisons with their rows; reasons of those left out, and how many completions were cut."""
+
+    pairs: list[Preference]
+    rows: list[Row]
+    left_out: Counter[str]
+    cut: int
+
+
+def encode_preferences(
+    rows: Sequence[Row], tokenizer: Any, chat_format: str, max_length: int, *, shorten: bool
+) -> Preferences:
+    """Ids of each comparison.
+
+    What is longer than `max_length` is cut (with `shorten`; a cut completion has no end token) or left out: a score is taken at
+    a completion's end, so a reward model can't learn from one that was cut.
+    """
+    pairs, kept, left_out, shortened = [], [], Counter[str](), 0
+    for row in rows:
+        try:
+            prompt = encode_prompt(tokenizer, prompt_of(row), chat_format)
+            sides = [Pair(prompt, encode_completion(tokenizer, row[name] or "")) for name in ("chosen", "rejected")]
+        except BadInput as error:
+            left_out[error.what] += 1
+            continue
+        fitting = [cut(side, max_length) for side in sides]
+        chosen, rejected = fitting
+        too_long = sum(side.length > max_length for side in sides)
+        if chosen is None or rejected is None:
+            left_out[f"the prompt alone has {max_length} tokens or more"] += 1
+        elif too_long and not shorten:
+            left_out[f"prompt and completion have more than {max_length} tokens"] += 1
+        elif chosen.completion == rejected.completion:
+            left_out["both completions are the same" + (" up to where they are cut" if too_long else "")] += 1
+        else:
+            shortened += too_long
+            pairs.append(Preference(prompt, chosen.completion, rejected.completion, float(row.get("margin") or 0.0)))
+            kept.append(row)
+    return Preferences(pairs, kept, left_out, shortened)
+
+
+def pair_batch(pairs: Sequence[Preference], pad: int) -> Batch:
+    """[2n rows]: all chosen completions, then all rejected ones."""
+    prompts = [pair.prompt for pair in pairs]
+    return collate(prompts + prompts, [p.chosen for p in pairs] + [p.rejected for p in pairs], pad)
+
+
+def reward_metrics(chosen: Tensor, rejected: Tensor, lengths: Tensor, prefix: str = "") -> dict[str, float]:
+    """Metrics of a reward model: scores chosen [n] and rejected [n], completion lengths [2n] in the order of a batch."""
+    chosen, rejected = chosen.double(), rejected.double()
+    gaps = chosen - rejected
+    values = {
+        "accuracy": float((gaps > 0).double().mean()),
+        "margin": float(gaps.mean()),
+        "chosen_reward": float(chosen.mean()),
+        "rejected_reward": float(rejected.mean()),
+        "calibration_error": calibration_error(gaps),
+        "length_bias": correlation(torch.cat([chosen, rejected]), lengths.double()),
+    }
+    return {prefix + name: value for name, value in values.items()}
+
+
+def calibration_error(gaps: Tensor) -> float:
+    """Expected calibration error (Guo et al. 2017) of score differences chosen - rejected [n], in ten bins.
+
+    A reward model says σ(|gap|) sure that the higher score is the better completion; it is right where gap > 0.
+    """
+    sure = torch.sigmoid(gaps.abs().double())
+    right = (gaps > 0).double()
+    place = ((sure - 0.5) * 2 * BINS).long().clamp(max=BINS - 1)
+    surplus = torch.zeros(BINS, dtype=torch.float64, device=gaps.device).index_add_(0, place, sure - right)
+    return float(surplus.abs().sum() / max(1, len(gaps)))
+
+
+def correlation(x: Tensor, y: Tensor) -> float:
+    """Pearson's correlation of two [n]; 0 where one of them doesn't vary."""
+    x, y = x - x.mean(), y - y.mean()
+    spread = float(x.square().sum().sqrt() * y.square().sum().sqrt())
+    return float((x * y).sum()) / spread if spread > 0 else 0.0

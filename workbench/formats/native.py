@@ -1,0 +1,82 @@
+"""The workbench's own JSON lines: every kind of row with all that is known about it, lossless in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from workbench.domain.judgement import Item, Judgement
+from workbench.domain.rows import DatasetKind
+from workbench.domain.text import Demonstration, Prompt
+from workbench.formats.rows import PreferenceRow, Record, Row, RowTrouble, text_of
+from workbench.formats.spec import Columns, Field, Format
+
+MARK = "workbench"
+VERSION = 1
+
+
+def read(record: Record, columns: Columns) -> Row:
+    """Whatever the line says it is."""
+    version = record.get(columns[MARK])
+    if version != VERSION:
+        raise RowTrouble(f"The row has version {version!r} of this format, which this workbench doesn't know.")
+    try:
+        return _read(record)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise RowTrouble(
+            f"The row doesn't hold together: {'.'.join(map(str, problem['loc']))}: {problem['msg']}."
+        ) from error
+
+
+def _read(record: Record) -> Row:
+    if "document" in record:
+        return text_of(record, "document", "the document")
+    if "item" in record:
+        item = Item.model_validate(record["item"])
+        said = tuple(Judgement.model_validate(j) for j in record.get("judgements", ()))
+        if any(j.item != item.id or len(j.shown) != len(item.candidates) for j in said):
+            raise RowTrouble("A judgement speaks of another item, or of more candidates than there are.")
+        return PreferenceRow(item.prompt, item.candidates, item_id=item.id, judgements=said)
+    if "prompt" not in record:
+        raise RowTrouble("The row has neither a document, a prompt nor an item.")
+    prompt = Prompt.model_validate(record["prompt"])
+    if "completion" in record:
+        return Demonstration(prompt=prompt, completion=text_of(record, "completion", "the completion"))
+    return prompt
+
+
+def write(row: Row) -> Iterator[dict[str, Any]]:
+    """One line for one row."""
+    if isinstance(row, str):
+        yield {MARK: VERSION, "document": row}
+    elif isinstance(row, Prompt):
+        yield {MARK: VERSION, "prompt": row.model_dump(mode="json")}
+    elif isinstance(row, Demonstration):
+        yield {MARK: VERSION, "prompt": row.prompt.model_dump(mode="json"), "completion": row.completion}
+    else:
+        item, said = row.to_domain()
+        judgements = [j.model_dump(mode="json") for j in said]
+        yield {MARK: VERSION, "item": item.model_dump(mode="json"), "judgements": judgements, **row.extra}
+
+
+def _format(kind: DatasetKind, key: str, test: Callable[[Record], bool]) -> Format:
+    return Format(
+        f"workbench-{kind}",
+        f"Workbench {kind}",
+        kind,
+        f"the workbench's own lines, with {MARK} and {key}",
+        (Field(MARK, "Version of this format.", (MARK,)), Field(key, "The content.", (key,))),
+        read,
+        lambda record, _columns: test(record),
+    )
+
+
+NATIVE = (
+    _format("documents", "document", lambda r: True),
+    _format("preferences", "item", lambda r: True),
+    _format("demonstrations", "completion", lambda r: "prompt" in r),
+    _format("prompts", "prompt", lambda r: "completion" not in r),
+)

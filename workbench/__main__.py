@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+COMMANDS = frozenset("new tour doctor data label train runs models generate worker decoder".split())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,9 +20,20 @@ def main(arguments: list[str] | None = None) -> int:
         from workbench.engine.decode_worker import main as decode
 
         return decode(words[1:])
+    if wants_window(words):
+        from workbench.gui.app import main as window
+
+        return window(Path(words[-1]) if words and words[-1] != "tour" else None)
     from workbench.cli.main import main as command
 
     return command(words)
+
+
+def wants_window(words: list[str]) -> bool:
+    """Nothing or a folder opens the window; so does the tour unless it is asked to do without."""
+    if words and words[0] == "tour":
+        return not any(word.startswith("-") for word in words)
+    return not words or (len(words) == 1 and not words[0].startswith("-") and words[0] not in COMMANDS)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ class DatasetsService:
         """Some rows as a person reads them; with `search`, some of the rows that contain these words."""
         return self._lane.do(self._page, name, offset, limit, search)
 
+    def values(self, name: str, offset: int = 0, limit: int = 1000) -> builtins.list[Any]:
+        """Some rows as the domain knows them: texts, prompts, demonstrations or items."""
+        return [row_value(r) for r in self._lane.do(self._store.datasets.rows, name, offset, limit)]
+
     def count(self, name: str, search: str = "") -> int:
         """How many rows there are, or how many contain these words."""
         return self._lane.do(self._store.datasets.count, name, search)

@@ -13,6 +13,7 @@ from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
 from workbench.services.settings import SettingsService
+from workbench.services.starter import fill_with_starter
 from workbench.services.workspace import Workspace
 from workbench.store.store import DATABASE, open_store
 
@@ -72,6 +73,8 @@ def new_workspace(path: Path, starter: bool = False) -> Path:
     with Workbench.open(path, create=True) as bench:
         for folder in (bench.workspace.runs, bench.workspace.snapshots, bench.workspace.models):
             folder.mkdir(exist_ok=True)
+        if starter:
+            fill_with_starter(bench.workspace, bench.models, bench.datasets)
     return path
 
 

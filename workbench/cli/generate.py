@@ -1,0 +1,74 @@
+"""`workbench generate`: one completion from a model by a decoding strategy."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from pydantic import ValidationError
+
+from workbench.cli.common import command, opened
+from workbench.cli.output import Output
+from workbench.cli.values import parse_sets
+from workbench.domain.decoding import STRATEGIES, DecodingSettings, TokenChoice
+from workbench.domain.errors import BadInput, RunFailed
+from workbench.domain.specs.kinds import explain
+from workbench.domain.text import Prompt
+from workbench.services.views import Column, ColumnNews
+
+LOOK = 0.02  # seconds between two looks at the worker
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = command(commands, "generate", run_generate, "generate text with a model",
+                     'generate my-work tour-dpo --prompt "Tell me a story about Mia and a bell." --strategy sample --set temperature=0.8')  # fmt: skip
+    parser.add_argument("model")
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--raw", action="store_true", help="give the prompt to the model without its chat template")
+    parser.add_argument("--strategy", default="greedy", choices=sorted(STRATEGIES))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the strategy")
+    parser.add_argument("--tokens", action="store_true", help="with --json: every token with its probabilities")
+
+
+def settings_of(strategy: str, sets: list[str]) -> DecodingSettings:
+    """Validated settings; BadInput names each that is unknown or out of bounds."""
+    try:
+        return STRATEGIES[strategy].model_validate(parse_sets(sets))
+    except ValidationError as error:
+        raise BadInput(*explain(error)) from error
+
+
+def run_generate(arguments: argparse.Namespace, output: Output) -> int:
+    """Stream one completion."""
+    settings = settings_of(arguments.strategy, arguments.set)
+    prompt = Prompt.from_text(arguments.prompt, raw=arguments.raw)
+    with opened(arguments) as bench:
+        bench.playground.start(prompt, [Column(arguments.model, settings)])
+        tokens, last, seconds = _follow(bench, output)
+    text = last.text
+    document: dict[str, Any] = {
+        "text": text, "strategy": arguments.strategy, "settings": settings.model_dump(mode="json"), "seconds": round(seconds, 3),
+        "tokens_per_second": round(len(tokens) / seconds, 1) if seconds else 0.0,
+    }  # fmt: skip
+    if arguments.tokens:
+        document["tokens"] = [t.model_dump(mode="json") for t in tokens]
+    output.result(document, text)
+    return 0
+
+
+def _follow(bench: Any, output: Output) -> tuple[list[TokenChoice], ColumnNews, float]:
+    tokens: list[TokenChoice] = []
+    started = 0.0
+    while True:
+        for news in bench.playground.poll():
+            if news.error_what:
+                raise RunFailed(news.error_what, news.error_hint)
+            if news.tokens and not tokens:
+                started = time.monotonic()
+            tokens.extend(news.tokens)
+            output.progress(len(tokens), len(tokens) + 1, "tokens")
+            if news.done:
+                return tokens, news, float(news.numbers.get("seconds", time.monotonic() - started))
+        time.sleep(LOOK)

@@ -40,3 +40,13 @@ def test_that_headlines_come_first_and_strangers_last() -> None:
 def test_that_the_headline_of_ppo_is_its_score() -> None:
     assert headline("ppo") == "reward/score"
     assert headline("a plug-in's kind") == "loss"
+
+
+def test_that_preference_runs_are_listed_by_their_accuracy_and_imitation_by_its_loss() -> None:
+    assert [headline(k) for k in ("sft", "pretrain", "reward", "dpo")] == [
+        "loss",
+        "loss",
+        "accuracy",
+        "rewards/accuracy",
+    ]
+    assert all(headline(kind) in HEADLINES[kind] for kind in SPECS)

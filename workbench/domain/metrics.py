@@ -222,9 +222,12 @@ def metric(name: str) -> Metric:
     return METRICS.get(name) or Metric(name, name.replace("_", " "), "", "none", "Reported by the recipe.")
 
 
+_STANDS_FOR = {"reward": "accuracy", "dpo": "rewards/accuracy"}
+
+
 def headline(kind: str) -> str:
-    """The metric that stands for a run of this kind in a list."""
-    return HEADLINES.get(kind, ("loss",))[0]
+    """The metric that stands for a run of this kind in a list: where the loss says little, what it is meant to bring about."""
+    return _STANDS_FOR.get(kind) or HEADLINES.get(kind, ("loss",))[0]
 
 
 def in_reading_order(kind: str, names: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from workbench.domain.errors import WorkbenchError
@@ -36,10 +37,10 @@ class Watch:
         self.folder = RunFolder(folder)
         self._tail = EventTail(self.folder.events, after)
         self._launched = read_launched(self.folder)
-        self._child = self._find_child()
         self._terminated = 0.0
 
-    def _find_child(self) -> Child | None:
+    @cached_property
+    def _child(self) -> Child | None:
         if self._launched is not None:
             return Child(self._launched.pid, self._launched.started)
         return find_worker(self.folder.path)
@@ -55,11 +56,11 @@ class Watch:
         return self._tail.after
 
     def read(self, limit: int = 20_000) -> list[Event]:
-        """New events, in order. A damaged line becomes a notice and the reading goes on behind it."""
+        """New events, in order. A damaged line becomes a notice without a number, and the reading goes on behind it."""
         try:
             return self._tail.read(limit)
         except WorkbenchError as error:
-            return [Noticed(seq=self._tail.after, what=error.what, hint=error.hint)]
+            return [Noticed(what=error.what, hint=error.hint)]
 
     def look(self) -> Look:
         """Read what is new and judge the process; it is asked first, so that its last words are not missed."""

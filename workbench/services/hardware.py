@@ -99,6 +99,15 @@ def read_gpus() -> tuple[Gpu, ...]:
     return tuple(gpu for line in answer.splitlines() if (gpu := parse_gpu(line)) is not None)
 
 
+def slots() -> tuple[str, ...]:
+    """The places where a run can work: "cpu", and "cuda:0" and so on for each GPU that a worker would see."""
+    count = len(read_gpus())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        count = min(count, len([word for word in visible.split(",") if word.strip()]))
+    return ("cpu", *(f"cuda:{number}" for number in range(count)))
+
+
 def parse_gpu(line: str) -> Gpu | None:
     """One line of nvidia-smi's CSV; a value that it doesn't know counts as 0."""
     parts = [part.strip() for part in line.rsplit(",", 3)]

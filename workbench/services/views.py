@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.domain.decoding import DecodingSettings, TokenChoice
 from workbench.domain.judgement import Item, Judgement
 from workbench.domain.rows import DatasetKind
-from workbench.domain.runs import JobState, ModelRef
+from workbench.domain.runs import JobState, MetricPoint, ModelRef
 from workbench.domain.specs.kinds import Spec
 
 
@@ -128,7 +128,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class RunView:
-    """One run in a list. `spark` is the headline metric's recent values; `eta_seconds` is None when unknown."""
+    """One run in a list.
+
+    `headline` is the name of the metric that stands for it, `spark` its recent values, `last[headline]` the last one;
+    `eta_seconds` is None when unknown.
+    """
 
     id: str
     name: str
@@ -149,6 +153,20 @@ class RunView:
     error_hint: str = ""
     model: str | None = None
     note: str = ""
+
+
+@dataclass(frozen=True)
+class RunNews:
+    """What happened to a run since the last look: how it stands, and new points by metric.
+
+    When `superseded_after` is a step, first drop what is shown for later steps: a resumed worker does them again. A point
+    may repeat one that was read from the store meanwhile; same name and same step is the same point.
+    """
+
+    run: str
+    view: RunView
+    points: dict[str, list[MetricPoint]] = field(default_factory=dict)
+    superseded_after: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from workbench.services.hardware import HardwareService
 from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
+from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter
+from workbench.services.training import TrainingService
 from workbench.services.workspace import Workspace
 from workbench.store.store import DATABASE, open_store
 
@@ -29,6 +31,8 @@ class Workbench:
         self.datasets = DatasetsService(workspace)
         self.labelling = LabellingService(workspace, self.settings)
         self.hardware = HardwareService(workspace)
+        self.runs = RunsService(workspace, self.models, self.settings)
+        self.training = TrainingService(workspace, self.datasets, self.models, self.runs)
 
     @classmethod
     def open(cls, path: Path, create: bool = False) -> Workbench:
@@ -42,7 +46,9 @@ class Workbench:
         except BaseException:
             lane.close()
             raise
-        return cls(Workspace(path, store, lane))
+        bench = cls(Workspace(path, store, lane))
+        bench.runs.begin()
+        return bench
 
     def close(self) -> None:
         """Close every service that has something to close, newest first, then the store."""

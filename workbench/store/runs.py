@@ -171,14 +171,17 @@ class Runs:
             connection.execute(delete(t.runs).where(t.runs.c.id == run))
 
     def absorb(self, run: str, events: Sequence[Event]) -> RunRecord:
-        """Book what a worker reported, in one transaction; events that are booked already are passed over."""
+        """Book what a worker reported, in one transaction; events that are booked already are passed over.
+
+        An event without a number is a reader's own notice, about a damaged line for example, and is always booked.
+        """
         with self._database.write() as connection:
             record = self._get(connection, run)
-            fresh = [e for e in events if e.seq > record.last_seq]
+            fresh = [e for e in events if e.seq > record.last_seq or e.seq == 0]
             if not fresh:
                 return record
             ledger = Ledger(connection, run, record.facts)
-            ledger.fields["last_seq"] = fresh[-1].seq
+            ledger.fields["last_seq"] = max(record.last_seq, *(e.seq for e in fresh))
             ledger.book(fresh)
             return self._get(connection, run)
 

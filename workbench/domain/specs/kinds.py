@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from workbench.domain.errors import BadInput
+from workbench.domain.rows import DatasetKind
 from workbench.domain.specs.common import TrainingSpec, group
 
 
@@ -248,7 +249,7 @@ SPECS: dict[str, type[Spec]] = {
     "dpo": DpoSpec,
     "ppo": PpoSpec,
 }
-DATA_KIND: dict[str, str] = {
+DATA_KIND: dict[str, DatasetKind] = {
     "pretrain": "documents",
     "sft": "demonstrations",
     "reward": "preferences",

@@ -1,0 +1,126 @@
+"""The fit check: would a run start, how long would it be, and how much memory would it take, roughly."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from workbench.domain.runs import ModelRef
+from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, Spec
+from workbench.services.hardware import read_gpus
+
+GIB = 2**30
+LIBRARIES_GIB = 0.5  # torch and its friends, before any model
+KEPT_FOR_BACKWARD = 18  # values kept for each token, layer and unit of width between forward and backward pass
+CHARACTERS_PER_TOKEN = 3.5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a model's config decides memory."""
+
+    width: int
+    layers: int
+    vocabulary: int
+    context: int
+
+
+def shape_of(folder: Path) -> Shape:
+    """Read a model folder's config (an adapter's base is looked up); what isn't said is taken as small."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return _adapters_base(folder)
+    return Shape(
+        *(
+            int(config.get(key) or usual)
+            for key, usual in (
+                ("hidden_size", 512),
+                ("num_hidden_layers", 8),
+                ("vocab_size", 32000),
+                ("max_position_embeddings", 0),
+            )
+        )
+    )
+
+
+def _adapters_base(folder: Path) -> Shape:
+    try:
+        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base = Path(adapter["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Shape(512, 8, 32000, 0)
+    return shape_of(base if base.is_absolute() else folder / base) if base != folder else Shape(512, 8, 32000, 0)
+
+
+def full_parameters(model: ModelRef, shape: Shape) -> int:
+    """Parameters of the whole model; an adapter counts only its own, so its base is estimated from the config."""
+    if model.form == "full":
+        return model.parameters
+    return model.parameters + 12 * shape.layers * shape.width**2 + shape.vocabulary * shape.width
+
+
+def trained_parameters(spec: Spec, parameters: int, shape: Shape) -> int:
+    """How many parameters get gradients: all, or those of a low-rank adapter on every linear layer."""
+    if spec.method == "full":
+        return parameters
+    return 16 * shape.layers * shape.width * spec.lora.rank
+
+
+def memory_gib(spec: Spec, parameters: int, shape: Shape, reward_parameters: int = 0) -> float:
+    """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations."""
+    trained = trained_parameters(spec, parameters, shape)
+    numbers = parameters + 3 * trained
+    if isinstance(spec, DpoSpec | PpoSpec) and spec.method == "full":
+        numbers += parameters  # the reference
+    if isinstance(spec, PpoSpec):
+        numbers += reward_parameters + parameters + 3 * trained  # the reward model and the critic
+    length = min(spec.max_length, shape.context or spec.max_length)
+    rows = spec.micro_batch_size or spec.batch_size
+    if isinstance(spec, PpoSpec) and not spec.micro_batch_size:
+        rows = math.ceil(spec.batch_size / spec.minibatches)
+    sides = 2 if isinstance(spec, DpoSpec | RewardSpec) else 1
+    depth = 2 + KEPT_FOR_BACKWARD * (1 if spec.gradient_checkpointing else shape.layers)
+    activations = (
+        rows * sides * length * (shape.width * depth + (0 if isinstance(spec, RewardSpec) else shape.vocabulary))
+    )
+    return LIBRARIES_GIB + (numbers + activations) * 4 / GIB
+
+
+def count_steps(spec: Spec, rows: int) -> int:
+    """Optimizer steps (for PPO: rollouts) with so many rows before the hold-out."""
+    trained = max(1, rows - round(rows * spec.holdout)) if rows else 0
+    if not trained:
+        return 0
+    return spec.max_steps or max(1, math.ceil(trained * spec.epochs / spec.batch_size))
+
+
+def packed_rows(spec: PretrainSpec, documents: int, characters: float, shape: Shape) -> int:
+    """About how many full rows documents of so many characters on average make."""
+    length = min(spec.max_length, shape.context or spec.max_length)
+    return max(1, math.ceil(documents * (characters / CHARACTERS_PER_TOKEN + 2) / length))
+
+
+def available_gib(spec: Spec) -> float:
+    """Memory that is free where the run would work."""
+    gpus = read_gpus() if spec.device != "cpu" else ()
+    if gpus:
+        return max(gpu.total_gib - gpu.used_gib for gpu in gpus)
+    return psutil.virtual_memory().available / GIB
+
+
+def disk_needed_gib(spec: Spec, parameters: int, shape: Shape) -> float:
+    """Disk space of checkpoints (one more while the newest is written) and the result."""
+    trained = trained_parameters(spec, parameters, shape)
+    roles = 2 if isinstance(spec, PpoSpec) else 1
+    return (trained * 3 * roles * (spec.keep_checkpoints + 1) + trained) * 4 / GIB
+
+
+def disk_free_gib(folder: Path) -> float:
+    """Free space on the disk of a folder."""
+    return shutil.disk_usage(folder).free / GIB

@@ -1,0 +1,101 @@
+"""What a spec names: the base, the data and the reward model, found in the workspace, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.domain.errors import NotFound, WorkbenchError
+from workbench.domain.rows import usable_as
+from workbench.domain.runs import ModelRef
+from workbench.domain.specs.kinds import DATA_KIND, PpoSpec, Spec
+from workbench.services.datasets import DatasetsService
+from workbench.services.hardware import read_gpus
+from workbench.services.model_folder import ModelFolder, inspect_folder
+from workbench.services.models import ModelsService
+from workbench.services.views import DatasetView
+
+
+@dataclass
+class Parts:
+    """The things that a spec names, as far as they were found, and what is wrong with them."""
+
+    base: ModelRef | None = None
+    reward: ModelRef | None = None
+    data: DatasetView | None = None
+    trouble: list[str] = field(default_factory=list)
+
+
+class References:
+    """Finds what specs name."""
+
+    def __init__(self, datasets: DatasetsService, models: ModelsService) -> None:
+        self._datasets = datasets
+        self._models = models
+
+    def resolve(self, spec: Spec) -> Parts:
+        """Find what the spec names; `trouble` holds a sentence for each thing that can't be used."""
+        parts = Parts()
+        parts.base = self._model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
+        if parts.base is not None and parts.base.kind == "reward":
+            parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
+        if isinstance(spec, PpoSpec):
+            parts.reward = self._model(spec.reward_model, "reward model", parts)
+            if parts.reward is not None and parts.reward.kind != "reward":
+                parts.trouble.append(f"{parts.reward.name} is no reward model; train one on preferences first.")
+            if spec.minibatches > spec.batch_size:
+                parts.trouble.append(
+                    f"A rollout of {spec.batch_size} completions can't be split into {spec.minibatches} minibatches."
+                )
+        if spec.device == "cuda" and not read_gpus():
+            parts.trouble.append("The run asks for a GPU and this machine has none; choose device auto or cpu.")
+        parts.data = self._data(spec, parts)
+        return parts
+
+    def _model(self, name: str, role: str, parts: Parts, fresh: bool = False) -> ModelRef | None:
+        """A model by name or by folder; None, with the trouble told, when it can't be used.
+
+        `fresh`: a folder with a config but no weights will do, training then starts from random ones.
+        """
+        if not name:
+            parts.trouble.append(f"Choose a {role}.")
+            return None
+        known = next((model for model in self._models.list() if model.name == name), None)
+        path = Path(known.path if known is not None else name).expanduser().absolute()
+        if known is None and not path.is_dir():
+            parts.trouble.append(f"There is no model called {name!r}.")
+            return None
+        try:
+            found = inspect_folder(path)
+        except WorkbenchError as error:
+            if not fresh or not (path / "config.json").is_file() or any(path.glob("*.safetensors")):
+                parts.trouble.append(error.what)
+                return None
+            found = ModelFolder(path, "base", "full", 0)
+        return known or ModelRef(
+            name=name, path=str(path), kind=found.kind, form=found.form, parameters=found.parameters,
+            created=datetime.now(UTC),
+        )  # fmt: skip
+
+    def _data(self, spec: Spec, parts: Parts) -> DatasetView | None:
+        if not spec.data:
+            parts.trouble.append("Choose a dataset.")
+            return None
+        try:
+            data = self._datasets.get(spec.data)
+        except NotFound:
+            parts.trouble.append(f"There is no dataset called {spec.data!r}.")
+            return None
+        wanted = DATA_KIND[spec.kind]
+        if not usable_as(data.kind, wanted):
+            parts.trouble.append(f"{data.name} holds {data.kind}; a {spec.kind} run needs {wanted}.")
+        elif not usable_rows(data, spec.kind):
+            judged = wanted == "preferences" and data.rows > 0
+            parts.trouble.append(f"No item of {data.name} is judged yet." if judged else f"{data.name} is empty.")
+        return data
+
+
+def usable_rows(data: DatasetView, kind: str) -> int:
+    """Rows of a dataset that a recipe of this kind can learn from."""
+    return data.judged if DATA_KIND[kind] == "preferences" else data.rows

@@ -1,0 +1,101 @@
+"""How a run looks in a list: its headline metric, its sparkline, the time it still needs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+
+from workbench.domain.events import Event, Metrics, Resumed, Started
+from workbench.domain.metrics import headline
+from workbench.domain.runs import JobState
+from workbench.services.views import RunView
+from workbench.services.workspace import Workspace
+from workbench.store.runs import RunRecord
+
+SPARK = 60
+PACE = 40
+_TROUBLED = frozenset({JobState.FAILED, JobState.LOST, JobState.DONE})
+
+
+class Pace:
+    """How fast a run goes, from the moments at which its last steps were reported."""
+
+    def __init__(self) -> None:
+        self._moments: deque[tuple[datetime, int]] = deque(maxlen=PACE)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Take the moments out of events."""
+        for event in events:
+            if isinstance(event, Started | Resumed):
+                self._moments.clear()
+            elif isinstance(event, Metrics) and (not self._moments or event.step > self._moments[-1][1]):
+                self._moments.append((event.time, event.step))
+
+    def seconds_left(self, step: int, steps: int) -> float | None:
+        """Seconds for the steps that are left; None before two steps were seen."""
+        if len(self._moments) < 2 or steps <= step:
+            return None
+        (first, begin), (last, end) = self._moments[0], self._moments[-1]
+        return (last - first).total_seconds() / (end - begin) * (steps - step)
+
+
+class RunViews:
+    """Makes views from records; a view is made again only when its record has changed."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._lane = workspace.lane
+        self._runs = workspace.store.runs
+        self._made: dict[str, tuple[RunRecord, RunView]] = {}
+        self._paces: dict[str, Pace] = {}
+
+    def pace(self, run: str, events: list[Event]) -> None:
+        """Learn from new events how fast a run goes."""
+        self._paces.setdefault(run, Pace()).add(events)
+
+    def of(self, record: RunRecord) -> RunView:
+        """The view of a record."""
+        made = self._made.get(record.id)
+        if made is not None and made[0] == record:
+            return made[1]
+        view = self._make(record)
+        self._made[record.id] = (record, view)
+        return view
+
+    def forget(self, run: str) -> None:
+        """The run has been deleted."""
+        self._made.pop(run, None)
+        self._paces.pop(run, None)
+
+    def _make(self, record: RunRecord) -> RunView:
+        name = headline(record.kind)
+        spark = self._lane.do(self._runs.tail, record.id, name, SPARK) if record.last_seq else []
+        last = self._lane.do(self._runs.latest, record.id) if record.last_seq else {}
+        troubled = record.state in _TROUBLED
+        return RunView(
+            id=record.id,
+            name=record.name,
+            kind=record.kind,
+            state=record.state,
+            step=record.step,
+            steps=record.steps,
+            created=record.created,
+            started=record.started,
+            ended=record.ended,
+            folder=record.folder,
+            phase=record.phase,
+            headline=name,
+            spark=tuple(spark),
+            last=last,
+            eta_seconds=self._eta(record),
+            error_what=record.error_what if troubled else "",
+            error_hint=record.error_hint if troubled else "",
+            model=record.model,
+            note=record.note,
+        )
+
+    def _eta(self, record: RunRecord) -> float | None:
+        pace = self._paces.get(record.id)
+        if pace is None or record.state is not JobState.RUNNING:
+            return None
+        return pace.seconds_left(record.step, record.steps)

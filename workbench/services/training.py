@@ -1,0 +1,180 @@
+"""Training: from a spec that names things of the workspace to a queued run that stands alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from workbench.domain.errors import BadInput, Conflict, WorkbenchError
+from workbench.domain.rows import usable_as
+from workbench.domain.specs.kinds import DATA_KIND, SPECS, PpoSpec, PretrainSpec, RewardSpec, Spec, parse_spec
+from workbench.jobs import folders
+from workbench.services import fit as estimates
+from workbench.services.command_line import command_line
+from workbench.services.datasets import DatasetsService
+from workbench.services.models import ModelsService
+from workbench.services.references import References, usable_rows
+from workbench.services.runs import RunsService
+from workbench.services.views import DatasetView, Fit, RunView
+from workbench.services.workspace import Workspace
+
+_PREFERRED_BASE: dict[str, tuple[str, ...]] = {
+    "pretrain": ("base", "pretrain"),
+    "sft": ("base", "pretrain", "sft"),
+    "reward": ("sft", "base", "pretrain"),
+    "dpo": ("sft", "base", "pretrain"),
+    "ppo": ("sft", "base", "pretrain"),
+}
+
+
+class TrainingService:
+    """Drafts, checks and starts runs."""
+
+    def __init__(
+        self, workspace: Workspace, datasets: DatasetsService, models: ModelsService, runs: RunsService
+    ) -> None:
+        self._workspace = workspace
+        self._lane = workspace.lane
+        self._store = workspace.store.runs
+        self._datasets = datasets
+        self._models = models
+        self._runs = runs
+        self._references = References(datasets, models)
+
+    def draft(self, kind: str) -> Spec:
+        """A spec of this kind with its defaults, and with the newest base and data that suit it."""
+        if kind not in SPECS:
+            raise BadInput(f"There is no kind of job called {kind!r}.", f"Choose one of: {', '.join(SPECS)}.")
+        models, datasets = self._models.list()[::-1], self._datasets.list()[::-1]
+        values: dict[str, str] = {"kind": kind}
+        bases = [m for wanted in _PREFERRED_BASE[kind] for m in models if m.kind == wanted]
+        usable = [d for d in datasets if usable_as(d.kind, DATA_KIND[kind]) and usable_rows(d, kind)]
+        usable.sort(key=lambda d: d.kind != DATA_KIND[kind])
+        rewards = [m for m in models if m.kind == "reward"]
+        for name, found in (("base", bases), ("data", usable), ("reward_model", rewards if kind == "ppo" else [])):
+            if found:
+                values[name] = found[0].name
+        return parse_spec(values)
+
+    def fit(self, spec: Spec) -> Fit:
+        """What the run would need, and everything that keeps it from starting."""
+        parts = self._references.resolve(spec)
+        trouble, notes = list(parts.trouble), []
+        rows = usable_rows(parts.data, spec.kind) if parts.data is not None else 0
+        steps, memory = 0, 0.0
+        available = estimates.available_gib(spec)
+        if parts.base is not None:
+            shape = estimates.shape_of(Path(parts.base.path))
+            parameters = estimates.full_parameters(parts.base, shape)
+            reward = parts.reward.parameters if parts.reward is not None else 0
+            memory = estimates.memory_gib(spec, parameters, shape, reward)
+            steps = self._steps(spec, parts.data, rows, shape)
+            notes += _length_notes(spec, shape)
+            disk, free = (
+                estimates.disk_needed_gib(spec, parameters, shape),
+                estimates.disk_free_gib(self._workspace.path),
+            )
+            if disk > free:
+                trouble.append(
+                    f"Checkpoints and result take about {disk:.1f} GiB, but the disk has {free:.1f} GiB free."
+                )
+            trained = estimates.trained_parameters(spec, parameters, shape)
+            notes.insert(0, f"{_count(trained)} of {_count(parameters)} parameters are trained.")
+            if memory > available:
+                notes.append(
+                    f"It may not fit: about {memory:.1f} GiB are needed and {available:.1f} GiB are free. Try a smaller "
+                    "micro-batch, gradient checkpointing or an adapter."
+                )
+        if parts.data is not None and parts.data.synthetic:
+            notes.append("The labels of this dataset are synthetic; the model will be marked so.")
+        if rows:
+            notes.append(_row_note(spec, parts.data, rows, steps))
+        return Fit(tuple(trouble), tuple(notes), rows, steps, round(memory, 2), round(available, 2))
+
+    def start(self, spec: Spec, detach: bool = False) -> RunView:
+        """Freeze the data, make the run folder and queue the run. All or nothing; BadInput says what is wrong.
+
+        With `detach` the worker is started before this returns, if its device is free, so that the caller may end.
+        """
+        parts = self._references.resolve(spec)
+        if parts.trouble:
+            raise BadInput(" ".join(parts.trouble), "Correct this and start again; nothing was changed.")
+        assert parts.base is not None and parts.data is not None
+        frozen = self._datasets.freeze(parts.data.name, DATA_KIND[spec.kind])
+        written = spec.model_copy(update={"base": parts.base.path})
+        if isinstance(written, PpoSpec) and parts.reward is not None:
+            written = written.model_copy(update={"reward_model": parts.reward.path})
+        synthetic = frozen.synthetic or parts.base.synthetic or bool(parts.reward and parts.reward.synthetic)
+        run, folder = self._make_folder(written, frozen.path)
+        try:
+            self._lane.do(
+                self._store.create,
+                spec.kind,
+                spec.model_dump(mode="json"),
+                run=run,
+                name=spec.name or run,
+                snapshot=frozen.sha,
+                synthetic=synthetic,
+            )
+        except WorkbenchError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if detach:
+            self._runs.tick()
+        return self._runs.view(run)
+
+    def command(self, spec: Spec) -> str:
+        """The equivalent command line, with only what differs from the defaults."""
+        return command_line(spec, self._workspace.path)
+
+    def _make_folder(self, spec: Spec, snapshot: Path) -> tuple[str, Path]:
+        """A folder `runs/KIND-N` that nobody has; making it is what reserves the number."""
+        taken = {record.id for record in self._lane.do(self._store.list)}
+        number = sum(1 for run in taken if run.startswith(f"{spec.kind}-"))
+        while True:
+            number += 1
+            run = f"{spec.kind}-{number}"
+            folder = self._workspace.runs / run
+            if run in taken or folder.exists():
+                continue
+            try:
+                folders.make_run(folder, spec, snapshot)
+            except Conflict:
+                continue
+            return run, folder
+
+    def _steps(self, spec: Spec, data: DatasetView | None, rows: int, shape: estimates.Shape) -> int:
+        if isinstance(spec, PretrainSpec) and data is not None and rows and data.kind == "documents":
+            texts = [text for row in self._datasets.page(data.name, 0, 50) for _, text in row.texts]
+            mean = sum(map(len, texts)) / max(1, len(texts))
+            return estimates.count_steps(spec, estimates.packed_rows(spec, rows, mean, shape))
+        return estimates.count_steps(spec, rows)
+
+
+def _row_note(spec: Spec, data: DatasetView | None, rows: int, steps: int) -> str:
+    held = f", {spec.holdout:.0%} of them held out" if spec.holdout else ""
+    if isinstance(spec, PretrainSpec):
+        return f"{rows:,} documents{held}; about {steps:,} steps, depending on how many tokens they have."
+    if isinstance(spec, PpoSpec):
+        return f"{rows:,} prompts{held}; {steps:,} rollouts of {spec.batch_size} completions."
+    if data is not None and data.kind == "preferences":
+        return f"{rows:,} judged items{held}; at least {steps:,} steps, more where a ranking gives several pairs."
+    return f"{rows:,} rows{held}; {steps:,} steps."
+
+
+def _length_notes(spec: Spec, shape: estimates.Shape) -> list[str]:
+    notes = []
+    if shape.context and spec.max_length > shape.context:
+        notes.append(f"The model reads at most {shape.context} tokens; longer rows are cut there.")
+    if spec.micro_batch_size > spec.batch_size:
+        notes.append("The micro-batch is larger than the batch, so the batch is computed whole.")
+    if isinstance(spec, RewardSpec) and spec.method == "lora":
+        notes.append("The score head is trained in full beside the adapter.")
+    return notes
+
+
+def _count(number: int) -> str:
+    for size, name in ((10**9, "billion"), (10**6, "million")):
+        if number >= size:
+            return f"{number / size:.1f} {name}"
+    return f"{number:,}"

@@ -49,3 +49,9 @@ class RunFailed(WorkbenchError):
     """A job can't go on: its data, model or numbers don't allow it; the last good checkpoint is kept."""
 
     kind = "run_failed"
+
+
+class Cancelled(WorkbenchError):
+    """A person stopped it; nothing was changed."""
+
+    kind = "cancelled"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from workbench import formats
 from workbench.domain.errors import BadInput
 from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.text import Demonstration
+from workbench.services import exporting, importing
 from workbench.services.freezing import Freezer
 from workbench.services.row_views import row_view
-from workbench.services.views import DatasetView, Frozen, RowView
+from workbench.services.views import DatasetView, Exported, Frozen, Imported, Preview, RowView
 from workbench.services.workspace import Workspace
 from workbench.store.datasets import DatasetRecord, RowRecord
 from workbench.store.filling import NewRow
@@ -52,6 +56,36 @@ class DatasetsService:
     def count(self, name: str, search: str = "") -> int:
         """How many rows there are, or how many contain these words."""
         return self._lane.do(self._store.datasets.count, name, search)
+
+    def preview(self, files: Sequence[Path], format: str = "auto", mapping: Mapping[str, str] | None = None) -> Preview:
+        """What an import would do: the first rows as they would arrive, and every row that would be left out, with why."""
+        return importing.preview(files, format, mapping or {})
+
+    def import_files(
+        self,
+        files: Sequence[Path],
+        name: str,
+        format: str = "auto",
+        mapping: Mapping[str, str] | None = None,
+        skip_bad: bool = False,
+        progress: Callable[[int, int], bool] | None = None,
+        synthetic: bool = False,
+    ) -> Imported:
+        """Import files as a new dataset, all or nothing.
+
+        BadInput names the rows that can't be used, unless `skip_bad` leaves them out. `progress(done, total)` returns False
+        to cancel (then Cancelled is raised); total is 0 while the rows are still being counted.
+        """
+        importer = importing.Importer(self._workspace, progress)
+        return importer.run(files, checked_name(name), format, mapping or {}, skip_bad, synthetic)
+
+    def export(self, name: str, format: str, out: Path) -> Exported:
+        """Write a dataset with the judgements that count; `notes` say what the format can't hold."""
+        return exporting.export(self._workspace, self._lane.do(self._store.datasets.get, name), format, out)
+
+    def export_formats(self, name: str) -> tuple[str, ...]:
+        """The formats that this dataset can be written in."""
+        return formats.exports_for(self._lane.do(self._store.datasets.get, name).kind)
 
     def delete(self, name: str) -> None:
         """Delete a dataset with its rows and judgements; snapshots and runs made from it stay."""

@@ -26,17 +26,18 @@ from tokenizer import train_tokenizer
 
 from workbench.analysis.story_rule import NAMES, THINGS, score_story
 from workbench.domain.decoding import Sample
-from workbench.domain.judgement import Item, Judgement, Ranking, ranking_from_scores
+from workbench.domain.judgement import Item, Judgement, ranking_from_scores
 from workbench.domain.specs.kinds import PretrainSpec, Spec
 from workbench.domain.text import Candidate, Prompt
 from workbench.protocol.run_folder import RunFolder
 from workbench.services.tour_plan import MAX_NEW_TOKENS, sft_spec
 
 SEED = 2026
-DOCUMENTS = 60_000
+DOCUMENTS = 100_000
 VOCABULARY = 1024
 CREATED = datetime(2026, 11, 21, tzinfo=UTC)
 NOISE = 0.10
+RANKED = 600
 
 
 def main() -> int:
@@ -67,7 +68,7 @@ def make_base(folder: Path, scratch: Path) -> None:
         pad_token_id=0, architectures=["LlamaForCausalLM"],
     ).save_pretrained(str(blank))  # fmt: skip
     spec = PretrainSpec(
-        name="starter-base", base=str(blank), data="corpus", seed=SEED, epochs=2.0, max_length=256, batch_size=16,
+        name="starter-base", base=str(blank), data="corpus", seed=SEED, epochs=1.1, max_length=256, batch_size=16,
         learning_rate=3e-3, warmup=0.03, holdout=0.01, eval_every=250, checkpoint_every=0,
     )  # fmt: skip
     model = execute(spec, pa.table({"text": documents}), scratch / "pretrain")
@@ -93,7 +94,7 @@ def make_data(out: Path, scratch: Path) -> None:
     rng = random.Random(SEED + 1)
     subjects = [(name, thing) for name in NAMES for thing in THINGS]
     rng.shuffle(subjects)
-    held_out, prompts, asked, shown = subjects[:100], subjects[100:400], subjects[400:1000], subjects[1000:1400]
+    held_out, prompts, asked, shown = subjects[:100], subjects[100:400], subjects[400:1024], subjects[1024:1424]
 
     write_lines(out / "heldout.jsonl", ({"prompt": chat(grammar.request(rng, *s))} for s in held_out))
     write_lines(out / "prompts.jsonl", ({"prompt": chat(grammar.request(rng, *s))} for s in prompts))
@@ -105,10 +106,9 @@ def make_data(out: Path, scratch: Path) -> None:
     sft = execute(sft_spec(str(out / "model")), demonstration_table(demonstrations), scratch / "sft")
     requests = [grammar.request(rng, *s) for s in asked]
     stories = sample(sft, [r for r in requests for _ in range(4)])
-    write_lines(
-        out / "items.jsonl",
-        (ranked_item(rng, n, r, stories[4 * n : 4 * n + 4]) for n, r in enumerate(requests)),
-    )
+    offered = [(n, r, stories[4 * n : 4 * n + 4]) for n, r in enumerate(requests)]
+    write_lines(out / "items.jsonl", (ranked(rng, item(*o)) for o in offered[:RANKED]))
+    write_lines(out / "to_rank.jsonl", (unranked(item(n, r, s[:2])) for n, r, s in offered[RANKED:]))
 
 
 def sample(model: Path, requests: list[str]) -> list[str]:
@@ -131,10 +131,10 @@ def sample(model: Path, requests: list[str]) -> list[str]:
     return stories
 
 
-def ranked_item(rng: random.Random, number: int, request: str, stories: list[str]) -> dict[str, object]:
-    """An item with the rule's ranking; every tenth judgement, by chance, is drawn at random instead."""
+def item(number: int, request: str, stories: list[str]) -> Item:
+    """An item whose candidates know the settings and seed that made them."""
     settings = Sample(temperature=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=SEED)
-    item = Item(
+    return Item(
         id=f"starter-{number:04d}",
         prompt=Prompt.from_text(request),
         candidates=tuple(
@@ -142,18 +142,26 @@ def ranked_item(rng: random.Random, number: int, request: str, stories: list[str
             for k, s in enumerate(stories)
         ),
     )
+
+
+def unranked(offered: Item) -> dict[str, object]:
+    """A line of to_rank.jsonl."""
+    return {"item": offered.model_dump(mode="json"), "judgements": []}
+
+
+def ranked(rng: random.Random, offered: Item) -> dict[str, object]:
+    """A line of items.jsonl: the rule's ranking; every tenth judgement, by chance, is drawn at random instead."""
     noisy = rng.random() < NOISE
-    scores = [rng.random() if noisy else score_story(request, s).total for s in stories]
-    ranking: Ranking = ranking_from_scores(scores)
-    shown = list(range(4))
+    scores = [rng.random() if noisy else score_story(offered.prompt.text, c.text).total for c in offered.candidates]
+    shown = list(range(len(scores)))
     shown_seed = rng.randrange(2**31)
     random.Random(shown_seed).shuffle(shown)
     judgement = Judgement(
-        id=f"starter-{number:04d}-rule", item=item.id, annotator="story-rule", annotator_kind="rule", outcome="ranked",
-        ranking=ranking, shown=tuple(shown), shown_seed=shown_seed, milliseconds=0, created=CREATED,
+        id=f"{offered.id}-rule", item=offered.id, annotator="story-rule", annotator_kind="rule", outcome="ranked",
+        ranking=ranking_from_scores(scores), shown=tuple(shown), shown_seed=shown_seed, milliseconds=0, created=CREATED,
         note="made at random: part of the 10 % noise" if noisy else "",
     )  # fmt: skip
-    return {"item": item.model_dump(mode="json"), "judgements": [judgement.model_dump(mode="json")]}
+    return {"item": offered.model_dump(mode="json"), "judgements": [judgement.model_dump(mode="json")]}
 
 
 def demonstration_table(rows: list[tuple[str, str]]) -> pa.Table:

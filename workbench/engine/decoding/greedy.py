@@ -1,0 +1,30 @@
+"""Greedy decoding: always the most probable token after the chain; of equal ones the first."""
+
+from __future__ import annotations
+
+from workbench.domain.decoding import Greedy, Sample
+from workbench.engine.decoding.chain import Context, chain_for, require_choice
+from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.stepper import Stepper
+from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
+
+
+def greedy(stepper: Stepper, task: Task, settings: Greedy | Sample) -> Steps:
+    """Yield one token a step until an end token or the limit; the end token is yielded too."""
+    chain = chain_for(settings, task.eos)
+    logits = stepper.prefill([task.prompt])
+    output: list[int] = []
+    total = 0.0
+    while True:
+        processed = chain(logits, Context([task.prompt], [output]))
+        require_choice(processed.scores)
+        token = int(processed.scores.argmax(dim=-1))
+        chosen = measure(logits, processed, [0], [token])[0]
+        output.append(token)
+        total += chosen.logprob
+        yield chosen
+        if token in task.eos:
+            return Outcome("end", (Hypothesis(tuple(output), total),))
+        if len(output) >= task.limit:
+            return Outcome("length", (Hypothesis(tuple(output), total),))
+        logits = stepper.step([token])

@@ -1,0 +1,112 @@
+"""Continue many prompts at once, as rows of one batch: no statistics, only texts.
+
+Row i draws from the settings' seed + i, so each text can be made again alone, up to near-ties of float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from workbench.domain.decoding import Beam, Sample
+from workbench.engine.decoding.chain import Chain, Context, chain_for, require_choice
+from workbench.engine.decoding.decode import Ending, Settings, Voice, decode, room_after
+from workbench.engine.decoding.pieces import cut_at_stop, text_of
+from workbench.engine.decoding.sample import draw
+from workbench.engine.decoding.stepper import Stepper
+from workbench.engine.decoding.task import Uniforms
+
+ROWS = 32
+
+
+def seed_of_row(settings: Settings, row: int) -> Settings:
+    """The settings that make row `row` of a batch again alone."""
+    return settings.model_copy(update={"seed": (settings.seed + row) % 2**63})
+
+
+def decode_many(
+    voice: Voice,
+    prompts: list[list[int]],
+    settings: Settings,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str] | None:
+    """One text for each prompt (ids), or None when `wanted` said no before the end; both are looked at before every step."""
+    texts: dict[int, str] = {}
+    # Rows of similar length share a batch: less padding. The order of the answers is that of the prompts.
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    size = 1 if isinstance(settings, Beam) else ROWS
+    for first in range(0, len(order), size):
+        numbers = order[first : first + size]
+        made = (
+            _alone(voice, prompts[numbers[0]], seed_of_row(settings, numbers[0]), wanted)
+            if size == 1
+            else _batch(voice, [prompts[i] for i in numbers], [seed_of_row(settings, i) for i in numbers], wanted)
+        )
+        if made is None:
+            return None
+        texts.update(zip(numbers, made, strict=True))
+        progress(len(texts), len(prompts))
+    return [texts[i] for i in range(len(prompts))]
+
+
+def _alone(voice: Voice, prompt: list[int], settings: Settings, wanted: Callable[[], bool]) -> list[str] | None:
+    steps = decode(voice, prompt, settings)
+    while wanted():
+        try:
+            next(steps)
+        except StopIteration as finished:
+            ending: Ending = finished.value
+            return [ending.text]
+    return None
+
+
+def _batch(
+    voice: Voice, prompts: list[list[int]], settings: list[Settings], wanted: Callable[[], bool]
+) -> list[str] | None:
+    chain = chain_for(settings[0], voice.eos)
+    stepper = Stepper(voice.model)
+    limits = [room_after(voice.model, prompt, settings[0].max_new_tokens) for prompt in prompts]
+    uniforms = [Uniforms(s.seed) for s in settings]
+    outputs: list[list[int]] = [[] for _ in prompts]
+    live = list(range(len(prompts)))
+    logits = stepper.prefill(prompts)
+    while wanted():
+        tokens = _choose(chain, logits, Context([prompts[i] for i in live], [outputs[i] for i in live]), settings[0],
+                         [uniforms[i].next() for i in live])  # fmt: skip
+        for row, token in zip(live, tokens, strict=True):
+            outputs[row].append(token)
+        going = [
+            place
+            for place, row in enumerate(live)
+            if len(outputs[row]) < limits[row] and not _has_ended(voice, prompts[row], outputs[row], settings[row].stop)
+        ]
+        if not going:
+            return [_text(voice, *pair, settings[0].stop) for pair in zip(prompts, outputs, strict=True)]
+        stepper.reorder(going)
+        live = [live[place] for place in going]
+        logits = stepper.step([tokens[place] for place in going])
+    return None
+
+
+def _choose(chain: Chain, logits: Tensor, context: Context, settings: Settings, uniforms: list[float]) -> list[int]:
+    scores = chain(logits, context).scores
+    require_choice(scores)
+    if isinstance(settings, Sample) and settings.temperature > 0:
+        tokens: list[int] = draw(scores, uniforms).tolist()
+    else:
+        tokens = scores.argmax(dim=-1).tolist()
+    return tokens
+
+
+def _has_ended(voice: Voice, prompt: list[int], output: list[int], stops: tuple[str, ...]) -> bool:
+    if output[-1] in voice.eos:
+        return True
+    return bool(stops) and cut_at_stop(text_of(voice.tokenizer, prompt, output), stops) is not None
+
+
+def _text(voice: Voice, prompt: list[int], output: list[int], stops: tuple[str, ...]) -> str:
+    text = text_of(voice.tokenizer, prompt, output)
+    return text[: cut_at_stop(text, stops)]

@@ -114,6 +114,10 @@ class Bridge(QObject):
         self._pools[lane].put(lambda: self._work(ticket, fn, args, kw, then, failed, ended))
         return ticket
 
+    def relay(self, to: Callable[..., Any]) -> Callable[..., None]:
+        """A function that any thread may call: its arguments are handed to `to` in the GUI thread."""
+        return lambda *told: self._send(None, to, *told)
+
     def close(self, seconds: float = 5.0) -> None:
         """Deliver nothing more, let the lanes finish what they hold for at most `seconds` each."""
         if self._closed:

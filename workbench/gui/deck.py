@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from workbench.domain.errors import WorkbenchError
 from workbench.gui.bridge import unexpected
 from workbench.gui.page_table import PageEntry, page_class
+from workbench.gui.shell import Action
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.states import ErrorState
 
@@ -48,6 +49,10 @@ class Deck(QStackedWidget):
         except Exception as error:  # noqa: BLE001 - whatever a page does, the window stands
             self._report(unexpected(error))
         return None
+
+    def actions_of(self, page_id: str) -> list[Action]:
+        """What a page can do. Every QWidget has `actions()`; only a page's own gives these."""
+        return [action for action in self.ask(page_id, "actions") or [] if isinstance(action, Action)]
 
     def ask_all(self, method: str, *arguments: Any) -> None:
         """Call a method of every page that has been made and has it."""

@@ -92,7 +92,15 @@ class Pulse(QObject):
         self._asking = False
 
     def _show_machine(self, summary: Any) -> None:
-        self._bar.show_machine(str(summary))
+        self._bar.show_machine(machine_words(summary))
 
     def _quiet(self, error: WorkbenchError) -> None:
         """The machine's load isn't worth a notice; the line stays as it was."""
+
+
+def machine_words(summary: Any) -> str:
+    """`GPU 63 % · 11.2/24 GiB` where there is one, else `CPU 12 % · 3.1/8 GiB`."""
+    if summary.gpus:
+        gpu = max(summary.gpus, key=lambda one: one.load)
+        return f"GPU {gpu.load:.0f} % · {gpu.used_gib:.1f}/{gpu.total_gib:.0f} GiB"
+    return f"CPU {summary.cpu:.0f} % · {summary.memory_used_gib:.1f}/{summary.memory_total_gib:.0f} GiB"

@@ -146,7 +146,7 @@ class Window(QMainWindow):
     def actions_here(self) -> list[Action]:
         """What the page in front and the window can do."""
         return [
-            *(self.deck.ask(self._current, "actions") or []),
+            *self.deck.actions_of(self._current),
             Action("window.help", "Help for this page", "F1", self.show_help),
             Action("window.keys", "Keys of this page", "Ctrl+/", self.show_keys),
             Action("window.log", "Log of this window", "", self.show_log),
@@ -162,7 +162,7 @@ class Window(QMainWindow):
 
     def show_keys(self) -> None:
         """The keys of the page in front."""
-        own = [(a.keys, a.title) for a in (self.deck.ask(self._current, "actions") or []) if a.keys]
+        own = [(a.keys, a.title) for a in self.deck.actions_of(self._current) if a.keys]
         title = self._entries[self._current].title if self._current else "Workbench"
         panels.show_keys(self, title, own)
 

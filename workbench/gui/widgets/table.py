@@ -59,6 +59,11 @@ class PagedModel(QAbstractTableModel):
         place = number % PAGE
         return page[place] if page is not None and place < len(page) else None
 
+    def prefetch(self, page: int) -> None:
+        """Ask for a page before it is looked at."""
+        if page not in self._pages:
+            self._ask(page)
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         """How many rows are known."""
         return 0 if parent.isValid() else self._rows

@@ -6,14 +6,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtWidgets import (
+    QFrame,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import text
 
+Index = QModelIndex | QPersistentModelIndex
 MOST_SHOWN = 40
 
 
@@ -56,6 +66,8 @@ class FindPalette(QFrame):
         self.list.setProperty("role", "bare")
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setUniformItemSizes(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setItemDelegate(_EntryPainter(theme, self.list))
         self.list.itemClicked.connect(lambda _: self._choose())
         column.addWidget(self.list)
         self.nothing = text("Nothing has that name.", "quiet")
@@ -109,8 +121,8 @@ class FindPalette(QFrame):
         self.list.clear()
         colour = self._theme.colours.quiet
         for entry in best(self._entries, wanted)[:MOST_SHOWN]:
-            label = f"{entry.title}    {entry.keys}" if entry.keys else entry.title
-            row = QListWidgetItem(icon(entry.glyph, colour), f"{label}   ·   {entry.kind}")
+            row = QListWidgetItem(icon(entry.glyph, colour), entry.title)
+            row.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.title}, {entry.kind} {entry.keys}")
             row.setData(Qt.ItemDataRole.UserRole, entry)
             self.list.addItem(row)
         self.list.setCurrentRow(0)
@@ -123,6 +135,24 @@ class FindPalette(QFrame):
             entry: Entry = row.data(Qt.ItemDataRole.UserRole)
             self.leave()
             entry.run()
+
+
+class _EntryPainter(QStyledItemDelegate):
+    """The name at the left as usual; what it is and its keys at the right."""
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = theme
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        super().paint(painter, option, index)
+        entry: Entry = index.data(Qt.ItemDataRole.UserRole)
+        words = f"{entry.kind}    {entry.keys}" if entry.keys else entry.kind
+        painter.save()
+        painter.setPen(QColor(self._theme.colours.quiet))
+        area = option.rect.adjusted(8, 0, -12, 0)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)
+        painter.restore()
 
 
 def best(entries: Iterable[Entry], wanted: str) -> list[Entry]:

@@ -87,7 +87,7 @@ class StatusBar(QFrame):
         colours = self._theme.colours
         glyph, colour = ("check", colours.good) if saved else ("more", colours.quiet)
         self.mark.setPixmap(picture(glyph, colour, round(16 * ratio), ratio))
-        self.saved.setText("Saved" if saved else "Saving…")
+        self.saved.setText("Saved" if saved else "Working…")
 
 
 def time_left(run: RunView) -> str:

@@ -74,7 +74,6 @@ QLineEdit[wrong="true"], QSpinBox[wrong="true"], QComboBox[wrong="true"] { borde
 QTextBrowser, QPlainTextEdit[readOnly="true"] { border: none; background: transparent; padding: 0px; }
 QTextBrowser:focus { border: none; padding: 0px; }
 QPlainTextEdit[role="log"] { background: $raised; border: none; border-radius: 6px; padding: 8px; font-family: "$mono"; }
-QAbstractSpinBox > QLineEdit { border: none; padding: 0px 6px; background: transparent; }
 QSpinBox, QDoubleSpinBox { padding: 4px 0px; }
 QSpinBox:focus, QDoubleSpinBox:focus { padding: 3px 0px; }
 QComboBox::drop-down { border: none; width: 24px; }

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from workbench.gui.bridge import Bridge
-from workbench.gui.pages.data_rows import RowsCard, under
+from workbench.gui.pages.data_rows import RowsCard, short_line
 from workbench.gui.pages.import_wizard import ImportWizard
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.basics import Card, button, wear_icon
@@ -125,7 +125,7 @@ class DataPage(QWidget):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 3)
         self.splitter.setStretchFactor(2, 2)
-        self.splitter.setSizes([220, 520, 380])
+        self.splitter.setSizes([244, 520, 380])
         if (state := self._shell.recall("data.splitter")) is not None:
             self.splitter.restoreState(state)
         row.addWidget(self.splitter)
@@ -152,7 +152,9 @@ class DataPage(QWidget):
     def _show_datasets(self, datasets: list[DatasetView]) -> None:
         self._datasets = {d.name: d for d in datasets}
         self.stack.setCurrentIndex(0 if datasets else 1)
-        self.list.show_lines([Line(d.name, d.name, under(d), "synthetic" if d.synthetic else "") for d in datasets])
+        self.list.show_lines(
+            [Line(d.name, d.name, short_line(d), "synthetic" if d.synthetic else "") for d in datasets]
+        )
         wanted, self._wanted = self._wanted, ""
         if wanted and self.list.choose(wanted):
             return

@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QVBoxLayout, QWidget
 
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Card, button, text, wear_icon
+from workbench.gui.widgets.basics import Card, Elided, button, text, wear_icon
 from workbench.gui.widgets.table import ColumnOf, Fetch, VirtualTable
 from workbench.gui.widgets.words import ago, count
 from workbench.services.views import DatasetView, RowView
@@ -68,7 +68,7 @@ class RowsCard(Card):
         self.title.setText(data.name)
         self.synthetic.setVisible(data.synthetic)
         source = f" · from {data.source}" if data.source else ""
-        self.facts.setText(f"{under(data)} · added {ago(data.created)}{source}")
+        self.facts.setText(f"{data.kind} · {under(data)} · added {ago(data.created)}{source}")
         self.annotate.setVisible(data.kind == "preferences")
 
     def words(self) -> str:
@@ -95,15 +95,14 @@ class RowsCard(Card):
         heads.setSpacing(2)
         top = QHBoxLayout()
         top.setSpacing(8)
-        self.title = text("", "heading")
+        self.title = Elided("heading")
         self.synthetic = text("synthetic", "chip")
-        top.addWidget(self.title)
+        top.addWidget(self.title, 1)
         top.addWidget(self.synthetic)
-        top.addStretch(1)
-        for part in (self.annotate, self.export, self.delete):
+        for part in (self.export, self.delete):
             top.addWidget(part)
         heads.addLayout(top)
-        self.facts = text("", "quiet", wrap=True)
+        self.facts = Elided("quiet")
         heads.addWidget(self.facts)
         self.column.addLayout(heads)
 
@@ -119,6 +118,7 @@ class RowsCard(Card):
         self.found = text("", "quiet")
         self.found.setAccessibleName("Rows found")
         line.addWidget(self.found)
+        line.addWidget(self.annotate)
         self.column.addLayout(line)
 
     def _row_chosen(self, number: int) -> None:
@@ -150,7 +150,14 @@ EXPORTS = (("TRL JSONL, standard", "trl"), ("TRL JSONL, conversational", "trl_co
 
 
 def under(data: DatasetView) -> str:
-    """The line below a dataset's name."""
+    """How much there is in a dataset."""
     if data.kind == "preferences":
-        return f"preferences · {data.judged:,}/{data.rows:,} judged"
-    return f"{data.kind} · {count(data.rows, 'row')}"
+        return f"{data.judged:,} of {data.rows:,} judged"
+    return count(data.rows, "row")
+
+
+def short_line(data: DatasetView) -> str:
+    """The line below a dataset's name in the list."""
+    if data.kind == "preferences":
+        return f"{data.judged:,}/{data.rows:,} judged"
+    return f"{count(data.rows, data.kind.removesuffix('s'))}"

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
+from workbench.domain.runs import JobState
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.next_steps import NextStep, next_steps
 from workbench.gui.pages.tour_card import TourCard
@@ -232,7 +233,7 @@ def look(services: Any) -> tuple[HomeView, Sequence[Any]]:
     """What the workspace holds and where the tour stands; blocking, so it runs on a lane."""
     today, total = services.labelling.counts()
     runs: list[RunView] = services.runs.list()
-    order = sorted(runs, key=lambda run: (run.state.ended, -run.created.timestamp()))
+    order = sorted(runs, key=lambda run: (run.state.ended, run.state is JobState.QUEUED, -run.created.timestamp()))
     home = HomeView(
         labels_today=today,
         labels_total=total,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
@@ -62,6 +63,9 @@ def wear_icon(widget: QPushButton, glyph: str, theme: Theme, tone: str = "") -> 
         widget.setIcon(icon(glyph, colour))
         widget.setIconSize(QSize(16, 16))
 
+    if widget.text():
+        widget.setText(f" {widget.text()}")  # Qt leaves hardly any room between icon and words
+
     paint()
     connection = theme.changed.connect(paint)
     widget.destroyed.connect(lambda: theme.changed.disconnect(connection))
@@ -91,6 +95,39 @@ class Card(QFrame):
             self.top.addWidget(text(heading, "heading"))
             self.top.addStretch(1)
             self.column.addLayout(self.top)
+
+
+class Elided(QLabel):
+    """One line that is cut with an ellipsis when there is no room; the whole is its tooltip."""
+
+    def __init__(self, role: TextRole = "", words: str = "") -> None:
+        super().__init__()
+        self._words = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setMinimumWidth(24)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        if role:
+            self.setProperty("role", role)
+        self.setText(words)
+
+    def text(self) -> str:
+        """The whole text."""
+        return self._words
+
+    def setText(self, words: str) -> None:
+        """Show other words."""
+        self._words = words
+        self.setToolTip(words)
+        self._cut()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Cut to the new width."""
+        super().resizeEvent(event)
+        self._cut()
+
+    def _cut(self) -> None:
+        room = max(0, self.width() - 2)
+        super().setText(self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room))
 
 
 class KeyHint(QWidget):

@@ -136,6 +136,7 @@ def _spin(low: float | None, high: float | None) -> Field:
     box.setRange(int(low) if low is not None else -LARGEST_SPIN, int(high) if high is not None else LARGEST_SPIN)
     box.setKeyboardTracking(False)
     box.setGroupSeparatorShown(True)
+    box.lineEdit().setTextMargins(7, 0, 0, 0)
     _guarded(box)
     field = Field(box, box.value, lambda value: box.setValue(int(value)))
     box.valueChanged.connect(lambda _: field.changed.emit())

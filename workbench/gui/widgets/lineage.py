@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from workbench.gui.theme import Theme
 
-BOX = (168.0, 48.0)
-GAP = (48.0, 12.0)
+BOX = (136.0, 48.0)
+GAP = (28.0, 12.0)
 EDGE = 4.0
 
 
@@ -186,9 +186,11 @@ class LineageView(QWidget):
     def _line(self, painter: QPainter, parent: QRectF, child: QRectF, *, first: bool) -> None:
         start = QPointF(parent.right(), parent.center().y())
         end = QPointF(child.left(), child.center().y())
-        bend = max(GAP[0] / 2, 8.0)
+        corner = QPointF(min(start.x() + GAP[0], end.x()), end.y())  # turn in the first gap, so that no box is crossed
+        middle = (start.x() + corner.x()) / 2
         path = QPainterPath(start)
-        path.cubicTo(QPointF(end.x() - bend, start.y()), QPointF(end.x() - bend, end.y()), end)
+        path.cubicTo(QPointF(middle, start.y()), QPointF(middle, end.y()), corner)
+        path.lineTo(end)
         style = Qt.PenStyle.SolidLine if first else Qt.PenStyle.DashLine
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self._theme.colours.edge), 1.5, style))

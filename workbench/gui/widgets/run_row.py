@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from workbench.domain.runs import JobState
 from workbench.gui.theme import Theme
@@ -41,8 +41,7 @@ class RunRow(QWidget):
             "link",
             accessible=f"Show the run {run.name or run.id}",
         )
-        self.title.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        grid.addWidget(self.title, 0, 0)
+        grid.addWidget(self.title, 0, 0, Qt.AlignmentFlag.AlignLeft)
         self.state = text(f"{run.kind} · {run.state.value}", STATE_ROLE.get(run.state, "quiet"))
         grid.addWidget(self.state, 1, 0)
         grid.setColumnStretch(0, 1)
@@ -51,7 +50,7 @@ class RunRow(QWidget):
         grid.addWidget(spark, 0, 1, 2, 1)
         self.value = _right(text(headline(run), "strong"))
         self.under = _right(text(progress_words(run), "quiet"))
-        self.under.setMinimumWidth(112)
+        self.under.setMinimumWidth(128)
         grid.addWidget(self.value, 0, 2)
         grid.addWidget(self.under, 1, 2)
         if run.state in _ACTIVE and run.steps:

@@ -56,18 +56,18 @@ class _Painter(QStyledItemDelegate):
         if line.mark:
             painter.setPen(QColor(colours.quiet))
             wide = painter.fontMetrics().horizontalAdvance(line.mark) + 8
-            painter.drawText(QRect(inner.right() - wide, inner.top(), wide, half), _RIGHT, line.mark)
+            painter.drawText(QRect(inner.right() - wide, inner.top() + half, wide, half), _RIGHT, line.mark)
         else:
             wide = 0
         bold = QFont(font)
         bold.setWeight(QFont.Weight.DemiBold)
         painter.setFont(bold)
         painter.setPen(QColor(colours.text))
-        title = painter.fontMetrics().elidedText(line.title, Qt.TextElideMode.ElideMiddle, inner.width() - wide - 4)
-        painter.drawText(QRect(inner.left(), inner.top(), inner.width() - wide, half), _LEFT, title)
+        title = painter.fontMetrics().elidedText(line.title, Qt.TextElideMode.ElideMiddle, inner.width())
+        painter.drawText(QRect(inner.left(), inner.top(), inner.width(), half), _LEFT, title)
         painter.setFont(font)
         painter.setPen(QColor(colours.quiet))
-        under = painter.fontMetrics().elidedText(line.under, Qt.TextElideMode.ElideRight, inner.width())
+        under = painter.fontMetrics().elidedText(line.under, Qt.TextElideMode.ElideRight, inner.width() - wide)
         painter.drawText(QRect(inner.left(), inner.top() + half, inner.width(), half), _LEFT, under)
         painter.restore()
 

@@ -1,0 +1,106 @@
+"""Takes a picture of every page in both themes and two sizes: `python packaging/screenshots.py OUT [WORKSPACE]`.
+
+Without a workspace a new one is made from the starter kit. The window is real, its services are real; only the screen is
+not (it runs off screen unless QT_QPA_PLATFORM says otherwise).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from PySide6.QtCore import QObject, QSettings, QTimer
+from PySide6.QtGui import QCursor
+from PySide6.QtWidgets import QApplication
+
+from workbench.gui.app import Opener, make_app
+from workbench.gui.page_table import PAGES
+from workbench.gui.theme import Theme
+from workbench.gui.window import Window
+from workbench.services.workbench import new_workspace
+
+SIZES = ((1280, 800), (1024, 640))
+THEMES = ("light", "dark")
+SETTLE_MS = 900
+
+
+class Photographer(QObject):
+    """Walks through every scene; each gets a moment to load before its picture is taken."""
+
+    def __init__(self, window: Window, out: Path, pages: set[str]) -> None:
+        super().__init__()
+        self.window, self.out = window, out
+        self.taken: list[Path] = []
+        scenes: list[tuple[str, Callable[[], Any]]] = [
+            (entry.id, lambda page=entry.id: window.go(page)) for entry in PAGES if not pages or entry.id in pages
+        ]
+        if not pages or "palette" in pages:
+            scenes.append(("palette", window.find_anything))
+        self.shots = list(product(THEMES, SIZES, scenes))
+
+    def begin(self) -> None:
+        """Wait until the workspace is open, then start."""
+        if self.window.services is None:
+            QTimer.singleShot(100, self, self.begin)
+        else:
+            self.next()
+
+    def next(self) -> None:
+        """Prepare one scene."""
+        if not self.shots:
+            self.window.close()
+            QApplication.quit()
+            return
+        theme, size, (name, prepare) = self.shots.pop(0)
+        settings = self.window.settings
+        if settings.theme != theme:
+            self.window.settings_changed(settings.model_copy(update={"theme": theme}))
+        self.window.palette_.leave()
+        self.window.resize(*size)
+        QCursor.setPos(4000, 3000)  # nothing looks as if the mouse were on it
+        prepare()
+        QTimer.singleShot(SETTLE_MS, self, lambda: self.shoot(f"{name}-{theme}-{size[0]}x{size[1]}.png"))
+
+    def shoot(self, name: str) -> None:
+        """Take the picture."""
+        file = self.out / name
+        self.window.grab().save(str(file))
+        self.taken.append(file)
+        self.next()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Take the pictures; prints where they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("workspace", type=Path, nargs="?")
+    parser.add_argument("--pages", nargs="*", default=[], help="only these pages")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["XDG_CONFIG_HOME"] = temporary
+        workspace = options.workspace or new_workspace(Path(temporary) / "starter", starter=True)
+        app = make_app()
+        theme = Theme(app)
+        theme.apply("light")
+        window = Window(theme, QSettings(str(Path(temporary) / "window.ini"), QSettings.Format.IniFormat))
+        photographer = Photographer(window, options.out, set(options.pages))
+        window.show()
+        Opener(window).open(workspace)
+        photographer.begin()
+        app.exec()
+    sys.stdout.write(f"{len(photographer.taken)} pictures in {options.out}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

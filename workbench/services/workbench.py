@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -102,7 +103,8 @@ def remember_workspace(path: Path) -> None:
         beside.write_text(json.dumps({"workspace": str(Path(path).absolute())}) + "\n", encoding="utf-8")
         beside.replace(memory)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def _memory() -> Path:

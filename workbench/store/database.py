@@ -14,9 +14,16 @@ from workbench.domain.errors import StorageFailed, WorkbenchError
 
 BUSY_MILLISECONDS = 10_000
 _RESTORE = "Close the workbench, then put the newest file from the workspace's backups folder in its place."
+_WRITABLE = "Check that the folder and its files belong to you and are writable."
 _HINTS = (
     ("database or disk is full", "The disk is full.", "Free some space and try again."),
-    ("readonly", "The workspace can't be written.", "Check that the folder and its files belong to you and are writable."),
+    ("no space left", "The disk is full.", "Free some space and try again."),
+    ("quota exceeded", "The disk quota is used up.", "Free some space and try again."),
+    ("readonly", "The workspace can't be written.", _WRITABLE),
+    ("read-only", "The workspace can't be written.", _WRITABLE),
+    ("permission denied", "The workspace can't be written.", _WRITABLE),
+    ("file exists", "There is a file where the workspace needs a folder.", "Choose another place, or move the file."),
+    ("not a directory", "There is a file where the workspace needs a folder.", "Choose another place, or move the file."),
     ("locked", "The workspace is busy in another process.", "Wait for the other command to finish and try again."),
     ("not a database", "The workspace's database is not a database.", _RESTORE),
     ("malformed", "The workspace's database is damaged.", _RESTORE),
@@ -34,6 +41,8 @@ def explain(error: BaseException) -> StorageFailed:
     for sign, what, hint in _HINTS:
         if sign in text.lower():
             return StorageFailed(f"{what} Nothing was changed.", hint, text)
+    if isinstance(error, OSError):
+        return StorageFailed(f"The workspace can't be used: {text}. Nothing was changed.", _WRITABLE, text)
     return StorageFailed(f"The workspace's database refused: {text}. Nothing was changed.", _RESTORE, text)
 
 

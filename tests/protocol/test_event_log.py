@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,25 @@ def test_that_a_tail_starts_after_the_number_it_was_given(tmp_path: Path) -> Non
     tail = EventTail(path, after=2)
     assert [e.seq for e in tail.read()] == [3, 4]
     assert tail.after == 4
+
+
+def test_that_what_was_read_before_is_passed_over_in_a_hurry(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    written(path, *range(1, 20_001))
+    begin = time.perf_counter()
+    assert [e.seq for e in EventTail(path, after=19_998).read()] == [19_999, 20_000]
+    hurried = time.perf_counter() - begin
+    begin = time.perf_counter()
+    assert len(EventTail(path).read()) == 20_000
+    assert hurried < (time.perf_counter() - begin) / 2
+
+
+def test_that_numbers_are_found_also_in_lines_of_another_hand(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(
+        b'{"kind": "resumed", "seq": 1, "v": 1, "step": 3}\n{"seq": 2, "v": 1, "kind": "resumed", "step": 4}\n'
+    )
+    assert [e.seq for e in EventTail(path, after=1).read()] == [2]
 
 
 def test_that_a_missing_file_is_no_news(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.fake_runs import FakeRuns
 from workbench.domain.judgement import Item
 from workbench.domain.text import Candidate, Prompt
 from workbench.services.workbench import Workbench
@@ -26,3 +27,15 @@ def ten(bench: Workbench) -> Workbench:
     for n in range(10):
         bench.labelling.add_item("pairs", make_item(f"i{n}"))
     return bench
+
+
+@pytest.fixture
+def stories(shared: Path) -> Path:
+    return shared / "models" / "stories260K"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, stories: Path) -> Iterator[FakeRuns]:
+    made = FakeRuns(tmp_path / "workspace", stories)
+    yield made
+    made.close_all()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
+import re
 from pathlib import Path
 
 from workbench.domain.errors import StorageFailed, WorkbenchError
 from workbench.domain.events import Event
 from workbench.protocol.wire import decode, encode
+
+_SEQ = re.compile(rb'\{"v":1,"seq":(\d+),')
 
 
 class EventWriter:
@@ -61,6 +65,9 @@ class EventTail:
                 line = file.readline()
                 if not line.endswith(b"\n"):
                     break
+                if _number(line) <= self.after:
+                    self._offset += len(line)
+                    continue
                 try:
                     event = decode(line)
                 except WorkbenchError:
@@ -73,6 +80,12 @@ class EventTail:
                     self.after = event.seq
                     events.append(event)
         return events
+
+
+def _number(line: bytes) -> float:
+    """An event's number without reading the rest of the line; infinite when it doesn't stand where our writer puts it."""
+    found = _SEQ.match(line)
+    return int(found[1]) if found else math.inf
 
 
 def _write_whole(file: io.FileIO, line: bytes) -> None:

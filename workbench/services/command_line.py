@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -41,4 +42,15 @@ def command_line(spec: Spec, workspace: Path) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return json.dumps(value) if _reads_as_json(value) else value
+    return repr(value)
+
+
+def _reads_as_json(text: str) -> bool:
+    """Whether the command line would take this text for a number, a list or the like."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

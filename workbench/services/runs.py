@@ -12,17 +12,16 @@ import uuid
 from collections.abc import Sequence
 
 from workbench.domain.errors import Conflict
-from workbench.domain.events import Event
 from workbench.domain.runs import JobState, MetricPoint
 from workbench.domain.specs.kinds import parse_spec
 from workbench.jobs import folders
 from workbench.jobs.launch import Launcher
 from workbench.jobs.supervisor import Supervisor
-from workbench.jobs.watch import Watch
 from workbench.services.command_line import command_line
 from workbench.services.hardware import slots
 from workbench.services.models import ModelsService
 from workbench.services.run_feed import Feed, Feeds, Fresh
+from workbench.services.run_follow import Follower
 from workbench.services.run_ledger import LIVE, RunLedger
 from workbench.services.run_views import RunViews
 from workbench.services.settings import SettingsService
@@ -51,11 +50,9 @@ class RunsService:
         self._models = models
         self._views = RunViews(workspace)
         self._feeds = Feeds()
-        self._fresh: dict[str, Fresh] = {}
-        self._told: dict[str, int] = {}
+        self._follower = Follower()
         self._shown: dict[str, RunView] = {}
-        self._followed: dict[str, Watch] = {}
-        self._ledger = RunLedger(workspace, models, owner, self._heard)
+        self._ledger = RunLedger(workspace, models, owner, self._views.pace)
         self._launcher = launcher or Launcher(threads=lambda: settings.get().threads)
         self._devices = devices
         self._supervisor: Supervisor | None = None
@@ -186,20 +183,20 @@ class RunsService:
 
     def watch(self) -> Feed:
         """A feed of news; hold on to it and `poll` it. Take it before reading metrics, so that nothing falls in between."""
-        return self._feeds.new()
+        with self._ticking:
+            if not self._feeds:
+                self._shown.clear()
+                self._follower.begin(self._lane.do(self._store.list))
+            return self._feeds.new()
 
     def tick(self) -> None:
-        """One round: supervise if nobody else does, else follow; then tell every feed what is new."""
+        """One round: supervise if nobody else does, then tell every feed what is new."""
         with self._ticking:
             if self._supervisor is None:
                 self._supervisor = Supervisor(self._ledger, self._launcher, self._devices or slots())
             self._supervisor.tick()
             if self._feeds:
-                if not self._supervisor.in_charge:
-                    self._follow()
-                self._tell()
-            else:
-                self._fresh.clear()
+                self._tell(self._supervisor.in_charge)
 
     def _supervise(self) -> None:
         while not self._closing.wait(ROUND):
@@ -211,30 +208,17 @@ class RunsService:
                     self._trouble = str(error)
                     logging.getLogger(__name__).exception("a round of supervision failed")
 
-    def _heard(self, run: str, events: builtins.list[Event]) -> None:
-        """Events of a run, from the supervisor or from following; those that were told before are passed over."""
-        told = self._told.get(run, 0)
-        fresh = [event for event in events if event.seq > told]
-        if not fresh:
-            return
-        self._told[run] = fresh[-1].seq
-        self._views.pace(run, fresh)
-        self._fresh.setdefault(run, Fresh()).add(fresh)
-
-    def _follow(self) -> None:
-        """Read the news of runs that another process supervises; it books them, we only show them."""
-        live = self._lane.do(self._store.list, LIVE)
-        self._followed = {r.id: self._followed.get(r.id) or Watch(r.folder, r.last_seq) for r in live}
-        for run, watch in self._followed.items():
-            self._heard(run, watch.read())
-
-    def _tell(self) -> None:
+    def _tell(self, in_charge: bool) -> None:
         for record in self._lane.do(self._store.list):
+            events = self._follower.news(record)
+            if events and not in_charge:
+                self._views.pace(record.id, events)
             view = self._views.of(record)
-            fresh = self._fresh.pop(record.id, None)
-            if fresh is not None or view is not self._shown.get(record.id):
+            if events or view is not self._shown.get(record.id):
                 self._shown[record.id] = view
-                self._feeds.put(view, fresh or Fresh())
+                fresh = Fresh()
+                fresh.add(events)
+                self._feeds.put(view, fresh)
 
     def _record(self, run: str) -> RunRecord:
         return self._lane.do(self._store.get, run)

@@ -66,7 +66,6 @@ class Photographer(QObject):
             self.window.settings_changed(settings.model_copy(update={"theme": theme}))
         self.window.palette_.leave()
         self.window.resize(*size)
-        QCursor.setPos(4000, 3000)  # nothing looks as if the mouse were on it
         prepare()
         QTimer.singleShot(SETTLE_MS, self, lambda: self.shoot(f"{name}-{theme}-{size[0]}x{size[1]}.png"))
 
@@ -94,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         theme.apply("light")
         window = Window(theme, QSettings(str(Path(temporary) / "window.ini"), QSettings.Format.IniFormat))
         photographer = Photographer(window, options.out, set(options.pages))
+        QCursor.setPos(4000, 3000)  # nothing looks as if the mouse were on it
         window.show()
         Opener(window).open(workspace)
         photographer.begin()

@@ -83,6 +83,10 @@ class DatasetsService:
         """Write a dataset with the judgements that count; `notes` say what the format can't hold."""
         return exporting.export(self._workspace, self._lane.do(self._store.datasets.get, name), format, out)
 
+    def formats(self) -> tuple[str, ...]:
+        """The formats that can be imported."""
+        return tuple(formats.FORMATS)
+
     def export_formats(self, name: str) -> tuple[str, ...]:
         """The formats that this dataset can be written in."""
         return formats.exports_for(self._lane.do(self._store.datasets.get, name).kind)

@@ -172,6 +172,7 @@ class DataPage(QWidget):
         data = self._datasets.get(self.list.key())
         if data is not None:
             self.rows.show_dataset(data)
+            self._bridge.run(self._services.datasets.export_formats, data.name, then=self.rows.menu.show_formats)
 
     def _show_rows(self) -> None:
         name, words = self.list.key(), self.rows.words()

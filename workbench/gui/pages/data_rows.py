@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QTimer
@@ -17,8 +17,8 @@ from workbench.services.views import DatasetView, RowView
 SEARCH_PAUSE_MS = 250
 COLUMNS = (
     ColumnOf("#", lambda row: f"{row.index + 1:,}", number=True, width=64),
-    ColumnOf("Prompt", lambda row: row.title, width=280),
-    ColumnOf("Answer", lambda row: answer(row)),
+    ColumnOf("Prompt", lambda row: row.title, share=0.5),
+    ColumnOf("Answer", lambda row: answer(row), share=0.5),
 )
 
 
@@ -138,15 +138,17 @@ class ExportMenu(QMenu):
     def __init__(self, anchor: QWidget, export: Callable[[str], Any]) -> None:
         super().__init__(anchor)
         self._anchor = anchor
-        for title, form in EXPORTS:
-            self.addAction(title).triggered.connect(lambda _=False, form=form: export(form))
+        self._export = export
+
+    def show_formats(self, formats: Sequence[str]) -> None:
+        """Offer these formats."""
+        self.clear()
+        for form in formats:
+            self.addAction(form.replace("_", " ")).triggered.connect(lambda _=False, form=form: self._export(form))
 
     def popup_here(self) -> None:
         """Open below its button."""
         self.popup(self._anchor.mapToGlobal(self._anchor.rect().bottomLeft()))
-
-
-EXPORTS = (("TRL JSONL, standard", "trl"), ("TRL JSONL, conversational", "trl_conversational"))
 
 
 def under(data: DatasetView) -> str:

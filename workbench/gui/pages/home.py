@@ -18,6 +18,7 @@ from workbench.gui.widgets.basics import ButtonRole, Card, button, clear, text
 from workbench.gui.widgets.lineage import LineageView, Member
 from workbench.gui.widgets.run_row import RunRow
 from workbench.gui.widgets.words import count, short
+from workbench.services.tour import Tour
 from workbench.services.views import DatasetView, HomeView, RunView
 
 MOST_RUNS, MOST_DATASETS = 5, 6
@@ -41,9 +42,11 @@ class HomePage(QWidget):
         self._services, self._bridge, self._shell = services, bridge, shell
         self._asking = self._touring = False
         self._seen: HomeView | None = None
+        self._guide = Tour(services)
         self._timer = QTimer(self, interval=REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         self._build()
+        shell.theme.changed.connect(self._paint_again)
 
     # -- what the window calls -----------------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class HomePage(QWidget):
         if self._asking:
             return
         self._asking = True
-        self._bridge.run(look, self._services, then=self._show, failed=self._failed, ended=self._asked)
+        self._bridge.run(look, self._services, self._guide, then=self._show, failed=self._failed, ended=self._asked)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -109,7 +112,7 @@ class HomePage(QWidget):
             button("Import data", "home.import", lambda: self._shell.go("data", wizard=True), "link")
         )
         self._tour = TourCard(self._shell.theme, self._run_tour, self._shell.go)
-        self._tour.setVisible(hasattr(self._services, "tour"))
+        self._tour.setVisible(False)
         self._lists: dict[str, QVBoxLayout] = {}
         for name, card in (("next", self._next), ("runs", self._runs), ("datasets", self._datasets)):
             self._lists[name] = QVBoxLayout()
@@ -135,8 +138,8 @@ class HomePage(QWidget):
 
     def _show(self, answer: tuple[HomeView, Sequence[Any]]) -> None:
         home, steps = answer
-        if not self._touring:
-            self._tour.show_steps(steps)
+        self._tour.setVisible(bool(steps))
+        self._tour.show_steps(steps)
         if home == self._seen:
             return
         self._seen = home
@@ -213,8 +216,17 @@ class HomePage(QWidget):
         self._touring = True
         self._tour.working(step)
         self._bridge.run(
-            self._services.tour.run, step, self._bridge.relay(self._tour.say), ended=self._toured, lane="long"
+            self._guide.run,
+            step,
+            self._bridge.relay(self._tour.say),
+            then=lambda _: self._tour_done(step),
+            ended=self._toured,
+            lane="long",
         )
+
+    def _tour_done(self, step: str) -> None:
+        title = next((s.title for s in self._tour.steps if s.id == step), step)
+        self._shell.notify(f"{title}: done", "The next step of the tour is ready.", "good")
 
     def _toured(self) -> None:
         self._touring = False
@@ -225,11 +237,16 @@ class HomePage(QWidget):
         self._timer.stop()  # one notice, not one every two seconds
         self._shell.notify(error.what, error.hint, "bad", ("Try again", self.shown), error.details)
 
+    def _paint_again(self) -> None:
+        self._seen = None
+        if self.isVisible():
+            self.refresh()
+
     def _asked(self) -> None:
         self._asking = False
 
 
-def look(services: Any) -> tuple[HomeView, Sequence[Any]]:
+def look(services: Any, guide: Tour) -> tuple[HomeView, Sequence[Any]]:
     """What the workspace holds and where the tour stands; blocking, so it runs on a lane."""
     today, total = services.labelling.counts()
     runs: list[RunView] = services.runs.list()
@@ -241,5 +258,4 @@ def look(services: Any) -> tuple[HomeView, Sequence[Any]]:
         runs=tuple(order),
         models=tuple(services.models.list()),
     )
-    tour = getattr(services, "tour", None)
-    return home, (tour.steps() if tour is not None else ())
+    return home, guide.steps()

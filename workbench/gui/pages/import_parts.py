@@ -59,10 +59,20 @@ class ImportChoices(QWidget):
         grid.addLayout(self.mapping, 2, 1, 1, 2)
         self.mapping_label.hide()
 
+    def offer_formats(self, formats: Sequence[str]) -> None:
+        """What can be chosen before anything has been found."""
+        if self.format.count():
+            return
+        self.format.blockSignals(True)
+        self.format.addItem("found by itself", "auto")
+        for form in formats:
+            self.format.addItem(form.replace("_", " "), form)
+        self.format.blockSignals(False)
+
     def show_files(self, files: Sequence[Path]) -> None:
         """Name the files; their format is not known yet."""
         self.format.blockSignals(True)
-        self.format.clear()
+        self.format.setCurrentIndex(self.format.findData("auto"))
         self.format.blockSignals(False)
         names = ", ".join(file.name for file in files)
         self.file_names.setText(names if len(names) < 90 else f"{files[0].name} and {len(files) - 1:,} more")
@@ -79,9 +89,8 @@ class ImportChoices(QWidget):
     def show_preview(self, preview: Preview) -> None:
         """Show what was found."""
         self.format.blockSignals(True)
-        self.format.clear()
-        for form in dict.fromkeys((*preview.formats, preview.format)):
-            self.format.addItem(form.replace("_", " "), form)
+        if self.format.findData(preview.format) < 0:
+            self.format.addItem(preview.format.replace("_", " "), preview.format)
         self.format.setCurrentIndex(self.format.findData(preview.format))
         self.format.blockSignals(False)
         self.summary.setText(" ".join((f"{preview.kind}; {count(preview.read, 'row')} read.", *preview.notes)))

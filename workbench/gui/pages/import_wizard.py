@@ -29,8 +29,8 @@ from workbench.services.views import Imported, Preview
 
 ROW_COLUMNS = (
     ColumnOf("#", lambda row: f"{row.index + 1}", number=True, width=48),
-    ColumnOf("Prompt", lambda row: row.title, width=240),
-    ColumnOf("Answer", lambda row: row.texts[-1][1] if len(row.texts) > 1 else ""),
+    ColumnOf("Prompt", lambda row: row.title, share=0.5),
+    ColumnOf("Answer", lambda row: row.texts[-1][1] if len(row.texts) > 1 else "", share=0.5),
 )
 LEFT_COLUMNS = (
     ColumnOf("Line", lambda trouble: f"{trouble.line:,}", number=True, width=80),
@@ -57,6 +57,7 @@ class ImportWizard(QDialog):
         self._looking: Ticket | None = None
         self._importing: Ticket | None = None
         self._build()
+        bridge.run(services.datasets.formats, then=self.choices.offer_formats)
 
     # -- what others call ----------------------------------------------------------------------------------------------
 

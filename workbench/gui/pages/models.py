@@ -107,7 +107,7 @@ class ModelsPage(QWidget):
         for part in (self._build_list(), self._build_tree(), self.card):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([200, 660, 320])
+        self.splitter.setSizes([196, 664, 320])
         if (state := self._shell.recall("models.splitter")) is not None:
             self.splitter.restoreState(state)
         row.addWidget(self.splitter)

@@ -28,7 +28,7 @@ class TourCard(Card):
         self.setObjectName("home.tour")
         self._theme, self._run, self._go = theme, run, go
         self._running = ""
-        self._steps: Sequence[Any] = ()
+        self.steps: Sequence[Any] = ()
         self.column.addWidget(
             text("The whole loop on the starter kit, without download and without a graphics card.", "quiet", wrap=True)
         )
@@ -48,8 +48,9 @@ class TourCard(Card):
 
     def show_steps(self, steps: Sequence[Any]) -> None:
         """Show the steps as they stand; their ids, titles, texts, pages and states are the service's."""
-        self._steps = steps
-        self._draw()
+        if tuple(steps) != tuple(self.steps):
+            self.steps = steps
+            self._draw()
 
     def working(self, step: str) -> None:
         """A step has begun, or with "" it has ended."""
@@ -68,7 +69,7 @@ class TourCard(Card):
             if (old := entry.widget()) is not None:
                 old.hide()
                 old.deleteLater()
-        for step in self._steps:
+        for step in self.steps:
             self._list.addWidget(self._line(step))
 
     def _line(self, step: Any) -> QWidget:

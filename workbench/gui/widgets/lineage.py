@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from workbench.gui.theme import Theme
 
-BOX = (136.0, 48.0)
-GAP = (28.0, 12.0)
+BOX = (132.0, 48.0)
+GAP = (24.0, 12.0)
 EDGE = 4.0
 
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QW
 from workbench.domain.runs import JobState
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import TextRole, button, text
-from workbench.gui.widgets.sparkline import Sparkline
+from workbench.gui.widgets.spark import Spark
 from workbench.gui.widgets.words import ago, duration
 from workbench.services.views import RunView
 
@@ -45,12 +45,13 @@ class RunRow(QWidget):
         self.state = text(f"{run.kind} · {run.state.value}", STATE_ROLE.get(run.state, "quiet"))
         grid.addWidget(self.state, 1, 0)
         grid.setColumnStretch(0, 1)
-        spark = Sparkline(theme, run.spark)
-        spark.setFixedWidth(112)
+        spark = Spark(theme.colours.accent)
+        spark.show_values(run.spark, theme.colours.accent)
+        spark.setFixedWidth(120)
         grid.addWidget(spark, 0, 1, 2, 1)
         self.value = _right(text(headline(run), "strong"))
         self.under = _right(text(progress_words(run), "quiet"))
-        self.under.setMinimumWidth(128)
+        self.value.setFixedWidth(168)
         grid.addWidget(self.value, 0, 2)
         grid.addWidget(self.under, 1, 2)
         if run.state in _ACTIVE and run.steps:

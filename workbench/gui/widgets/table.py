@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 Index = QModelIndex | QPersistentModelIndex
@@ -18,12 +19,16 @@ PAGES_KEPT = 50
 
 @dataclass(frozen=True)
 class ColumnOf:
-    """One column: its heading, the text of a row, and whether it is a number (set at the right)."""
+    """One column: its heading, the text of a row, and whether it is a number (set at the right).
+
+    A column has a `width` in pixels, or a `share` of what is left; the last one takes the rest.
+    """
 
     title: str
     text: Callable[[Any], str]
     number: bool = False
     width: int = 0
+    share: float = 0.0
 
 
 class PagedModel(QAbstractTableModel):
@@ -152,9 +157,29 @@ class VirtualTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
+        self._dragged, self._dividing = False, True
         for place, column in enumerate(columns):
             if column.width:
                 self.setColumnWidth(place, column.width)
+        self._dividing = False
+        header.sectionResized.connect(lambda place, _old, _new: self._column_resized(place))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Divide the room among the columns that have a share, until a person drags one."""
+        super().resizeEvent(event)
+        if self._dragged:
+            return
+        columns = self.rows.columns
+        room = self.viewport().width() - sum(column.width for column in columns)
+        self._dividing = True
+        for place, column in enumerate(columns[:-1]):
+            if column.share:
+                self.setColumnWidth(place, max(80, int(room * column.share)))
+        self._dividing = False
+
+    def _column_resized(self, place: int) -> None:
+        if not self._dividing and self.isVisible() and place < len(self.rows.columns) - 1:
+            self._dragged = True
 
     def on_row(self, chosen: Callable[[int], Any]) -> None:
         """Call `chosen(row)` whenever another row becomes the current one."""

@@ -70,6 +70,28 @@ def test_that_the_same_item_twice_makes_two_items(
     assert len({j.id for j in store.labels.current("pairs")}) == 3
 
 
+def test_that_verdicts_of_several_annotators_meet_on_one_item(
+    store: Store, item: Callable[..., Item], judge: Callable[..., Judgement]
+) -> None:
+    store.datasets.create("pairs", "preferences")
+    anna, ben, cleo = (judge("x", name, annotator=name) for name in ("anna", "ben", "cleo"))
+    store.datasets.append("pairs", [NewRow((item("x"), [anna])), NewRow((item("x"), [ben]))])
+    store.datasets.append("pairs", [NewRow((item("x"), [cleo])), NewRow((item("y"), []))])
+    assert [r.item.id for r in store.datasets.rows("pairs") if r.item] == ["x", "y"]
+    assert store.labels.for_item("x") == [anna, ben, cleo]
+    assert store.datasets.get("pairs").judged == 1
+
+
+def test_that_a_verdict_with_columns_of_its_own_keeps_its_row(
+    store: Store, item: Callable[..., Item], judge: Callable[..., Judgement]
+) -> None:
+    store.datasets.create("pairs", "preferences")
+    for name in ("anna", "ben"):
+        said = judge("x", name, annotator=name)
+        store.datasets.append("pairs", [NewRow((item("x"), [said]), raw={"confidence": name})])
+    assert [r.raw for r in store.datasets.rows("pairs")] == [{"confidence": "anna"}, {"confidence": "ben"}]
+
+
 def test_that_a_row_of_another_kind_is_refused_and_nothing_is_kept(store: Store) -> None:
     store.datasets.create("texts", "documents")
     with pytest.raises(BadInput, match="documents"):

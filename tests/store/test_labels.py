@@ -148,7 +148,7 @@ def test_that_the_search_for_the_next_item_does_not_walk_over_what_is_done(
     assert waiting(store)[0] == "i899"
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.one_of(st.integers(0, 9), st.sampled_from(["undo", "redo"])), max_size=25))
 def test_that_counts_and_queue_follow_from_the_log_alone(
     tmp_path_factory: pytest.TempPathFactory, item: Callable[..., Item], judge: Judge, steps: list[int | str]

@@ -94,7 +94,8 @@ class Importer:
         usable = (row for _, row, _ in _rows(files, format, mapping) if row is not None)
         self._report(0, total)
         for part in slices(usable):
-            done = self._lane.do(self._store.append, handle, part)
+            self._lane.do(self._store.append, handle, part)
+            done += len(part)
             self._report(done, total)
         return done
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from workbench.analysis.label_stats import LabelStats, label_stats
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, SkipReason
 from workbench.domain.rows import DatasetKind
@@ -21,6 +22,7 @@ from workbench.store.filling import NewRow
 from workbench.store.labels import PlacedItem
 
 AHEAD = 8
+STATS_BATCH = 1_000
 SEED_BITS = 31
 
 
@@ -91,6 +93,19 @@ class LabellingService:
     def judgements(self, dataset: str) -> list[Judgement]:
         """The judgements that count in a dataset, by item."""
         return self._lane.do(self._store.labels.current, dataset)
+
+    def stats(self, dataset: str) -> LabelStats:
+        """Agreement, order bias and ratings of models, from the judgements that count."""
+        total = self._lane.do(self._store.datasets.get, dataset).rows
+        items: list[Item] = []
+        said: list[Judgement] = []
+        for start in range(0, max(total, 1), STATS_BATCH):
+            found = self._lane.do(self._store.labels.current, dataset, start, start + STATS_BATCH)
+            said.extend(found)
+            judged = {j.item for j in found}
+            rows = self._lane.do(self._store.datasets.rows, dataset, start, STATS_BATCH) if found else []
+            items.extend(r.item for r in rows if r.item is not None and r.item.id in judged)
+        return label_stats(items, said)
 
     def write_demonstration(self, dataset: str, presentation: Presentation, text: str) -> str:
         """Keep a better response as a row of the dataset "<name>-demonstrations"; returns that name."""

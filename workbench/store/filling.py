@@ -26,27 +26,47 @@ class NewRow(NamedTuple):
     raw: dict[str, Any] | None = None
 
 
+class _Known(NamedTuple):
+    """An item that the dataset has: its row, who has judged it, and its further columns."""
+
+    row: int
+    annotators: set[str]
+    raw: dict[str, Any] | None
+
+
 def fill(connection: Connection, dataset: int, kind: DatasetKind, new: Sequence[NewRow]) -> None:
-    """Append rows of the dataset's kind at its end, with candidates and judgements."""
+    """Append rows of the dataset's kind at its end, with candidates and judgements.
+
+    An item that is there already and is now judged by others takes their judgements, so that verdicts meet; any other
+    repetition becomes an item of its own.
+    """
     for row in new:
         _refuse_other_kind(row.value, kind)
     prompts = _prompt_ids(connection, [p for p in (_prompt(r.value) for r in new) if p is not None])
     first, start = _next_id(connection, t.rows), _length(connection, dataset)
-    names = _free_names(connection, dataset, start, new)
+    known = _known(connection, dataset, [r.value[0].id for r in new if isinstance(r.value, tuple)])
     made: list[dict[str, Any]] = []
     offered: list[dict[str, Any]] = []
     said: list[tuple[int, Judgement]] = []
-    for i, row in enumerate(new):
-        prompt = _prompt(row.value)
-        entry = {
-            "id": first + i, "dataset_id": dataset, "position": start + i, "text": _text(row.value), "item": names[i],
-            "prompt_id": None if prompt is None else prompts[prompt.key()], "line": row.line, "raw": row.raw or None,
-        }  # fmt: skip
+    for row in new:
+        number, position, prompt = first + len(made), start + len(made), _prompt(row.value)
+        name = None
         if isinstance(row.value, tuple):
             item, judged = row.value
-            offered.extend(_candidates(first + i, item))
-            said.extend((first + i, j) for j in judged)
-        made.append(entry)
+            if (there := known.get(item.id)) and _meets(there, judged, row.raw):
+                said.extend((there.row, j) for j in judged)
+                there.annotators.update(j.annotator for j in judged)
+                continue
+            name = f"{item.id}-{position}" if there else item.id
+            known[name] = _Known(number, {j.annotator for j in judged}, row.raw or None)
+            offered.extend(_candidates(number, item))
+            said.extend((number, j) for j in judged)
+        made.append(
+            {
+                "id": number, "dataset_id": dataset, "position": position, "text": _text(row.value), "item": name,
+                "prompt_id": None if prompt is None else prompts[prompt.key()], "line": row.line, "raw": row.raw or None,
+            }
+        )  # fmt: skip
     if made:
         connection.execute(insert(t.rows), made)
         connection.execute(update(t.datasets).where(t.datasets.c.id == dataset).values(rows=start + len(made)))
@@ -54,6 +74,11 @@ def fill(connection: Connection, dataset: int, kind: DatasetKind, new: Sequence[
         connection.execute(insert(t.candidates), offered)
     if said:
         insert_judgements(connection, dataset, said)
+
+
+def _meets(there: _Known, judged: list[Judgement], raw: dict[str, Any] | None) -> bool:
+    """Whether these are others' judgements of the same item, with nothing else that would be lost."""
+    return bool(judged) and not there.annotators & {j.annotator for j in judged} and there.raw == (raw or None)
 
 
 def _refuse_other_kind(value: object, kind: DatasetKind) -> None:
@@ -101,22 +126,21 @@ def _prompt_ids(connection: Connection, wanted: list[Prompt]) -> dict[str, int]:
     return found
 
 
-def _free_names(connection: Connection, dataset: int, start: int, new: Sequence[NewRow]) -> list[str | None]:
-    """Item names that are new in this dataset: the same content a second time gets its position behind its name."""
-    r = t.rows.c
-    wanted = [row.value[0].id if isinstance(row.value, tuple) else None for row in new]
-    asked = [w for w in wanted if w is not None]
-    taken: set[str] = set()
-    for i in range(0, len(asked), KEYS_AT_ONCE):
-        part = asked[i : i + KEYS_AT_ONCE]
-        taken.update(connection.execute(select(r.item).where(r.item.in_(part), r.dataset_id == dataset)).scalars())
-    names: list[str | None] = []
-    for i, base in enumerate(wanted):
-        name = f"{base}-{start + i}" if base in taken else base
-        names.append(name)
-        if name is not None:
-            taken.add(name)
-    return names
+def _known(connection: Connection, dataset: int, wanted: list[str]) -> dict[str, _Known]:
+    """Which of these items the dataset has."""
+    r, s = t.rows.c, t.standings.c
+    found: dict[str, _Known] = {}
+    by_row: dict[int, set[str]] = {}
+    for i in range(0, len(wanted), KEYS_AT_ONCE):
+        here = r.item.in_(wanted[i : i + KEYS_AT_ONCE]) & (r.dataset_id == dataset)
+        for row in connection.execute(select(r.id, r.item, r.raw).where(here)):
+            found[row.item] = _Known(row.id, by_row.setdefault(row.id, set()), row.raw)
+    rows = list(by_row)
+    for i in range(0, len(rows), KEYS_AT_ONCE):
+        judged = select(s.row_id, s.annotator).where(s.row_id.in_(rows[i : i + KEYS_AT_ONCE]))
+        for standing in connection.execute(judged):
+            by_row[standing.row_id].add(standing.annotator)
+    return found
 
 
 def _next_id(connection: Connection, table: Table) -> int:

@@ -214,7 +214,11 @@ class Column:
 
 @dataclass(frozen=True)
 class ColumnNews:
-    """What happened in a column since the last look: new tokens, and at the end the verdict."""
+    """What happened in a column since the last look: new tokens, and at the end the verdict.
+
+    `text` is what follows the prompt to the letter, `completion` the same as training reads it, `others` are further
+    hypotheses of a beam search with their scores; `reason` is end, stop, length or stopped.
+    """
 
     column: int
     tokens: tuple[TokenChoice, ...] = ()
@@ -225,6 +229,26 @@ class ColumnNews:
     error_what: str = ""
     error_hint: str = ""
     numbers: dict[str, float] = field(default_factory=dict)
+    completion: str = ""
+    others: tuple[tuple[str, float], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Log-probability of a completion under a model, its end token included: the sum, the tokens, and each token's."""
+
+    logprob: float
+    tokens: int
+    each: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of columns."""
+
+    name: str
+    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True)

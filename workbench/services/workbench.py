@@ -13,6 +13,7 @@ from workbench.services.hardware import HardwareService
 from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
+from workbench.services.playground import PlaygroundService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter
@@ -31,6 +32,7 @@ class Workbench:
         self.models = ModelsService(workspace)
         self.datasets = DatasetsService(workspace)
         self.labelling = LabellingService(workspace, self.settings)
+        self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)

@@ -137,7 +137,7 @@ def test_that_many_prompts_at_once_are_what_they_are_alone(stories: Voice, setti
     seen: list[tuple[int, int]] = []
     together = decode_many(stories, prompts, settings, progress=lambda done, total: seen.append((done, total)))
     assert together is not None
-    alone = [tell(stories, text, seed_of_row(settings, row))[1].text for row, text in enumerate(texts)]
+    alone = [tell(stories, text, seed_of_row(settings, row))[1].completion for row, text in enumerate(texts)]
     assert together == alone
     assert seen[-1] == (4, 4)
     if isinstance(settings, Sample) and not settings.stop:

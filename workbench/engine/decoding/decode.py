@@ -11,7 +11,7 @@ from workbench.domain.errors import BadInput
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.measure import Measured
-from workbench.engine.decoding.pieces import Pieces, TextStream, cut_at_stop, text_of, undecided_tail
+from workbench.engine.decoding.pieces import Pieces, TextStream, completion_of, cut_at_stop, text_of, undecided_tail
 from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.stepper import Stepper, context_length
 from workbench.engine.decoding.task import Reason, Steps, Task
@@ -21,10 +21,14 @@ Settings = Greedy | Sample | Beam
 
 @dataclass(frozen=True)
 class Ending:
-    """How a decoding ended: its text, and for beams the further hypotheses as (text, score), best first."""
+    """How a decoding ended: its text behind the prompt, and for beams the further hypotheses as (text, score), best first.
+
+    `completion` is the text as training and scoring encode it again: some decoders drop the space at its beginning.
+    """
 
     reason: Reason
     text: str
+    completion: str
     others: tuple[tuple[str, float], ...] = ()
 
 
@@ -105,7 +109,7 @@ def _with_text(voice: Voice, prompt: list[int], stops: tuple[str, ...], steps: S
         if place is not None:
             steps.close()
             yield from _cut(held, place)
-            return Ending("stop", text[:place])
+            return Ending("stop", text[:place], text[:place])
         sure = len(text) - undecided_tail(text, stops)
         while held and held[0].end <= sure:
             yield held.pop(0)
@@ -118,7 +122,8 @@ def _ending(voice: Voice, prompt: list[int], stops: tuple[str, ...], text: str, 
     for hypothesis in outcome.hypotheses[1:]:
         other = text_of(voice.tokenizer, prompt, list(hypothesis.ids))
         others.append((other[: cut_at_stop(other, stops)], hypothesis.score))
-    return Ending(outcome.reason, text, tuple(others))
+    ids = list(outcome.hypotheses[0].ids) if outcome.hypotheses else []
+    return Ending(outcome.reason, text, completion_of(voice.tokenizer, ids), tuple(others))
 
 
 def _cut(held: list[TokenChoice], place: int) -> list[TokenChoice]:

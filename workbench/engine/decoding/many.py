@@ -12,12 +12,12 @@ from torch import Tensor
 from workbench.domain.decoding import Beam, Sample
 from workbench.engine.decoding.chain import Chain, Context, chain_for, require_choice
 from workbench.engine.decoding.decode import Ending, Settings, Voice, decode, room_after
-from workbench.engine.decoding.pieces import cut_at_stop, text_of
+from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Uniforms
 
-ROWS = 32
+ROWS = 64
 
 
 def seed_of_row(settings: Settings, row: int) -> Settings:
@@ -59,7 +59,7 @@ def _alone(voice: Voice, prompt: list[int], settings: Settings, wanted: Callable
             next(steps)
         except StopIteration as finished:
             ending: Ending = finished.value
-            return [ending.text]
+            return [ending.completion]
     return None
 
 
@@ -109,4 +109,5 @@ def _has_ended(voice: Voice, prompt: list[int], output: list[int], stops: tuple[
 
 def _text(voice: Voice, prompt: list[int], output: list[int], stops: tuple[str, ...]) -> str:
     text = text_of(voice.tokenizer, prompt, output)
-    return text[: cut_at_stop(text, stops)]
+    place = cut_at_stop(text, stops)
+    return completion_of(voice.tokenizer, output) if place is None else text[:place]

@@ -67,6 +67,11 @@ def text_of(tokenizer: Any, prompt: list[int], ids: list[int]) -> str:
     return "".join(stream.push(token) for token in ids)
 
 
+def completion_of(tokenizer: Any, ids: list[int]) -> str:
+    """The text of these ids alone, as training and scoring encode it again (some decoders drop its first space)."""
+    return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+
 def cut_at_stop(text: str, stops: tuple[str, ...]) -> int | None:
     """Where the earliest stop text begins, or None."""
     places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]

@@ -1,0 +1,67 @@
+"""Numbers under a column: how varied and how repetitive a text is, how likely, and how fast it came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from workbench.domain.decoding import TokenChoice
+
+
+def distinct(ids: Sequence[int], size: int) -> float:
+    """Share of the n-grams that are different from each other (Li et al. 2016, 1510.03055); 1 for too short texts."""
+    grams = [tuple(ids[i : i + size]) for i in range(len(ids) - size + 1)]
+    return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def repetition(ids: Sequence[int]) -> float:
+    """Share of the 4-grams that repeat an earlier one (Welleck et al. 2020, 1908.04319); 0 for too short texts."""
+    return 1.0 - distinct(ids, 4)
+
+
+class Tally:
+    """Counts a column's tokens and the time that its own steps took (not the time it waited for other columns)."""
+
+    def __init__(self) -> None:
+        self._choices: list[TokenChoice] = []
+        self._seconds = 0.0
+        self._first: float | None = None
+        self._since = 0.0
+
+    def start(self) -> None:
+        """A step of this column begins."""
+        self._since = time.perf_counter()
+
+    def stop(self, choice: TokenChoice | None) -> None:
+        """The step has ended, with or without a token."""
+        self._seconds += time.perf_counter() - self._since
+        if choice is not None:
+            self._choices.append(choice)
+            if self._first is None:
+                self._first = self._seconds
+
+    @property
+    def ids(self) -> list[int]:
+        """The tokens so far."""
+        return [choice.id for choice in self._choices]
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(choice.text for choice in self._choices)
+
+    def numbers(self) -> dict[str, float]:
+        """Tokens, seconds, tokens_per_second, first_token_seconds, logprob (nats), distinct_1, distinct_2, repetition."""
+        ids = self.ids
+        found = {
+            "tokens": float(len(ids)),
+            "seconds": self._seconds,
+            "logprob": sum(choice.logprob for choice in self._choices),
+            "distinct_1": distinct(ids, 1),
+            "distinct_2": distinct(ids, 2),
+            "repetition": repetition(ids),
+        }
+        if self._first is not None and self._seconds > 0:
+            found["first_token_seconds"] = self._first
+            found["tokens_per_second"] = len(ids) / self._seconds
+        return found

@@ -1,0 +1,287 @@
+"""The decoding worker as a child process: requests go down a pipe, a reader thread brings what comes back.
+
+The process starts with the first request and starts anew with the first request after it has died. When this application ends, however it
+ends, the pipe closes and the worker ends with it. torch never enters this process.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.errors import BadInput, Conflict, RunFailed, WorkbenchError
+from workbench.domain.text import Prompt
+from workbench.jobs.launch import environment
+from workbench.protocol import decode_wire as wire
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened in a column of a job: a phase, tokens, an end or an error."""
+
+    job: int
+    column: int
+    tokens: tuple[TokenChoice, ...] = ()
+    phase: str | None = None
+    done: bool = False
+    reason: str = ""
+    text: str = ""
+    completion: str = ""
+    others: tuple[tuple[str, float], ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
+    error: WorkbenchError | None = None
+
+
+def decoder_command() -> list[str]:
+    """The command that starts the worker."""
+    return [sys.executable, "-P", "-m", "workbench", "decoder"]
+
+
+class Decoder:
+    """One decoding worker. Every method may be called from any thread; `generate_many`, `score` and `reward` block."""
+
+    def __init__(
+        self,
+        log: Path,
+        threads: Callable[[], int] = lambda: 0,
+        command: Callable[[], list[str]] = decoder_command,
+    ) -> None:
+        self._log = log
+        self._threads = threads
+        self._command = command
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._job = 0
+        self._closed = False
+        self._columns: dict[int, set[int]] = {}
+        self._waiting: dict[int, queue.SimpleQueue[wire.Reply | WorkbenchError]] = {}
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+
+    @property
+    def pid(self) -> int | None:
+        """The running worker's process id."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def generate(self, prompt: Prompt, columns: Sequence[tuple[Path, DecodingSettings]]) -> int:
+        """Start decoding columns (model folder, settings) side by side; `poll` tells what happens. Returns the job."""
+        asked = tuple(wire.ColumnAsked(model=str(model), settings=settings) for model, settings in columns)
+        with self._lock:
+            job = self._next_job()
+            self._columns[job] = set(range(len(asked)))
+            self._send(wire.Generate(job=job, prompt=prompt, columns=asked))
+        return job
+
+    def load(self, model: Path) -> None:
+        """Ask for a model ahead of its use; nothing is told about it."""
+        with self._lock:
+            self._send(wire.Load(job=self._next_job(), model=str(model)))
+
+    def poll(self) -> list[News]:
+        """Everything that happened in columns since the last look; never waits."""
+        found = []
+        while True:
+            try:
+                found.append(self._news.get_nowait())
+            except queue.Empty:
+                return found
+
+    def stop(self, job: int) -> None:
+        """End a job and those before it; its columns still report that they were stopped."""
+        with self._lock:
+            if self.pid is not None:
+                self._send(wire.Stop(upto=job))
+
+    def generate_many(
+        self, model: Path, prompts: Sequence[Prompt], settings: DecodingSettings, progress: Progress | None = None
+    ) -> list[str]:
+        """One completion for each prompt."""
+        done = self._ask(
+            lambda job: wire.GenerateMany(job=job, model=str(model), prompts=tuple(prompts), settings=settings),
+            progress,
+        )
+        return list(done.texts)
+
+    def score(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[tuple[float, ...]]:
+        """Log-probability of each token of each completion, its end token included."""
+        return list(self._ask(lambda job: wire.Score(job=job, model=str(model), pairs=tuple(pairs))).logprobs)
+
+    def reward(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
+        """A reward model's score of each completion."""
+        return list(self._ask(lambda job: wire.Reward(job=job, model=str(model), pairs=tuple(pairs))).rewards)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Close the pipe and wait for the worker; one that doesn't end is killed."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+        if process is None:
+            return
+        _close_quietly(process.stdin)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _ask(self, make: Callable[[int], wire.Request], progress: Progress | None = None) -> wire.Done:
+        answers: queue.SimpleQueue[wire.Reply | WorkbenchError] = queue.SimpleQueue()
+        with self._lock:
+            job = self._next_job()
+            self._waiting[job] = answers
+            self._send(make(job))
+        while True:
+            answer = answers.get()
+            if isinstance(answer, WorkbenchError):
+                raise answer
+            if isinstance(answer, wire.Done):
+                if answer.stopped:
+                    raise Conflict("Decoding was stopped.", "Start it again when you want.")
+                return answer
+            if (
+                isinstance(answer, wire.Progress)
+                and progress is not None
+                and progress(answer.done, answer.total) is False
+            ):
+                self.stop(job)
+
+    def _next_job(self) -> int:
+        self._job += 1
+        return self._job
+
+    def _send(self, request: wire.Request) -> None:
+        """Write one request, starting the worker if there is none; the lock is held."""
+        if self._closed:
+            raise Conflict("The workspace is closed.", "Open it again.")
+        for attempt in (1, 2):
+            process = self._running()
+            try:
+                if process.stdin is not None:
+                    process.stdin.write(wire.to_line(request))
+            except OSError:
+                if attempt == 2:
+                    raise RunFailed("The decoder can't be reached.", f"Its log is {self._log}.") from None
+                process.kill()
+                process.wait()
+            else:
+                return
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        process = self._process
+        if process is not None and process.poll() is None:
+            return process
+        try:
+            with self._log.open("wb") as log:
+                process = subprocess.Popen(
+                    self._command(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    bufsize=0,
+                    env=environment("", self._threads()) | OFFLINE,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise RunFailed(
+                f"The decoder could not be started: {error.strerror or error}.", "Check the disk and the installation."
+            ) from error
+        self._process = process
+        threading.Thread(target=self._read, args=(process,), name="decoder-reader", daemon=True).start()
+        return process
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        """Bring replies until the pipe closes, then tell everybody who waits that it did."""
+        if process.stdout is not None:
+            with process.stdout as pipe:
+                for line in pipe:
+                    try:
+                        self._take(wire.read_reply(line))
+                    except BadInput as error:
+                        self._lose(error)
+                        process.kill()
+                        break
+        code = process.wait()
+        _close_quietly(process.stdin)
+        self._lose(_verdict(code, self._log))
+
+    def _take(self, reply: wire.Reply) -> None:
+        if isinstance(reply, wire.Ready):
+            return
+        with self._lock:
+            waiting = self._waiting.get(reply.job)
+            if isinstance(reply, wire.Done | wire.Failed):
+                self._waiting.pop(reply.job, None)
+                left = self._columns.pop(reply.job, set())
+                if waiting is None:
+                    self._end_left(reply, left)
+            if isinstance(reply, wire.ColumnDone | wire.ColumnFailed):
+                self._columns.get(reply.job, set()).discard(reply.column)
+        if waiting is not None:
+            waiting.put(_error(reply) if isinstance(reply, wire.Failed) else reply)
+        elif (news := _news(reply)) is not None:
+            self._news.put(news)
+
+    def _end_left(self, reply: wire.Done | wire.Failed, left: set[int]) -> None:
+        """Columns of a job that was stopped before it began, or failed as a whole."""
+        for column in sorted(left):
+            error = _error(reply) if isinstance(reply, wire.Failed) else None
+            self._news.put(News(reply.job, column, done=True, reason="stopped", error=error))
+
+    def _lose(self, error: WorkbenchError) -> None:
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                return  # a new worker runs already; what was asked of it is not lost
+            waiting, self._waiting = self._waiting, {}
+            columns, self._columns = self._columns, {}
+        for answers in waiting.values():
+            answers.put(error)
+        for job, numbers in columns.items():
+            for column in sorted(numbers):
+                self._news.put(News(job, column, done=True, error=error))
+
+
+def _news(reply: wire.Reply) -> News | None:
+    match reply:
+        case wire.Phase():
+            return News(reply.job, reply.column, phase=reply.phase)
+        case wire.Tokens():
+            return News(reply.job, reply.column, tokens=reply.choices)
+        case wire.ColumnDone():
+            return News(
+                reply.job, reply.column, done=True, reason=reply.reason, text=reply.text,
+                completion=reply.completion, others=reply.others, numbers=reply.numbers,
+            )  # fmt: skip
+        case wire.ColumnFailed():
+            return News(reply.job, reply.column, done=True, error=_error(reply))
+        case _:
+            return None
+
+
+def _error(reply: wire.Failed | wire.ColumnFailed) -> WorkbenchError:
+    kind = BadInput if reply.error == BadInput.kind else RunFailed
+    return kind(reply.what, reply.hint)
+
+
+def _verdict(code: int, log: Path) -> RunFailed:
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    return RunFailed(
+        f"The decoder {how}.", f"Start again: it comes back by itself. If it was short of memory, use less. Log: {log}"
+    )
+
+
+def _close_quietly(pipe: object) -> None:
+    if pipe is not None and hasattr(pipe, "close"):
+        try:
+            pipe.close()
+        except OSError:
+            return

@@ -1,0 +1,213 @@
+"""What a person's window and the decoding worker say to each other over a pipe: one message, one JSON line.
+
+Requests carry a growing job number; `Stop(upto)` ends every job up to that number, the running one before its next token.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.errors import BadInput, TooNew
+from workbench.domain.text import Prompt
+
+DECODE_VERSION = 1
+
+
+class _Message(BaseModel):
+    """Base: unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ColumnAsked(_Message):
+    """A model folder with the settings to decode with."""
+
+    model: str
+    settings: DecodingSettings
+
+
+class Load(_Message):
+    """Load a model ahead of its use."""
+
+    kind: Literal["load"] = "load"
+    job: int
+    model: str
+    role: Literal["policy", "reward"] = "policy"
+
+
+class Generate(_Message):
+    """Continue one prompt in several columns, side by side, token by token."""
+
+    kind: Literal["generate"] = "generate"
+    job: int
+    prompt: Prompt
+    columns: tuple[ColumnAsked, ...] = Field(min_length=1, max_length=16)
+    chat_format: str = "auto"
+
+
+class GenerateMany(_Message):
+    """One completion for each prompt, in batches; prompt i draws from the settings' seed + i."""
+
+    kind: Literal["generate_many"] = "generate_many"
+    job: int
+    model: str
+    prompts: tuple[Prompt, ...]
+    settings: DecodingSettings
+    chat_format: str = "auto"
+
+
+class Score(_Message):
+    """Log-probabilities of completions under a model."""
+
+    kind: Literal["score"] = "score"
+    job: int
+    model: str
+    pairs: tuple[tuple[Prompt, str], ...]
+    chat_format: str = "auto"
+
+
+class Reward(_Message):
+    """A reward model's score of completions."""
+
+    kind: Literal["reward"] = "reward"
+    job: int
+    model: str
+    pairs: tuple[tuple[Prompt, str], ...]
+    chat_format: str = "auto"
+
+
+class Stop(_Message):
+    """End every job with a number up to this one."""
+
+    kind: Literal["stop"] = "stop"
+    upto: int
+
+
+class Quit(_Message):
+    """End the worker; a closed pipe says the same."""
+
+    kind: Literal["quit"] = "quit"
+
+
+class Ready(_Message):
+    """The worker has started."""
+
+    kind: Literal["ready"] = "ready"
+    device: str
+
+
+class Phase(_Message):
+    """What the worker is doing for a job; "" when tokens flow."""
+
+    kind: Literal["phase"] = "phase"
+    job: int
+    column: int
+    phase: str
+
+
+class Tokens(_Message):
+    """New tokens of a column."""
+
+    kind: Literal["tokens"] = "tokens"
+    job: int
+    column: int
+    choices: tuple[TokenChoice, ...]
+
+
+class ColumnDone(_Message):
+    """A column has ended. `completion` is the text as training reads it; `others` are further hypotheses with their scores."""
+
+    kind: Literal["column_done"] = "column_done"
+    job: int
+    column: int
+    text: str
+    completion: str
+    reason: Literal["end", "stop", "length", "stopped"]
+    others: tuple[tuple[str, float], ...] = ()
+    numbers: dict[str, float] = {}
+
+
+class ColumnFailed(_Message):
+    """A column can't go on; the others do."""
+
+    kind: Literal["column_failed"] = "column_failed"
+    job: int
+    column: int
+    what: str
+    hint: str = ""
+    error: str = "error"
+
+
+class Progress(_Message):
+    """How many rows of a job are done."""
+
+    kind: Literal["progress"] = "progress"
+    job: int
+    done: int
+    total: int
+
+
+class Done(_Message):
+    """A job has ended, with the texts, the per-token log-probabilities or the scores that it was asked for."""
+
+    kind: Literal["done"] = "done"
+    job: int
+    stopped: bool = False
+    texts: tuple[str, ...] = ()
+    logprobs: tuple[tuple[float, ...], ...] = ()
+    rewards: tuple[float, ...] = ()
+
+
+class Failed(_Message):
+    """A job can't be done; the worker goes on."""
+
+    kind: Literal["failed"] = "failed"
+    job: int
+    what: str
+    hint: str = ""
+    error: str = "error"
+
+
+Request = Annotated[
+    Load | Generate | GenerateMany | Score | Reward | Stop | Quit, Field(discriminator="kind")
+]  # fmt: skip
+Reply = Annotated[
+    Ready | Phase | Tokens | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")
+]  # fmt: skip
+_REQUESTS: TypeAdapter[Request] = TypeAdapter(Request)
+_REPLIES: TypeAdapter[Reply] = TypeAdapter(Reply)
+
+
+def to_line(message: _Message) -> bytes:
+    """One message as a line with its newline."""
+    return f'{{"v":{DECODE_VERSION},"m":{message.model_dump_json()}}}\n'.encode()
+
+
+def read_request(line: bytes) -> Request:
+    """The request of a line; BadInput for what is not one, TooNew for a later version."""
+    request: Request = _checked(_REQUESTS, line)
+    return request
+
+
+def read_reply(line: bytes) -> Reply:
+    """The reply of a line; BadInput for what is not one, TooNew for a later version."""
+    reply: Reply = _checked(_REPLIES, line)
+    return reply
+
+
+def _checked(kind: TypeAdapter[Any], line: bytes) -> Any:
+    try:
+        envelope = json.loads(line)
+        version, message = int(envelope["v"]), envelope["m"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"Not a message: {line[:120]!r}", "The decoder's pipe is damaged.", str(error)) from error
+    if version > DECODE_VERSION:
+        raise TooNew("The decoder speaks a newer version of the protocol.", "Restart the workbench.")
+    try:
+        return kind.validate_python(message)
+    except ValidationError as error:
+        raise BadInput(f"Not a message: {line[:120]!r}", "The decoder's pipe is damaged.", str(error)) from error

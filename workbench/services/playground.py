@@ -1,0 +1,188 @@
+"""The playground's verbs: decode side by side, score, vote, keep for ranking. The models live in the decoding worker."""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from workbench.domain.decoding import DecodingSettings
+from workbench.domain.errors import BadInput, NotFound
+from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
+from workbench.domain.specs.kinds import explain
+from workbench.domain.text import Candidate, Prompt
+from workbench.jobs.decoder import Decoder, News
+from workbench.services.labelling import LabellingService
+from workbench.services.models import ModelsService
+from workbench.services.settings import SettingsService
+from workbench.services.views import Column, ColumnNews, Preset, Scored
+from workbench.services.workspace import Workspace
+
+MOST_COLUMNS = 6
+_PRESETS = "playground.presets"
+_SETTINGS: TypeAdapter[DecodingSettings] = TypeAdapter(DecodingSettings)
+
+
+class PlaygroundService:
+    """Decoding with the workspace's models. `start` and `poll` return at once; the other verbs block."""
+
+    def __init__(
+        self, workspace: Workspace, models: ModelsService, settings: SettingsService, labelling: LabellingService
+    ) -> None:
+        self._store = workspace.store
+        self._lane = workspace.lane
+        self._models = models
+        self._settings = settings
+        self._labelling = labelling
+        self._decoder = Decoder(workspace.path / "decoder.log", lambda: settings.get().threads)
+        self._job = 0
+
+    def start(self, prompt: Prompt, columns: Sequence[Column]) -> int:
+        """Begin decoding, ending what was under way; `poll` tells the tokens. Returns the number of this round."""
+        if not 1 <= len(columns) <= MOST_COLUMNS:
+            raise BadInput(f"The playground has 1 to {MOST_COLUMNS} columns.", "Add or remove columns.")
+        if not prompt.text.strip():
+            raise BadInput("The prompt is empty.", "Type what the models should answer or continue.")
+        asked = [(self._folder(column.model), column.settings) for column in columns]
+        if self._job:
+            self._decoder.stop(self._job)
+        self._job = self._decoder.generate(prompt, asked)
+        return self._job
+
+    def poll(self) -> builtins.list[ColumnNews]:
+        """What happened in the columns since the last look, in order; news of earlier rounds is dropped."""
+        return [_view(news) for news in self._decoder.poll() if news.job == self._job]
+
+    def stop(self) -> None:
+        """End the present round before its next token; its columns report that they were stopped."""
+        if self._job:
+            self._decoder.stop(self._job)
+
+    def generate(
+        self,
+        model: str,
+        prompts: Sequence[Prompt],
+        settings: DecodingSettings,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> builtins.list[str]:
+        """One completion for each prompt, in batches; prompt i draws from the settings' seed + i.
+
+        `progress(done, total)` may say False to stop, which raises Conflict.
+        """
+        return self._decoder.generate_many(self._folder(model), prompts, settings, progress) if prompts else []
+
+    def score(self, model: str, pairs: Sequence[tuple[Prompt, str]]) -> builtins.list[Scored]:
+        """Log-probability (nats) of each completion, its end token included."""
+        rows = self._decoder.score(self._folder(model), pairs) if pairs else []
+        return [Scored(sum(row), len(row), row) for row in rows]
+
+    def reward(self, model: str, pairs: Sequence[tuple[Prompt, str]]) -> builtins.list[float]:
+        """A reward model's score of each completion."""
+        return self._decoder.reward(self._folder(model), pairs) if pairs else []
+
+    def send_to_ranking(self, dataset: str, prompt: Prompt, candidates: Sequence[Candidate]) -> str:
+        """Append an item with these candidates to a dataset (made when there is none); returns the item's id."""
+        item = _item(prompt, candidates)
+        self._labelling.add_item(dataset, item)
+        return item.id
+
+    def vote(
+        self,
+        dataset: str,
+        prompt: Prompt,
+        candidates: Sequence[Candidate],
+        *,
+        outcome: Outcome = "ranked",
+        ranking: Ranking | None = None,
+        milliseconds: int = 0,
+    ) -> Judgement:
+        """Append an item and your judgement of it. The columns were in sight with their models: the note says so."""
+        try:
+            judgement = Judgement(
+                id=uuid.uuid4().hex,
+                item=(item := _item(prompt, candidates)).id,
+                annotator=self._settings.get().annotator,
+                outcome=outcome,
+                ranking=ranking,
+                note="voted in the playground, models in sight",
+                shown=tuple(range(len(candidates))),
+                shown_seed=0,
+                milliseconds=milliseconds,
+                created=datetime.now(UTC),
+            )
+        except ValidationError as error:
+            raise BadInput(*explain(error)) from error
+        self._labelling.add_item(dataset, item)
+        self._labelling.add_judgement(dataset, judgement)
+        return judgement
+
+    def presets(self) -> builtins.list[Preset]:
+        """Kept choices of columns, by name; one that this version can't read is left out."""
+        stored: dict[str, Any] = self._lane.do(self._store.settings.get).get(_PRESETS) or {}
+        found = []
+        for name in sorted(stored):
+            try:
+                columns = tuple(Column(c["model"], _SETTINGS.validate_python(c["settings"])) for c in stored[name])
+            except (ValidationError, KeyError, TypeError):
+                continue
+            found.append(Preset(name, columns))
+        return found
+
+    def save_preset(self, name: str, columns: Sequence[Column]) -> None:
+        """Keep columns under a name; the same name again replaces them."""
+        if not name.strip():
+            raise BadInput("A preset needs a name.", "Type one, for example: greedy against sampling.")
+        kept = [{"model": c.model, "settings": c.settings.model_dump(mode="json")} for c in columns]
+        self._lane.do(self._change_presets, lambda stored: {**stored, name.strip(): kept})
+
+    def delete_preset(self, name: str) -> None:
+        """Forget a preset; one that isn't there is no error."""
+        self._lane.do(self._change_presets, lambda stored: {n: c for n, c in stored.items() if n != name})
+
+    def close(self) -> None:
+        """End the decoding worker."""
+        self._decoder.close()
+
+    def _change_presets(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        stored = self._store.settings.get().get(_PRESETS) or {}
+        self._store.settings.set(**{_PRESETS: change(stored)})
+
+    def _folder(self, model: str) -> Path:
+        """The folder of a model by its name in the workspace, or a folder given as a path."""
+        try:
+            return Path(self._models.get(model).path)
+        except NotFound:
+            folder = Path(model).expanduser()
+            if not folder.is_dir():
+                raise
+            return folder.absolute()
+
+
+def _item(prompt: Prompt, candidates: Sequence[Candidate]) -> Item:
+    try:
+        return Item(id=uuid.uuid4().hex, prompt=prompt, candidates=tuple(candidates))
+    except ValidationError as error:
+        raise BadInput("Ranking needs two to nine candidates.", "Let at least two columns speak first.") from error
+
+
+def _view(news: News) -> ColumnNews:
+    error = news.error
+    return ColumnNews(
+        column=news.column,
+        tokens=news.tokens,
+        phase=news.phase or "",
+        text=news.text,
+        done=news.done,
+        stopped=news.reason == "stopped",
+        error_what=error.what if error else "",
+        error_hint=error.hint if error else "",
+        numbers=news.numbers,
+        completion=news.completion,
+        others=news.others,
+        reason=news.reason,
+    )

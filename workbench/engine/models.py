@@ -143,9 +143,23 @@ def make_reward_head(
         raise BadInput(f"Reward models of type {model.config.model_type} aren't supported.", "Choose another base.")
     with torch.no_grad():
         head.weight.normal_(0.0, 0.0 if zero else (head.weight.shape[1] + 1) ** -0.5)
-    loaded = Loaded(model, tokenizer, folder, merged)
-    model.config.pad_token_id = loaded.pad
+    _pad_apart_from_eos(model.config, tokenizer)
     return Loaded(model.to(device).eval(), tokenizer, folder, merged)
+
+
+def _pad_apart_from_eos(config: Any, tokenizer: Any) -> None:
+    """Give a classifier a pad id that no completion ends with.
+
+    Plain transformers scores at the last token that isn't padding: were EOS the padding, it would score one too early.
+    Without such an id it has none, and plain transformers then takes one text at a time.
+    """
+    eos = tokenizer.eos_token_id
+    config.pad_token_id = None
+    for name in ("pad_token", "bos_token"):
+        if getattr(tokenizer, f"{name}_id") not in {None, eos}:
+            tokenizer.pad_token = getattr(tokenizer, name)
+            config.pad_token_id = tokenizer.pad_token_id
+            return
 
 
 def attach_lora(loaded: Loaded, part: LoraPart, base_folder: Path, *, head: bool = False) -> Any:

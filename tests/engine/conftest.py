@@ -18,8 +18,9 @@ import pytest
 import torch
 
 from workbench.domain.specs.kinds import Spec
-from workbench.engine.models import Loaded, load_policy
+from workbench.engine.models import Loaded, load_policy, make_reward_head, save_model
 from workbench.engine.report import Report
+from workbench.engine.roles import own_pad
 from workbench.engine.worker import execute
 from workbench.protocol.run_folder import RunFolder
 
@@ -62,6 +63,34 @@ def demonstrations(texts: list[str]) -> list[dict[str, Any]]:
         prompt = [{"role": "user", "content": f"What does {speaker.strip(':')} say?"}]
         rows.append({"prompt": prompt, "raw": False, "completion": speech})
     return [row for row in rows if row["completion"]][:60]
+
+
+@pytest.fixture(scope="session")
+def comparisons(demonstrations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of preferences: what was really said, against the same words backwards. Prompts repeat."""
+    return [
+        {
+            "prompt": row["prompt"],
+            "raw": False,
+            "chosen": row["completion"],
+            "rejected": " ".join(reversed(row["completion"].split())) + " and so on",
+            "margin": 0.5 if number % 2 else None,
+            "item": str(number),
+            "annotator": "Ada",
+            "synthetic": True,
+        }
+        for number, row in enumerate(demonstrations)
+    ]
+
+
+@pytest.fixture(scope="session")
+def judge_folder(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reward model on the stories model, with a new head that was not trained."""
+    torch.manual_seed(5)
+    loaded = own_pad(make_reward_head(stories))
+    folder = tmp_path_factory.mktemp("judge") / "model"
+    save_model(loaded.model, loaded.tokenizer, folder)
+    return folder
 
 
 @pytest.fixture

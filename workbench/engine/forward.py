@@ -55,9 +55,16 @@ def project(model: Any, hidden: Tensor) -> Tensor:
 
 
 def score_labels(
-    model: Any, hidden: Tensor, labels: Tensor, temperature: float = 1.0, with_entropy: bool = False
+    model: Any,
+    hidden: Tensor,
+    labels: Tensor,
+    temperature: float = 1.0,
+    with_entropy: bool = False,
+    learn_entropy: bool = False,
 ) -> Scored:
     """Score `labels` [N] under the head's logits of `hidden` [N, H], chunk by chunk.
+
+    Entropies carry a gradient only with `learn_entropy`: as a metric they need none.
 
     When several chunks are needed and gradients flow, each chunk's logits are computed again in the backward pass, so
     that never more than one chunk of [n, V] in float32 is held.
@@ -71,7 +78,9 @@ def score_labels(
             logits = logits.float() / temperature
         correct = logits.detach().argmax(-1) == wanted
         logprobs = losses.token_logprobs(logits, wanted)
-        return logprobs, correct, losses.entropy(logits) if with_entropy else logprobs.detach()
+        if not with_entropy:
+            return logprobs, correct, logprobs.detach()
+        return logprobs, correct, losses.entropy(logits if learn_entropy else logits.detach())
 
     pieces = list(zip(hidden.split(size), labels.split(size), strict=True))
     again = len(pieces) > 1 and torch.is_grad_enabled()
@@ -80,12 +89,13 @@ def score_labels(
     return Scored(logprobs, correct, entropy if with_entropy else None)
 
 
-def completion_scores(model: Any, batch: Batch, temperature: float = 1.0, with_entropy: bool = False) -> Scored:
+def completion_scores(
+    model: Any, batch: Batch, temperature: float = 1.0, with_entropy: bool = False, learn_entropy: bool = False
+) -> Scored:
     """Scores of all completion tokens as one flat row [N], in the order of `batch.completion_mask`."""
     hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
-    return score_labels(
-        model, at(hidden, batch), batch.completion_ids[batch.completion_mask], temperature, with_entropy
-    )
+    labels = batch.completion_ids[batch.completion_mask]
+    return score_labels(model, at(hidden, batch), labels, temperature, with_entropy, learn_entropy)
 
 
 @overload

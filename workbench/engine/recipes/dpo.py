@@ -75,10 +75,9 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
         chosen = rows_at(step, len(train), spec.batch_size, spec.seed)
-        targets = sum(len(pairs[row].chosen) for row in chosen)
         values: dict[str, float] = {}
         for part in micro_batches(chosen, lengths, spec.micro_batch_size):
-            loss, measured = part_loss(task, part, spec, len(chosen), targets)
+            loss, measured = part_loss(task, part, chosen, spec)
             loss.backward()
             values = {name: values.get(name, 0.0) + value for name, value in measured.items()}
         finite("loss", values["loss"])
@@ -123,14 +122,14 @@ class Task(NamedTuple):
     setup: Setup
 
 
-def part_loss(
-    task: Task, part: Sequence[int], spec: DpoSpec, of_pairs: int, of_tokens: int
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss and metrics of a few pairs, as their share of a step of `of_pairs` pairs with `of_tokens` chosen tokens.
+def part_loss(task: Task, part: Sequence[int], whole: Sequence[int], spec: DpoSpec) -> tuple[Tensor, dict[str, float]]:
+    """Loss and metrics of some pairs, as their share of those of the `whole` step: the parts' values add up.
 
     `kl` sums the k3 estimate over a completion and takes the mean over both completions of each pair, which were not sampled from
     the policy: it tells how far the policy has moved on this data.
     """
+    targets = sum(len(task.pairs[row].chosen) for row in whole)
+    tokens = targets + sum(len(task.pairs[row].rejected) for row in whole)
     batch = pair_batch([task.pairs[row] for row in part], task.pad).to(task.setup.device)
     mask, n = batch.completion_mask, len(part)
     with task.setup.autocast():
@@ -139,10 +138,10 @@ def part_loss(
     ref = task.reference.batch(part, mask.shape[1]).to(task.setup.device)
     sums, ref_sums = logprobs.sum(1), ref.sum(1)
     found = losses.dpo(sums[:n], sums[n:], ref_sums[:n], ref_sums[n:], spec.beta, label_smoothing=spec.label_smoothing)
-    share = n / of_pairs
+    share = n / len(whole)
     loss = found.loss * share
     if spec.sft_weight:
-        loss = loss + spec.sft_weight * losses.sft(logprobs[:n], mask[:n], of_tokens)
+        loss = loss + spec.sft_weight * losses.sft(logprobs[:n], mask[:n], targets)
     moved = advantages.kl(logprobs.detach(), ref, "k3").sum() / (2 * n)
     gap = found.chosen_reward - found.rejected_reward
     measured = {
@@ -153,18 +152,18 @@ def part_loss(
         "logps/chosen": sums[:n].detach().mean(),
         "logps/rejected": sums[n:].detach().mean(),
         "kl": moved,
-        "entropy": scored.entropy.detach().mean() if scored.entropy is not None else sums.new_zeros(()),
     }
-    return loss, {"loss": float(loss.detach()), **{name: float(value) * share for name, value in measured.items()}}
+    assert scored.entropy is not None
+    values = {name: float(value) * share for name, value in measured.items()}
+    return loss, {"loss": float(loss.detach()), "entropy": float(scored.entropy.sum()) / tokens, **values}
 
 
 def evaluate(task: Task, rows: Sequence[int], spec: DpoSpec) -> dict[str, float]:
     """`eval/` metrics on held-out pairs, a batch at a time, pairs of similar length together."""
     size = spec.micro_batch_size or spec.batch_size
-    targets = sum(len(task.pairs[row].chosen) for row in rows)
     values: dict[str, float] = {}
     with evaluating(task.model):
         for part in micro_batches(rows, [pair.length for pair in task.pairs], size):
-            _, measured = part_loss(task, part, spec, len(rows), targets)
+            _, measured = part_loss(task, part, rows, spec)
             values = {name: values.get(name, 0.0) + value for name, value in measured.items()}
     return {f"eval/{name}": value for name, value in values.items()}

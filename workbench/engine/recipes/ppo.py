@@ -196,7 +196,8 @@ def learn_part(
         return full[part, :width]
 
     with setup.autocast():
-        scored = completion_scores(roles.policy.model, batch, spec.temperature, with_entropy=True)
+        bonus = spec.entropy_bonus > 0
+        scored = completion_scores(roles.policy.model, batch, spec.temperature, with_entropy=True, learn_entropy=bonus)
         forecast = values(roles.critic, batch)
     logprobs = spread(scored.logprobs, mask)
     found = losses.ppo_policy(logprobs, old(experience.logprobs), old(white), mask, spec.clip, num_tokens=tokens)

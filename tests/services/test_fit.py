@@ -1,0 +1,92 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from workbench.domain.runs import ModelRef
+from workbench.domain.specs.common import LoraPart
+from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec
+from workbench.services import fit
+
+SHAPE = fit.Shape(width=1024, layers=24, vocabulary=32000, context=2048)
+MILLIONS = 300_000_000
+
+
+def test_that_the_shape_is_read_from_the_config(shared: Path) -> None:
+    assert fit.shape_of(shared / "models" / "stories260K") == fit.Shape(64, 5, 512, 512)
+
+
+def test_that_an_adapter_has_the_shape_of_its_base(shared: Path, tmp_path: Path) -> None:
+    base = shared / "models" / "stories260K"
+    (tmp_path / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{base}"}}')
+    assert fit.shape_of(tmp_path).width == 64
+    adapter = ModelRef(
+        name="a", path=str(tmp_path), kind="sft", form="adapter", parameters=1000, created=datetime.now(UTC)
+    )
+    assert 250_000 < fit.full_parameters(adapter, fit.shape_of(tmp_path)) < 300_000
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"base_model_name_or_path": 3}', "{}"])
+def test_that_a_folder_that_can_not_be_read_is_taken_as_small(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "adapter_config.json").write_text(content)
+    assert fit.shape_of(tmp_path).layers == 8
+
+
+def test_that_full_training_needs_four_numbers_for_each_parameter() -> None:
+    small = SftSpec(batch_size=1, max_length=8)
+    assert fit.memory_gib(small, MILLIONS, SHAPE) == pytest.approx(16 * MILLIONS / fit.GIB, rel=0.15)
+
+
+def test_that_adapters_checkpointing_and_small_micro_batches_need_less() -> None:
+    plain = fit.memory_gib(SftSpec(), MILLIONS, SHAPE)
+    assert fit.memory_gib(SftSpec(method="lora"), MILLIONS, SHAPE) < plain
+    assert fit.memory_gib(SftSpec(gradient_checkpointing=True), MILLIONS, SHAPE) < plain
+    assert fit.memory_gib(SftSpec(micro_batch_size=2), MILLIONS, SHAPE) < plain
+
+
+def test_that_more_roles_need_more() -> None:
+    one = {"batch_size": 4, "max_length": 64}
+    sft = fit.memory_gib(SftSpec(**one), MILLIONS, SHAPE)
+    dpo = fit.memory_gib(DpoSpec(**one), MILLIONS, SHAPE)
+    ppo = fit.memory_gib(PpoSpec(**one), MILLIONS, SHAPE, MILLIONS)
+    assert sft < dpo < ppo
+    assert dpo - sft >= 4 * MILLIONS / fit.GIB
+
+
+def test_that_a_text_is_never_longer_than_the_model_reads() -> None:
+    spec = RewardSpec(max_length=1_000_000, batch_size=1)
+    assert fit.memory_gib(spec, 1000, SHAPE) == fit.memory_gib(RewardSpec(max_length=2048, batch_size=1), 1000, SHAPE)
+
+
+def test_that_a_larger_rank_trains_more() -> None:
+    ranks = [fit.trained_parameters(SftSpec(method="lora", lora=LoraPart(rank=r)), MILLIONS, SHAPE) for r in (4, 64)]
+    assert 0 < ranks[0] < ranks[1] < MILLIONS
+    assert fit.trained_parameters(SftSpec(), MILLIONS, SHAPE) == MILLIONS
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows", "steps"),
+    [
+        ({"batch_size": 16, "holdout": 0.0}, 160, 10),
+        ({"batch_size": 16, "holdout": 0.0}, 161, 11),
+        ({"batch_size": 16, "holdout": 0.5}, 160, 5),
+        ({"batch_size": 16, "holdout": 0.0, "epochs": 2.5}, 160, 25),
+        ({"batch_size": 16, "max_steps": 7}, 160, 7),
+        ({"batch_size": 500}, 10, 1),
+        ({"max_steps": 7}, 0, 0),
+    ],
+)
+def test_that_steps_are_counted_as_the_recipes_count_them(fields: dict[str, float], rows: int, steps: int) -> None:
+    assert fit.count_steps(SftSpec(**fields), rows) == steps
+
+
+def test_that_documents_are_packed_into_full_rows() -> None:
+    assert fit.packed_rows(PretrainSpec(max_length=512), 100, 3.5 * 510, SHAPE) == 100
+    assert fit.packed_rows(PretrainSpec(max_length=512), 1, 10, SHAPE) == 1
+
+
+def test_that_there_is_memory_and_disk_to_speak_of(tmp_path: Path) -> None:
+    assert fit.available_gib(SftSpec(device="cpu")) > 0
+    assert fit.disk_free_gib(tmp_path) > 0
+    assert fit.disk_needed_gib(PpoSpec(), MILLIONS, SHAPE) > fit.disk_needed_gib(SftSpec(), MILLIONS, SHAPE)

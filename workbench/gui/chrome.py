@@ -30,6 +30,7 @@ class RailButton(QAbstractButton):
         self.setToolTip(f"{entry.title}   Ctrl+{number}")
         self.setCheckable(True)
         self.setAutoExclusive(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setFixedSize(RAIL_WIDTH - 1, 48)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)

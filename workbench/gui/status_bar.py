@@ -51,7 +51,10 @@ class StatusBar(QFrame):
         self.saved = self._label("status.saved", "Saved", row)
         self.show_runs(())
         self.show_saved(True)
-        theme.changed.connect(lambda: self.show_saved(self._is_saved))
+        theme.changed.connect(self._paint)
+
+    def _paint(self) -> None:
+        self.show_saved(self._is_saved)
 
     def _label(self, name: str, accessible: str, row: QHBoxLayout) -> QLabel:
         label = text("", "quiet")

@@ -124,7 +124,8 @@ class Window(QMainWindow):
         self.setWindowTitle(f"{services.path.name} – RLHF Workbench")
         self.deck.drop_all()
         self.pulse.watch(services, self._run_ended)
-        self.go(self._current or "home")
+        self.deck.setFocus()
+        self.go(self._current)
 
     def leave_workspace(self) -> Any:
         """Let the pages go; returns the services for whoever closes them."""
@@ -246,8 +247,8 @@ class Window(QMainWindow):
         geometry = self.recall("geometry")
         if geometry is not None:
             self.restoreGeometry(geometry)
-        page = str(self.recall("page", "home"))
-        self._current = page if page in self._entries else "home"
+        page = str(self.recall("page", ""))
+        self._current = page if page in self._entries else next(iter(self._entries))
         self.rail.mark(self._current)
         self.top.show_page(self._entries[self._current].title)
 

@@ -18,6 +18,7 @@ from workbench.gui.widgets.basics import ButtonRole, Card, button, clear, text
 from workbench.gui.widgets.lineage import LineageView, Member
 from workbench.gui.widgets.run_row import RunRow
 from workbench.gui.widgets.words import count, short
+from workbench.services.tour import Tour
 from workbench.services.views import DatasetView, HomeView, RunView
 
 MOST_RUNS, MOST_DATASETS = 5, 6
@@ -41,7 +42,7 @@ class HomePage(QWidget):
         self._services, self._bridge, self._shell = services, bridge, shell
         self._asking = self._touring = False
         self._seen: HomeView | None = None
-        self._guide: Any = getattr(services, "tour", None)
+        self._guide = Tour(services)
         self._timer = QTimer(self, interval=REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         self._build()
@@ -159,8 +160,8 @@ class HomePage(QWidget):
         items = sum(d.rows for d in home.datasets if d.kind == "preferences")
         running = sum(not r.state.ended for r in home.runs)
         for number, words in (
-            (f"{home.labels_today:,}", "labels today"),
-            (f"{home.labels_total:,}", "labels in total"),
+            (f"{home.labels_today:,}", "labels today, by people"),
+            (f"{home.labels_total:,}", "labels by people"),
             (f"{100 * judged // items} %" if items else "–", "of items judged"),
             (f"{running}", "runs under way"),
         ):
@@ -245,7 +246,7 @@ class HomePage(QWidget):
         self._asking = False
 
 
-def look(services: Any, guide: Any) -> tuple[HomeView, Sequence[Any]]:
+def look(services: Any, guide: Tour) -> tuple[HomeView, Sequence[Any]]:
     """What the workspace holds and where the tour stands; blocking, so it runs on a lane."""
     today, total = services.labelling.counts()
     runs: list[RunView] = services.runs.list()
@@ -257,4 +258,4 @@ def look(services: Any, guide: Any) -> tuple[HomeView, Sequence[Any]]:
         runs=tuple(order),
         models=tuple(services.models.list()),
     )
-    return home, (guide.steps() if guide is not None else ())
+    return home, guide.steps()

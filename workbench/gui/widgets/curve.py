@@ -140,6 +140,8 @@ class CurvePlot(QFrame):
         self._last: QLabel = text("", "")
         self._last.setObjectName(f"{self.objectName()}.last")
         self._last.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        for label in (self._title, self._last):
+            label.setMinimumWidth(1)  # a long title may be cut, a plot may not
         top.addWidget(self._title)
         top.addWidget(self._unit)
         top.addStretch(1)
@@ -147,10 +149,11 @@ class CurvePlot(QFrame):
         column.addLayout(top)
         self._legend = text("", "quiet")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend.setMinimumWidth(1)
         self._legend.hide()
         column.addWidget(self._legend)
         self._plot = _Plot(self)
-        self._plot.setFixedHeight(PLOT_HEIGHT)
+        self._plot.setMinimumSize(120, PLOT_HEIGHT)
         self._plot.setFrameShape(QFrame.Shape.NoFrame)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.setAccessibleName(f"Plot of {self.about.title}")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from workbench.domain.judgement import Judgement
 from workbench.gui.pages.annotate.draft import in_words
-from workbench.gui.widgets.basics import button, restyle, text
+from workbench.gui.pages.annotate.keycap import KeyButton
+from workbench.gui.widgets.basics import restyle, text
 from workbench.services.views import DatasetView, LabelProgress
 
 Run = Callable[[], Any]
@@ -71,7 +72,7 @@ class TopBar(QWidget):
         self.bar.setRange(0, max(1, progress.total))
         self.bar.setValue(progress.judged)
         self.count.setText(f"{progress.judged} / {progress.total}")
-        self.speed.setText(f"{progress.per_hour:.0f}/h" if progress.per_hour else "")
+        self.speed.setText(f"{progress.per_hour:,.0f}/h" if progress.per_hour else "")
         self.speed.setToolTip("Labels per hour, from your last 50 judgements")
 
 
@@ -85,13 +86,13 @@ class BottomBar(QWidget):
         column.setSpacing(4)
         keys = QHBoxLayout()
         keys.setSpacing(2)
-        self.buttons: dict[str, QPushButton] = {}
+        self.buttons: dict[str, KeyButton] = {}
         for name, key, words in (
             ("level", "0", "tie"), ("accept", "Enter", "accept"), ("all_bad", "X", "all bad"), ("skip", "S", "skip"),
             ("note", "N", "note"), ("write", "E", "write better"), ("differences", "D", "differences"),
             ("reveal", "R", "reveal last"),
         ):  # fmt: skip
-            self.buttons[name] = self._button(name, key, words, deeds[name])
+            self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             keys.addWidget(self.buttons[name])
         self.buttons["differences"].setCheckable(True)
         self.buttons["level"].setCheckable(True)
@@ -110,7 +111,7 @@ class BottomBar(QWidget):
         last.addWidget(self.revealed)
         last.addStretch(1)
         for name, key, words in (("undo", "Ctrl+Z", "undo"), ("redo", "Ctrl+Shift+Z", "redo")):
-            self.buttons[name] = self._button(name, key, words, deeds[name])
+            self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             last.addWidget(self.buttons[name])
         column.addLayout(last)
         self._calm = QTimer(self)
@@ -121,11 +122,11 @@ class BottomBar(QWidget):
     def show_keys(self, count: int, levelling: bool, left: int) -> None:
         """Words that fit the number of candidates and what was pressed so far."""
         pair = count == 2
-        self.buttons["level"].setText("0   tie" if pair else "0   level with last")
+        self.buttons["level"].say("tie" if pair else "level with last")
         self.buttons["level"].setChecked(levelling)
         self.buttons["accept"].setVisible(not pair)
         self.buttons["accept"].setEnabled(left <= 1)
-        self.hint.setText("Shift+1, Shift+2 = much better" if pair else f"1 … {count} in order of quality")
+        self.hint.setText("Shift + 1 or 2: much better" if pair else f"1 … {count} from best to worst")
 
     def show_deeds(self, there: bool) -> None:
         """Only undo, redo and reveal make sense when no item is shown."""
@@ -144,8 +145,3 @@ class BottomBar(QWidget):
         if fresh is not None:
             restyle(self.last, role="good")
             self._calm.start()
-
-    def _button(self, name: str, key: str, words: str, run: Run) -> QPushButton:
-        made = button(f"{key}   {words}", f"annotate.{name}", run, "flat", accessible=words.capitalize())
-        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        return made

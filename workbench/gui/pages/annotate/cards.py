@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QResizeEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QTextEdit, QVBoxLayout, QWidget
 
 from workbench.analysis.words import Span, word_differences
 from workbench.domain.text import Prompt
 from workbench.gui.pages.annotate.draft import LETTERS
+from workbench.gui.pages.annotate.keycap import KeyButton
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import button, restyle, text
+from workbench.gui.widgets.basics import restyle, text
 from workbench.gui.widgets.markdown import MarkdownView
 
-_ROLES = {"system": "System", "user": "You asked", "assistant": "Assistant", "tool": "Tool"}
+_ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 
 def one_line_ends(words: str) -> str:
@@ -30,6 +31,7 @@ class ReadingPane(MarkdownView):
     def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(theme, name, parent)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMinimumHeight(24)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -42,7 +44,6 @@ class ReadingPane(MarkdownView):
         tone.setAlpha(70)
         look = QTextCharFormat()
         look.setBackground(tone)
-        look.setFontUnderline(True)
         marks = []
         for start, end in spans:
             selection = QTextEdit.ExtraSelection()
@@ -69,6 +70,14 @@ class PromptPane(ReadingPane):
         mark = "{}:" if raw else "**{}**"
         parts = [f"{mark.format(_ROLES[turn.role])}\n\n{one_line_ends(turn.content)}" for turn in prompt.turns]
         self.show_text("\n\n".join(parts), raw=raw)
+        self._show_end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stay at the last turn: that is what the responses answer."""
+        super().resizeEvent(event)
+        self._show_end()
+
+    def _show_end(self) -> None:
         bar = self.verticalScrollBar()
         bar.setValue(bar.maximum())
 
@@ -98,13 +107,11 @@ class CandidateCard(QFrame):
         top.addWidget(self.earlier)
         top.addStretch(1)
         deed = ("annotate.prefer_left", "annotate.prefer_right")[place] if pair else f"annotate.place_{place + 1}"
-        words = f"{letter} is better" if pair else "Place next"
-        key = button(
-            f"{place + 1}   {words}", deed, lambda: press(self.place), "flat", accessible=f"{words} ({letter})"
+        words = f"{letter} is better" if pair else "place next"
+        self.button = KeyButton(
+            str(place + 1), words, deed, lambda: press(self.place), accessible=f"{words} ({letter})"
         )
-        key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.button = key
-        top.addWidget(key)
+        top.addWidget(self.button)
         column.addLayout(top)
         self.pane = ReadingPane(theme, f"{name}.text", self)
         self.pane.setAccessibleName(f"Response {letter}, text")
@@ -114,7 +121,7 @@ class CandidateCard(QFrame):
         """The rank given so far, when there are three and more."""
         self.rank.setText("" if rank is None else f"rank {rank} of {count}")
         restyle(self, chosen="true" if rank is not None else "false")
-        self.button.setText(f"{self.place + 1}   {'Place next' if rank is None else 'Take back'}")
+        self.button.say("place next" if rank is None else "take back")
 
     def highlight(self, on: bool) -> None:
         """Show at once that this one was chosen."""

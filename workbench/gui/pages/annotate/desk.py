@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from workbench.domain.judgement import SkipReason
@@ -37,6 +38,19 @@ class Asked:
     focus: Callable[[], Any]
 
 
+class _Split(QSplitter):
+    """Tells when its height changes: a panel was opened, or the window."""
+
+    def __init__(self, resized: Callable[[], Any]) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self._resized = resized
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the height anew."""
+        super().resizeEvent(event)
+        self._resized()
+
+
 class Desk(QWidget):
     """Prompt, candidates, panels and bars."""
 
@@ -45,6 +59,7 @@ class Desk(QWidget):
         self.presentation: Presentation | None = None
         self.draft = Draft((0, 1))
         self.differences = False
+        self._moved = False
         self._asked = asked
         self.top = TopBar(asked.choose, lambda _: self.show_texts())
         self.top.raw.setChecked(raw)
@@ -85,6 +100,7 @@ class Desk(QWidget):
         self.show_texts()
         self.show_draft()
         self._show_earlier(presentation)
+        self._fit_prompt()
 
     def show_texts(self) -> None:
         """Show the texts in the chosen manner: Markdown, raw, or raw with differences marked."""
@@ -131,7 +147,7 @@ class Desk(QWidget):
             panel.hide()
         if was_open:
             self._asked.focus()
-        self.bottom.buttons["note"].setText("N   note ✓" if self.note.note else "N   note")
+        self.bottom.buttons["note"].say("note ✓" if self.note.note else "note", strong=bool(self.note.note))
 
     def _show_earlier(self, presentation: Presentation) -> None:
         previous = presentation.previous
@@ -143,6 +159,18 @@ class Desk(QWidget):
         for card in self.board.cards:
             card.show_earlier(words if presentation.shown[card.place] in tier else "")
 
+    def _fit_prompt(self) -> None:
+        """As high as the prompt needs, at most a third; where a person has moved the border, it stays."""
+        if self._moved or self.presentation is None:
+            return
+        whole = max(self.split.height(), 200)
+        needed = int(self.prompt.document().size().height()) + 46
+        prompt = max(68, min(needed, whole // 3))
+        self.split.setSizes([prompt, whole - prompt])
+
+    def _move(self, *_: int) -> None:
+        self._moved = True
+
     def _lay_out(self) -> None:
         frame = QFrame()
         frame.setProperty("role", "inset")
@@ -151,13 +179,13 @@ class Desk(QWidget):
         inner.setSpacing(4)
         inner.addWidget(text("Prompt", "quiet"))
         inner.addWidget(self.prompt)
-        self.split = QSplitter(Qt.Orientation.Vertical)
+        self.split = _Split(self._fit_prompt)
         self.split.setObjectName("annotate.split")
         self.split.setChildrenCollapsible(False)
         self.split.addWidget(frame)
         self.split.addWidget(self.board)
         self.split.setStretchFactor(1, 1)
-        self.split.setSizes([120, 480])
+        self.split.splitterMoved.connect(self._move)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 12, 24, 12)
         column.setSpacing(12)

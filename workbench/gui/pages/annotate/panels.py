@@ -8,9 +8,10 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QVBoxLayout
 
 from workbench.domain.judgement import SkipReason
+from workbench.gui.pages.annotate.keycap import KeyButton
 from workbench.gui.widgets.basics import KeyHint, button, text
 
 REASONS: tuple[tuple[SkipReason, str], ...] = (
@@ -33,12 +34,10 @@ class SkipPanel(QFrame):
         row.setContentsMargins(12, 8, 12, 8)
         row.setSpacing(8)
         row.addWidget(text("Skip, because it is", "strong"))
-        self.buttons: list[QPushButton] = []
+        self.buttons: list[KeyButton] = []
         for place, (reason, words) in enumerate(REASONS, 1):
-            choice = button(
-                f"{place}   {words}", f"annotate.skip_{reason}", partial(chosen, reason), accessible=f"Skip: {words}"
-            )
-            choice.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            deed = partial(chosen, reason)
+            choice = KeyButton(str(place), words, f"annotate.skip_{reason}", deed, accessible=f"Skip: {words}")
             self.buttons.append(choice)
             row.addWidget(choice)
         row.addStretch(1)
@@ -106,7 +105,7 @@ class WritePanel(QFrame):
             "Write the response that you'd have liked to read. It is kept as a demonstration."
         )
         self.field.setTabChangesFocus(True)
-        self.field.setFixedHeight(120)
+        self.field.setFixedHeight(96)
         self.field.installEventFilter(self)
         self.field.textChanged.connect(self._check)
         column.addWidget(self.field)

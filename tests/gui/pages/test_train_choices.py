@@ -1,0 +1,68 @@
+from datetime import UTC, datetime, timedelta
+
+from workbench.domain.rows import DatasetKind
+from workbench.domain.runs import ModelKind, ModelRef
+from workbench.domain.specs.kinds import SPECS
+from workbench.gui.pages.train.choices import (
+    KINDS,
+    about_data,
+    about_model,
+    fitting_data,
+    fitting_models,
+    missing,
+    reward_models,
+)
+from workbench.services.views import DatasetView
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def dataset(name: str, kind: DatasetKind, age: int = 0, judged: int = 0, synthetic: bool = False) -> DatasetView:
+    return DatasetView(name, kind, 1200, judged, NOON - timedelta(hours=age), synthetic=synthetic)
+
+
+def model(name: str, kind: ModelKind, age: int = 0) -> ModelRef:
+    return ModelRef(name=name, path=f"/m/{name}", kind=kind, created=NOON - timedelta(hours=age))
+
+
+def test_that_every_kind_of_spec_can_be_chosen_and_has_its_sentence() -> None:
+    assert {kind.id for kind in KINDS} == set(SPECS)
+    assert all(kind.sentence.endswith(".") for kind in KINDS)
+
+
+def test_that_a_reward_model_is_nothing_to_start_a_policy_from() -> None:
+    models = [model("old", "base", 9), model("rm", "reward", 1), model("new", "sft", 0)]
+    assert [m.name for m in fitting_models("dpo", models)] == ["new", "old"]
+    assert [m.name for m in reward_models(models)] == ["rm"]
+
+
+def test_that_only_data_of_the_right_kind_is_offered() -> None:
+    data = [dataset("d", "documents"), dataset("s", "demonstrations"), dataset("p", "preferences")]
+    assert [view.name for view in fitting_data("sft", data)] == ["s"]
+    assert [view.name for view in fitting_data("dpo", data)] == ["p"]
+    assert [view.name for view in fitting_data("pretrain", data)] == ["d"]
+
+
+def test_that_ppo_takes_prompts_first_and_other_kinds_for_their_prompts() -> None:
+    data = [dataset("pref", "preferences", 0), dataset("older", "prompts", 5), dataset("newer", "prompts", 1)]
+    assert [view.name for view in fitting_data("ppo", data)] == ["newer", "older", "pref"]
+    assert about_data("ppo", data[0]) == "0 of 1,200 items judged; only its prompts are used"
+
+
+def test_that_synthetic_data_says_so() -> None:
+    assert about_data("reward", dataset("p", "preferences", judged=7, synthetic=True)).endswith("synthetic")
+
+
+def test_that_a_model_is_described_by_kind_size_and_parents() -> None:
+    told = ModelRef(
+        name="m", path="/m", kind="dpo", form="adapter", parents=("sft-1",), parameters=2_610_000, created=NOON
+    )
+    assert about_model(told) == "dpo, 2.6 M parameters, from sft-1, adapter"
+
+
+def test_that_what_is_missing_is_named_one_thing_at_a_time() -> None:
+    assert "starts from" in missing("sft", "", "", "")
+    assert "demonstrations" in missing("sft", "base", "", "")
+    assert "reward model" in missing("ppo", "base", "data", "")
+    assert missing("ppo", "base", "data", "rm") == ""
+    assert missing("dpo", "base", "data", "") == ""

@@ -1,0 +1,280 @@
+"""The page where runs are watched: the list at the left, one run at the right, drawn from a feed ten times a second."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedLayout, QWidget
+
+from workbench.domain.errors import WorkbenchError
+from workbench.domain.runs import MetricPoint
+from workbench.gui.bridge import Bridge
+from workbench.gui.pages.runs.detail import Asked, Detail
+from workbench.gui.pages.runs.roster import Roster
+from workbench.gui.pages.runs.telling import LOOKS
+from workbench.gui.shell import Action, Shell
+from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
+from workbench.services.views import RunDetail, RunNews, RunView
+from workbench.services.workbench import Workbench
+
+TICK = 100  # milliseconds: at most ten updates a second
+SLOW = 1.5  # seconds between looks at log, samples and notices of a run at work
+LOG_BYTES = 65536
+MOST_OVERLAID = 6
+
+
+class RunsPage(QWidget):
+    """Watches runs through a feed in memory; everything that needs the disk goes through the bridge."""
+
+    help_text = (
+        "Choose a run at the left; hold Ctrl to choose several and lay their curves over one another. Lines are smoothed over "
+        "the raw values, which stay visible; held-out values are dashed. Drag in a plot to zoom, double-click to see everything. "
+        "Pause and Stop write a checkpoint first, so a run can always go on."
+    )
+
+    def __init__(self, services: Workbench, bridge: Bridge, shell: Shell) -> None:
+        super().__init__()
+        self._services, self._bridge, self._shell = services, bridge, shell
+        self._feed = services.runs.watch()
+        self._wanted = ""
+        self._history: dict[str, list[RunNews] | None] = {}
+        self._looked = 0.0
+        self._error: ErrorState | None = None
+        self.setObjectName("runs")
+        self.setAccessibleName("Runs")
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK)
+        self._timer.timeout.connect(self.tick)
+        self._build()
+
+    def arrive(self, run: str = "") -> None:
+        """Show this run as soon as it is known."""
+        self._wanted = run
+        if run and self.roster.choose(run):
+            self._wanted = ""
+
+    def shown(self) -> None:
+        """Read the list and watch."""
+        self._bridge.run(self._services.runs.list, then=self._listed, failed=self._broken)
+        self._timer.start()
+
+    def hidden(self) -> None:
+        """Nobody looks: draw nothing, ask nothing."""
+        self._timer.stop()
+
+    def closing(self) -> None:
+        """The window closes."""
+        self._timer.stop()
+
+    def actions(self) -> list[Action]:  # type: ignore[override]
+        """What can be done with the run on show."""
+        own = [
+            Action("runs.pause", "Pause the run", "", self._pause),
+            Action("runs.resume", "Resume the run", "", self._resume),
+            Action("runs.stop", "Stop the run", "", self._stop),
+            Action("runs.filter", "Filter runs", "Ctrl+F", self.roster.field.setFocus),
+        ]
+        return [action for action in own if self.detail.run_id or action.id == "runs.filter"]
+
+    # Live.
+
+    def tick(self) -> None:
+        """Collect what the feed holds and draw it."""
+        for news in self._feed.poll():
+            self.roster.model.update_one(news.view)
+            self._take(news)
+        if self.roster.model.count and self._stack.currentWidget() is not self._both:
+            self._stack.setCurrentWidget(self._both)
+        if self._wanted and self.roster.choose(self._wanted):
+            self._wanted = ""
+        self.detail.curves.redraw()
+        view = self.roster.model.view(self.detail.run_id)
+        if view is not None and not view.state.ended and time.monotonic() - self._looked > SLOW:
+            self._look()
+
+    def _take(self, news: RunNews) -> None:
+        if news.run == self.detail.run_id:
+            before = self.detail.state.text()
+            self.detail.show_view(news.view)
+            if self.detail.state.text() != before:
+                self._look()
+        if news.run not in self._history:
+            return
+        waiting = self._history[news.run]
+        if waiting is not None:  # its history is on the way; keep the order
+            waiting.append(news)
+            return
+        self._append(news)
+
+    def _append(self, news: RunNews) -> None:
+        if news.superseded_after is not None:
+            self.detail.curves.cut(news.run, news.superseded_after)
+        if news.points:
+            self.detail.curves.add(news.run, news.points)
+
+    def _with_history(self, run: str, points: dict[str, list[MetricPoint]]) -> None:
+        if run not in self._history:
+            return
+        waiting = self._history[run] or []
+        self.detail.curves.fill(run, points)
+        self._history[run] = None
+        for news in waiting:
+            self._append(news)
+        self.detail.curves.redraw()
+
+    # Choosing.
+
+    def _listed(self, views: list[RunView]) -> None:
+        self.roster.model.replace(views)
+        self._stack.setCurrentWidget(self._both if views else self._empty)
+        if self._wanted and self.roster.choose(self._wanted):
+            self._wanted = ""
+        elif views and not self.roster.chosen and self.roster.model.shown:
+            self.roster.choose(self.roster.model.shown[0].id)
+        else:
+            self._look()
+
+    def _chosen(self, runs: list[str]) -> None:
+        views = [view for run in runs[:MOST_OVERLAID] if (view := self.roster.model.view(run)) is not None]
+        self._right.setCurrentWidget(self.detail if views else self._choose)
+        if not views:
+            return
+        if len(views) == 1:
+            self.detail.show_view(views[0])
+        else:
+            self.detail.show_several(views)
+        fresh = [view.id for view in views if view.id not in self._history]
+        self._history = {view.id: self._history.get(view.id, []) for view in views}
+        self.detail.curves.show_runs([(view.id, view.name, view.kind) for view in views])
+        for run in fresh:
+            self._bridge.run(self._services.runs.metrics, run, then=partial(self._with_history, run), lane="long")
+        self._look()
+
+    def _look(self) -> None:
+        """Read what isn't in the feed: notices, files, and the tab in front."""
+        run = self.detail.run_id
+        if not run:
+            return
+        self._looked = time.monotonic()
+        runs = self._services.runs
+        self._bridge.run(runs.get, run, then=partial(self._detailed, run), failed=self._gone, lane="long")
+        if self.detail.tab == "samples":
+            self._bridge.run(
+                runs.samples, run, then=partial(self._if_still, run, self.detail.samples.show_samples), lane="long"
+            )
+        elif self.detail.tab == "log":
+            self._bridge.run(
+                runs.log_tail, run, LOG_BYTES, then=partial(self._if_still, run, self.detail.log.show_log), lane="long"
+            )
+
+    def _if_still(self, run: str, show: Any, answer: Any) -> None:
+        if run == self.detail.run_id:
+            show(answer)
+
+    def _detailed(self, run: str, detail: RunDetail) -> None:
+        if run == self.detail.run_id:
+            self.roster.model.update_one(detail.view)
+            self.detail.show_view(detail.view)
+            self.detail.show_detail(detail)
+
+    def _gone(self, error: WorkbenchError) -> None:
+        if error.kind == "not_found":
+            self.shown()
+        else:
+            self._shell.notify(error.what, error.hint, "bad", details=error.details)
+
+    def _broken(self, error: WorkbenchError) -> None:
+        old = self._error
+        self._error = ErrorState(error, self.shown, name="runs.error", theme=self._shell.theme)
+        self._stack.addWidget(self._error)
+        self._stack.setCurrentWidget(self._error)
+        if old is not None:
+            old.deleteLater()
+
+    # Deeds.
+
+    def _pause(self) -> None:
+        self._ask(self._services.runs.pause, "pauses after its step and keeps a checkpoint.")
+
+    def _resume(self) -> None:
+        self._ask(self._services.runs.resume, "is queued again and goes on from its checkpoint.")
+
+    def _stop(self) -> None:
+        self._ask(self._services.runs.stop, "stops after its step and keeps a checkpoint.")
+
+    def _earlier(self) -> None:
+        if run := self.detail.run_id:
+            self._bridge.run(self._services.runs.move_in_queue, run, 0, then=lambda _: self.shown())
+
+    def _ask(self, deed: Any, words: str) -> None:
+        view = self.roster.model.view(self.detail.run_id)
+        if view is not None:
+            self._bridge.run(deed, view.id, then=partial(self._asked, words))
+
+    def _asked(self, words: str, view: RunView) -> None:
+        self._shell.notify(
+            f"{view.name} {words}" if not view.state.ended else f"{view.name} is {LOOKS[view.state].word}."
+        )
+        self.roster.model.update_one(view)
+        if view.id == self.detail.run_id:
+            self.detail.show_view(view)
+
+    def _delete(self) -> None:
+        view = self.roster.model.view(self.detail.run_id)
+        if view is None:
+            return
+        self._shell.confirm(
+            f"Delete {view.name}?",
+            "Its folder with curves, samples, checkpoints and log is deleted. This can't be undone.",
+            lambda: self._bridge.run(self._services.runs.delete, view.id, then=lambda _: self.shown()),
+        )
+
+    def _again(self) -> None:
+        if run := self.detail.run_id:
+            self._bridge.run(self._services.runs.get, run, then=self._train_again)
+
+    def _train_again(self, detail: RunDetail) -> None:
+        self._shell.go("train", spec=detail.spec.model_dump())
+
+    def _build(self) -> None:
+        theme = self._shell.theme
+        self.roster = Roster(theme, self._chosen)
+        self.detail = Detail(
+            theme,
+            Asked(
+                self._pause, self._resume, self._stop, self._earlier, self._delete, self._again, lambda _: self._look()
+            ),
+        )
+        self._choose = EmptyState(
+            "Choose a run", "Its curves, samples and log appear here.", name="runs.choose", theme=theme
+        )
+        right = QWidget()
+        self._right = QStackedLayout(right)
+        self._right.addWidget(self._choose)
+        self._right.addWidget(self.detail)
+        self._both = QWidget()
+        row = QHBoxLayout(self._both)
+        row.setContentsMargins(0, 0, 0, 0)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setObjectName("runs.split")
+        split.setChildrenCollapsible(False)
+        split.addWidget(self.roster)
+        split.addWidget(right)
+        split.setStretchFactor(1, 1)
+        split.setSizes([340, 800])
+        row.addWidget(split)
+        busy = BusyState("Reading the runs", name="runs.busy", theme=theme)
+        self._empty = EmptyState(
+            "Watch models learn",
+            "Runs appear here with live curves, samples and logs. They go on when this window is closed.",
+            ("Train a model", lambda: self._shell.go("train")),
+            name="runs.empty",
+            glyph="runs",
+            theme=theme,
+        )
+        self._stack = QStackedLayout(self)
+        for widget in (busy, self._both, self._empty):
+            self._stack.addWidget(widget)

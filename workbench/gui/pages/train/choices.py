@@ -1,0 +1,78 @@
+"""What can be chosen on the Train page: kinds of job with a sentence each, and which models and data suit them. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+from workbench.domain.rows import DatasetKind, usable_as
+from workbench.domain.runs import ModelRef
+from workbench.domain.specs.kinds import DATA_KIND
+from workbench.services.views import DatasetView
+
+
+class Kind(NamedTuple):
+    """A kind of job as a person chooses it."""
+
+    id: str
+    title: str
+    sentence: str
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("sft", "Supervised fine-tuning", "Imitates demonstrations: prompts with an ideal completion."),
+    Kind("reward", "Reward model", "Learns to score responses from your rankings."),
+    Kind("dpo", "DPO", "Learns from rankings directly, without a reward model."),
+    Kind("ppo", "PPO", "Samples responses and learns from the reward model's scores, held near its start by KL."),
+    Kind("pretrain", "Pretraining", "Goes on predicting the next token of plain documents."),
+)
+
+
+def fitting_models(kind: str, models: Sequence[ModelRef]) -> list[ModelRef]:
+    """Models that training of this kind can start from, newest first: any that writes text."""
+    return sorted((m for m in models if m.kind != "reward"), key=lambda m: m.created, reverse=True)
+
+
+def reward_models(models: Sequence[ModelRef]) -> list[ModelRef]:
+    """Models that score completions, newest first."""
+    return sorted((m for m in models if m.kind == "reward"), key=lambda m: m.created, reverse=True)
+
+
+def fitting_data(kind: str, datasets: Sequence[DatasetView]) -> list[DatasetView]:
+    """Datasets whose rows this kind can train on, newest first; exact matches before those that only have prompts."""
+    wanted = _dataset_kind(DATA_KIND[kind])
+    fitting = [view for view in datasets if usable_as(view.kind, wanted)]
+    fitting.sort(key=lambda view: view.created, reverse=True)
+    return sorted(fitting, key=lambda view: view.kind != wanted)
+
+
+def about_data(kind: str, view: DatasetView) -> str:
+    """One line on a dataset, from the point of view of this kind of job."""
+    rows = (
+        f"{view.judged:,} of {view.rows:,} items judged" if view.kind == "preferences" else f"{view.rows:,} {view.kind}"
+    )
+    only = "" if view.kind == DATA_KIND[kind] else f"; only its {DATA_KIND[kind]} are used"
+    return f"{rows}{only}{'; synthetic' if view.synthetic else ''}"
+
+
+def about_model(model: ModelRef) -> str:
+    """One line on a model."""
+    size = f"{model.parameters / 1e6:,.1f} M parameters" if model.parameters else ""
+    parents = f"from {' and '.join(model.parents)}" if model.parents else ""
+    return ", ".join(part for part in (model.kind, size, parents, "adapter" if model.form == "adapter" else "") if part)
+
+
+def missing(kind: str, base: str, data: str, reward_model: str) -> str:
+    """The next thing to choose, as a sentence; empty when nothing is missing."""
+    if not base:
+        return "Choose the model that training starts from."
+    if not data:
+        return f"Choose a dataset with {DATA_KIND[kind]}."
+    if kind == "ppo" and not reward_model:
+        return "Choose the reward model that scores completions; train one first if there is none."
+    return ""
+
+
+def _dataset_kind(name: str) -> DatasetKind:
+    found: DatasetKind = next(kind for kind in get_args(DatasetKind) if kind == name)
+    return found

@@ -14,7 +14,7 @@ from workbench.domain.runs import MetricPoint
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.runs.detail import Asked, Detail
 from workbench.gui.pages.runs.roster import Roster
-from workbench.gui.pages.runs.telling import LOOKS
+from workbench.gui.pages.runs.steering import Steering
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
 from workbench.services.views import RunDetail, RunNews, RunView
@@ -72,9 +72,9 @@ class RunsPage(QWidget):
     def actions(self) -> list[Action]:  # type: ignore[override]
         """What can be done with the run on show."""
         own = [
-            Action("runs.pause", "Pause the run", "", self._pause),
-            Action("runs.resume", "Resume the run", "", self._resume),
-            Action("runs.stop", "Stop the run", "", self._stop),
+            Action("runs.pause", "Pause the run", "", self.steering.pause),
+            Action("runs.resume", "Resume the run", "", self.steering.resume),
+            Action("runs.stop", "Stop the run", "", self.steering.stop),
             Action("runs.filter", "Filter runs", "Ctrl+F", self.roster.field.setFocus),
         ]
         return [action for action in own if self.detail.run_id or action.id == "runs.filter"]
@@ -194,60 +194,24 @@ class RunsPage(QWidget):
         if old is not None:
             old.deleteLater()
 
-    # Deeds.
+    def _current(self) -> RunView | None:
+        return self.roster.model.view(self.detail.run_id)
 
-    def _pause(self) -> None:
-        self._ask(self._services.runs.pause, "pauses after its step and keeps a checkpoint.")
-
-    def _resume(self) -> None:
-        self._ask(self._services.runs.resume, "is queued again and goes on from its checkpoint.")
-
-    def _stop(self) -> None:
-        self._ask(self._services.runs.stop, "stops after its step and keeps a checkpoint.")
-
-    def _earlier(self) -> None:
-        if run := self.detail.run_id:
-            self._bridge.run(self._services.runs.move_in_queue, run, 0, then=lambda _: self.shown())
-
-    def _ask(self, deed: Any, words: str) -> None:
-        view = self.roster.model.view(self.detail.run_id)
-        if view is not None:
-            self._bridge.run(deed, view.id, then=partial(self._asked, words))
-
-    def _asked(self, words: str, view: RunView) -> None:
-        self._shell.notify(
-            f"{view.name} {words}" if not view.state.ended else f"{view.name} is {LOOKS[view.state].word}."
-        )
+    def _changed(self, view: RunView) -> None:
         self.roster.model.update_one(view)
         if view.id == self.detail.run_id:
             self.detail.show_view(view)
 
-    def _delete(self) -> None:
-        view = self.roster.model.view(self.detail.run_id)
-        if view is None:
-            return
-        self._shell.confirm(
-            f"Delete {view.name}?",
-            "Its folder with curves, samples, checkpoints and log is deleted. This can't be undone.",
-            lambda: self._bridge.run(self._services.runs.delete, view.id, then=lambda _: self.shown()),
-        )
-
-    def _again(self) -> None:
-        if run := self.detail.run_id:
-            self._bridge.run(self._services.runs.get, run, then=self._train_again)
-
-    def _train_again(self, detail: RunDetail) -> None:
-        self._shell.go("train", spec=detail.spec.model_dump())
-
     def _build(self) -> None:
         theme = self._shell.theme
         self.roster = Roster(theme, self._chosen)
-        self.detail = Detail(
-            theme,
-            Asked(
-                self._pause, self._resume, self._stop, self._earlier, self._delete, self._again, lambda _: self._look()
-            ),
+        steer = self.steering = Steering(
+            self._services.runs, self._bridge, self._shell, self._current, self._changed, self.shown
         )
+        asked = Asked(
+            steer.pause, steer.resume, steer.stop, steer.earlier, steer.delete, steer.again, lambda _: self._look()
+        )
+        self.detail = Detail(theme, asked)
         self._choose = EmptyState(
             "Choose a run", "Its curves, samples and log appear here.", name="runs.choose", theme=theme
         )

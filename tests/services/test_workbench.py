@@ -10,6 +10,7 @@ from tests.services.conftest import make_item
 from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed
 from workbench.domain.judgement import Ranking
 from workbench.domain.rows import COLUMNS
+from workbench.services import searching
 from workbench.services.lane import Lane
 from workbench.services.workbench import Workbench, last_workspace, new_workspace, remember_workspace
 from workbench.store.filling import NewRow
@@ -185,6 +186,27 @@ def test_that_a_dataset_without_a_row_to_train_on_is_refused(ten: Workbench) -> 
     ten.datasets.append("texts", [NewRow(" \n")])
     with pytest.raises(BadInput, match="1 empty text"):
         ten.datasets.freeze("texts", "documents")
+
+
+def test_that_a_search_pages_through_windows_and_sees_new_rows(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 7)
+    bench.datasets.create("texts", "documents")
+    bench.datasets.append("texts", [NewRow(f"{'Even' if n % 2 == 0 else 'odd'} {n}") for n in range(40)])
+    assert [r.title for r in bench.datasets.page("texts", 3, 2, "even")] == ["Even 6", "Even 8"]
+    assert bench.datasets.count("texts", "EVEN") == 20
+    bench.datasets.append("texts", [NewRow("even later")])
+    assert [r.title for r in bench.datasets.page("texts", 19, 5, "even")] == ["Even 38", "even later"]
+    assert bench.datasets.page("texts", 0, 5, "nowhere") == []
+
+
+def test_that_a_dataset_of_the_same_name_is_searched_anew(bench: Workbench) -> None:
+    for words in ("first", "second"):
+        bench.datasets.create("texts", "documents")
+        bench.datasets.append("texts", [NewRow(words)])
+        assert bench.datasets.count("texts", words) == 1
+        bench.datasets.delete("texts")
 
 
 def test_that_pages_and_counts_follow_a_search(ten: Workbench) -> None:

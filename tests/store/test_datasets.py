@@ -110,11 +110,10 @@ def test_that_pages_are_slices_of_the_whole(store: Store) -> None:
 def test_that_search_finds_words_in_prompts_and_answers(store: Store, item: Callable[..., Item]) -> None:
     store.datasets.create("pairs", "preferences")
     store.datasets.append("pairs", [NewRow((item(f"n{n}"), [])) for n in range(12)])
-    found = store.datasets.rows("pairs", search="QUESTION N1")
-    assert [r.item.id for r in found if r.item] == ["n1", "n10", "n11"]
-    assert store.datasets.count("pairs", "answer 1 to n1") == 3
-    assert [r.item.id for r in store.datasets.rows("pairs", 2, 5, "to n1") if r.item] == ["n11"]
-    assert store.datasets.count("pairs", "100%") == 0
+    assert store.datasets.find("pairs", "QUESTION N1", 0, 12) == [1, 10, 11]
+    assert store.datasets.find("pairs", "answer 1 to n1", 2, 11) == [10]
+    assert store.datasets.find("pairs", "100%", 0, 12) == []
+    assert [r.item.id for r in store.datasets.rows_at("pairs", [11, 2]) if r.item] == ["n2", "n11"]
 
 
 def test_that_a_name_is_given_once(store: Store) -> None:

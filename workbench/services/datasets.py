@@ -9,11 +9,13 @@ from typing import Any
 
 from workbench import formats
 from workbench.domain.errors import BadInput
+from workbench.domain.judgement import Judgement
 from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.text import Demonstration
 from workbench.services import exporting, importing
 from workbench.services.freezing import Freezer
 from workbench.services.row_views import row_view
+from workbench.services.searching import Search
 from workbench.services.views import DatasetView, Exported, Frozen, Imported, Preview, RowView
 from workbench.services.workspace import Workspace
 from workbench.store.datasets import DatasetRecord, RowRecord
@@ -28,6 +30,7 @@ class DatasetsService:
         self._workspace = workspace
         self._store = workspace.store
         self._lane = workspace.lane
+        self._search = Search(workspace)
 
     def list(self) -> builtins.list[DatasetView]:
         """Every dataset, oldest first."""
@@ -47,7 +50,10 @@ class DatasetsService:
 
     def page(self, name: str, offset: int, limit: int, search: str = "") -> builtins.list[RowView]:
         """Some rows as a person reads them; with `search`, some of the rows that contain these words."""
-        return self._lane.do(self._page, name, offset, limit, search)
+        if not search:
+            return self._lane.do(self._page, name, offset, limit, None)
+        found = self._search.matches(name, search, offset + limit)[offset : offset + limit]
+        return self._lane.do(self._page, name, 0, limit, found) if found else []
 
     def values(self, name: str, offset: int = 0, limit: int = 1000) -> builtins.list[Any]:
         """Some rows as the domain knows them: texts, prompts, demonstrations or items."""
@@ -55,7 +61,7 @@ class DatasetsService:
 
     def count(self, name: str, search: str = "") -> int:
         """How many rows there are, or how many contain these words."""
-        return self._lane.do(self._store.datasets.count, name, search)
+        return len(self._search.matches(name, search, None)) if search else self.get(name).rows
 
     def preview(self, files: Sequence[Path], format: str = "auto", mapping: Mapping[str, str] | None = None) -> Preview:
         """What an import would do: the first rows as they would arrive, and every row that would be left out, with why."""
@@ -114,13 +120,15 @@ class DatasetsService:
         self._lane.do(self._store.snapshots.add, file.sha, name, kind, file.rows)
         return Frozen(file.sha, file.path, file.rows, left_out, freezer.synthetic)
 
-    def _page(self, name: str, offset: int, limit: int, search: str) -> builtins.list[RowView]:
-        dataset = self._store.datasets.get(name)
-        rows = self._store.datasets.rows(name, offset, limit, search)
-        said: dict[str, builtins.list[Any]] = {}
-        if dataset.kind == "preferences" and rows:
-            for judgement in self._store.labels.current(name, rows[0].position, rows[-1].position + 1):
+    def _page(self, name: str, offset: int, limit: int, positions: builtins.list[int] | None) -> builtins.list[RowView]:
+        store, labels = self._store.datasets, self._store.labels
+        rows = store.rows(name, offset, limit) if positions is None else store.rows_at(name, positions)
+        said: dict[str, builtins.list[Judgement]] = {}
+        if positions is None and rows and rows[0].item is not None:
+            for judgement in labels.current(name, rows[0].position, rows[-1].position + 1):
                 said.setdefault(judgement.item, []).append(judgement)
+        elif rows and rows[0].item is not None:
+            said = {row.item.id: labels.for_item(row.item.id, name) for row in rows if row.item is not None}
         return [_row_view(row, said) for row in rows]
 
 
@@ -138,7 +146,7 @@ def _view(record: DatasetRecord) -> DatasetView:
     )
 
 
-def _row_view(row: RowRecord, said: dict[str, list[Any]]) -> RowView:
+def _row_view(row: RowRecord, said: dict[str, list[Judgement]]) -> RowView:
     facts = [("Line in the source", str(row.line))] if row.line else []
     facts += [(str(key), str(value)) for key, value in (row.raw or {}).items()]
     if row.item is not None:

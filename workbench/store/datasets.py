@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.judgement import Item
@@ -114,26 +114,34 @@ class Datasets:
         with self._database.read() as connection:
             return get_dataset(connection, name)
 
-    def rows(self, name: str, offset: int = 0, limit: int = 100, search: str = "") -> builtins.list[RowRecord]:
-        """A page of rows; with `search`, of the rows that contain these words (offset counts matches)."""
+    def rows(self, name: str, offset: int = 0, limit: int = 100) -> builtins.list[RowRecord]:
+        """A page of rows; positions have no gaps, so a page in the middle of a million rows is found by its number."""
         with self._database.read() as connection:
             dataset = get_dataset(connection, name)
-            statement = rows_of(dataset.id)
-            if search:
-                statement = statement.where(_contains(search)).offset(offset)
-            else:  # positions have no gaps: a page in the middle of a million rows is found by its number
-                statement = statement.where(t.rows.c.position >= offset)
-            found = connection.execute(statement.order_by(t.rows.c.position).limit(limit)).all()
+            page = rows_of(dataset.id).where(t.rows.c.position >= offset)
+            found = connection.execute(page.order_by(t.rows.c.position).limit(limit)).all()
             return read_rows(connection, dataset.kind, found)
 
-    def count(self, name: str, search: str = "") -> int:
-        """How many rows there are, or how many contain these words."""
+    def rows_at(self, name: str, positions: Sequence[int]) -> builtins.list[RowRecord]:
+        """The rows at some positions, in order; at most a few hundred at once."""
         with self._database.read() as connection:
             dataset = get_dataset(connection, name)
-            if not search:
-                return dataset.rows
-            inner = rows_of(dataset.id).where(_contains(search)).subquery()
-            return int(connection.execute(select(func.count()).select_from(inner)).scalar_one())
+            chosen = rows_of(dataset.id).where(t.rows.c.position.in_(positions))
+            found = connection.execute(chosen.order_by(t.rows.c.position)).all()
+            return read_rows(connection, dataset.kind, found)
+
+    def find(self, name: str, words: str, start: int, stop: int) -> builtins.list[int]:
+        """The positions from `start` to before `stop` whose prompt, text or candidates contain these words."""
+        with self._database.read() as connection:
+            dataset = get_dataset(connection, name)
+            source = t.rows.outerjoin(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
+            here = (t.rows.c.dataset_id == dataset.id) & t.rows.c.position.between(start, stop - 1)
+            found = select(t.rows.c.position).select_from(source).where(here, _contains(words))
+            return builtins.list(connection.execute(found.order_by(t.rows.c.position)).scalars())
+
+    def count(self, name: str) -> int:
+        """How many rows there are."""
+        return self.get(name).rows
 
     def iterate(self, name: str, batch: int = 1000) -> Iterator[builtins.list[RowRecord]]:
         """All rows in batches; each batch is its own short transaction, so that a label never waits for it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def family(commands: Any, name: str, help_: str) -> Any:
 def opened(arguments: argparse.Namespace) -> Workbench:
     """The workspace that a command names."""
     return Workbench.open(arguments.workspace)
+
+
+@contextmanager
+def caught_up(arguments: argparse.Namespace) -> Iterator[Workbench]:
+    """The workspace after one look at its runs: what workers reported while nobody had it open is booked."""
+    with opened(arguments) as bench:
+        bench.runs.tick()
+        yield bench
 
 
 def utc(value: Any) -> str | None:

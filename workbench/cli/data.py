@@ -12,9 +12,9 @@ from workbench.domain.errors import BadInput
 from workbench.services.views import Trouble
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the commands."""
-    verbs = family(commands, "data", "datasets: import, list, show, freeze, export")
+    verbs = family(commands, name, sentence)
     importer = command(verbs, "import", run_import, "import files as a dataset, all or nothing",
                        "data import my-work hh.jsonl.gz --name harmless --skip-bad")  # fmt: skip
     importer.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -55,9 +55,14 @@ def run_import(arguments: argparse.Namespace, output: Output) -> int:
                 + _lines(seen.left_out),
             )
             return 0
+
+        def progress(at: int, of: int) -> bool:
+            output.progress(at, of, "rows")
+            return True
+
         done = bench.datasets.import_files(
             arguments.files, arguments.name, arguments.format, mapping, skip_bad=arguments.skip_bad,
-            progress=lambda at, of: (output.progress(at, of, "rows"), True)[1],
+            progress=progress,
         )  # fmt: skip
         document = _imported(done.dataset, done.format, done.read, done.imported, done.left_out)
         output.result(

@@ -20,9 +20,9 @@ from workbench.services.views import Column, ColumnNews
 LOOK = 0.02  # seconds between two looks at the worker
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the command."""
-    parser = command(commands, "generate", run_generate, "generate text with a model",
+    parser = command(commands, name, run_generate, sentence,
                      'generate my-work tour-dpo --prompt "Tell me a story about Mia and a bell." --strategy sample --set temperature=0.8')  # fmt: skip
     parser.add_argument("model")
     parser.add_argument("--prompt", required=True)

@@ -9,9 +9,9 @@ from workbench.cli.common import command, family, opened
 from workbench.cli.output import Output
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the commands."""
-    verbs = family(commands, "label", "judgements: statistics")
+    verbs = family(commands, name, sentence)
     stats = command(
         verbs, "stats", run_stats, "agreement, order bias, ratings of models", "label stats my-work rankings"
     )

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.cli import data, generate, label, models, runs, train, workspaces
 from workbench.cli.output import Output
 from workbench.domain.errors import WorkbenchError
 
+COMMANDS = {  # name: (module, what it is for), in the order of the help
+    "new": ("workbench.cli.new", "make a workspace"),
+    "tour": ("workbench.cli.tour", "the whole loop on the starter kit, with a report"),
+    "data": ("workbench.cli.data", "datasets: import, list, show, freeze, export"),
+    "label": ("workbench.cli.label", "judgements: statistics"),
+    "train": ("workbench.cli.train", "train a model"),
+    "runs": ("workbench.cli.runs", "runs: list, show, watch, metrics, samples, pause, resume, stop"),
+    "models": ("workbench.cli.models", "models: list, add a folder, show a card"),
+    "generate": ("workbench.cli.generate", "generate text with a model"),
+    "doctor": ("workbench.cli.doctor", "check this machine and a workspace"),
+    "worker": ("", "execute one run folder: workbench worker RUN_FOLDER"),
+}
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    parser = make_parser()
+    words = sys.argv[1:] if words is None else words
     try:
-        arguments = parser.parse_args(words)
+        arguments = make_parser(words).parse_args(words)
     except SystemExit as end:
         return int(end.code or 0)
     output = Output(getattr(arguments, "json", False))
@@ -39,8 +51,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return result
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands. Only the command that is named is imported; of the others it knows name and sentence."""
     parser = argparse.ArgumentParser(
         prog="workbench",
         description="Turn human preferences into better language models, on this machine.",
@@ -48,7 +60,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (workspaces, data, label, train, runs, models, generate):
-        group.add(commands)
-    commands.add_parser("worker", help="execute one run folder: workbench worker RUN_FOLDER")
+    for name, (module, sentence) in COMMANDS.items():
+        if name in words[:1] and module:
+            importlib.import_module(module).add(commands, name, sentence)
+        else:
+            commands.add_parser(name, help=sentence)
     return parser

@@ -11,9 +11,9 @@ from workbench.cli.output import Output
 from workbench.domain.runs import ModelRef
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the commands."""
-    verbs = family(commands, "models", "models: list, add a folder, show a card")
+    verbs = family(commands, name, sentence)
     command(verbs, "list", run_list, "list the models", "models list my-work")
     adder = command(
         verbs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -22,7 +23,7 @@ class Output:
     def result(self, document: dict[str, Any] | list[Any], text: str = "") -> None:
         """The command's answer: the document with --json, the text otherwise."""
         self._end_bar()
-        self._write(json.dumps(document, ensure_ascii=False, default=str) if self.as_json else text)
+        self._write(json.dumps(_finite(document), ensure_ascii=False, default=str) if self.as_json else text)
 
     def line(self, document: dict[str, Any], text: str) -> None:
         """One of several answers: a JSON line, or a line of text."""
@@ -67,3 +68,12 @@ class Output:
         if text:
             self._out.write(text + "\n")
             self._out.flush()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for not-a-number and infinity: null stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from workbench.cli.common import command, family, opened, utc
+from workbench.cli.common import caught_up, command, family, utc
 from workbench.cli.output import Output
 from workbench.cli.train import follow
 from workbench.services.views import RunView
 
+PATIENCE = 120.0  # seconds to wait for a run that was asked to end
 
-def add(commands: Any) -> None:
+
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the commands."""
-    verbs = family(commands, "runs", "runs: list, show, watch, metrics, samples, pause, resume, stop")
+    verbs = family(commands, name, sentence)
     command(verbs, "list", run_list, "list the runs", "runs list my-work")
-    for name, run, help_ in (
+    for verb, run, help_ in (
         ("show", run_show, "show one run"),
         ("watch", run_watch, "follow a run until it ends"),
         ("metrics", run_metrics, "print every point of a run's curves"),
@@ -24,7 +26,7 @@ def add(commands: Any) -> None:
         ("resume", run_control, "continue a run from its last checkpoint"),
         ("stop", run_control, "stop a run: it leaves a complete checkpoint"),
     ):
-        command(verbs, name, run, help_, f"runs {name} my-work dpo-1").add_argument("id", metavar="RUN")
+        command(verbs, verb, run, help_, f"runs {verb} my-work dpo-1").add_argument("id", metavar="RUN")
 
 
 def _document(view: RunView) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def _document(view: RunView) -> dict[str, Any]:
 
 def run_list(arguments: argparse.Namespace, output: Output) -> int:
     """List the runs."""
-    with opened(arguments) as bench:
+    with caught_up(arguments) as bench:
         found = bench.runs.list()
     rows = [(v.id, v.kind, v.name, v.state.value, f"{v.step}/{v.steps}") for v in found]
     output.result([_document(v) for v in found], output.table(("run", "kind", "name", "state", "step"), rows))
@@ -45,7 +47,7 @@ def run_list(arguments: argparse.Namespace, output: Output) -> int:
 
 def run_show(arguments: argparse.Namespace, output: Output) -> int:
     """Show one run."""
-    with opened(arguments) as bench:
+    with caught_up(arguments) as bench:
         detail = bench.runs.get(arguments.id)
     document = _document(detail.view) | {
         "spec": detail.spec.model_dump(mode="json"), "notices": [{"what": w, "hint": h} for w, h in detail.notices],
@@ -60,7 +62,7 @@ def run_show(arguments: argparse.Namespace, output: Output) -> int:
 
 def run_watch(arguments: argparse.Namespace, output: Output) -> int:
     """Follow a run until it ends."""
-    with opened(arguments) as bench:
+    with caught_up(arguments) as bench:
         view = follow(bench, bench.runs.get(arguments.id).view, output)
     output.result(_document(view), f"{view.name}: {view.state.value}")
     return 0
@@ -68,7 +70,7 @@ def run_watch(arguments: argparse.Namespace, output: Output) -> int:
 
 def run_metrics(arguments: argparse.Namespace, output: Output) -> int:
     """One line for each point, in order of steps."""
-    with opened(arguments) as bench:
+    with caught_up(arguments) as bench:
         curves = bench.runs.metrics(arguments.id)
     points = sorted((p for curve in curves.values() for p in curve), key=lambda p: (p.step, p.name))
     for p in points:
@@ -81,7 +83,7 @@ def run_metrics(arguments: argparse.Namespace, output: Output) -> int:
 
 def run_samples(arguments: argparse.Namespace, output: Output) -> int:
     """One line for each sample."""
-    with opened(arguments) as bench:
+    with caught_up(arguments) as bench:
         found = bench.runs.samples(arguments.id)
     for s in found:
         document = {
@@ -96,9 +98,14 @@ def run_samples(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def run_control(arguments: argparse.Namespace, output: Output) -> int:
-    """Pause, resume or stop."""
-    with opened(arguments) as bench:
-        getattr(bench.runs, arguments.verb)(arguments.id)
-        view = bench.runs.get(arguments.id).view
-    output.result(_document(view), f"{view.name}: asked to {arguments.verb}; now {view.state.value}")
+    """Pause, resume or stop. A pause or stop is waited for, since it ends with a complete checkpoint."""
+    with caught_up(arguments) as bench:
+        view: RunView = getattr(bench.runs, arguments.verb)(arguments.id)
+        if arguments.verb == "resume":
+            bench.runs.tick()  # starts the worker if its device is free; nobody else may have this workspace open
+            view = bench.runs.get(arguments.id).view
+        elif not view.state.ended:
+            output.say(f"waiting for {view.name} to write its checkpoint")
+            view = bench.runs.wait(arguments.id, timeout=PATIENCE)
+    output.result(_document(view), f"{view.name}: {view.state.value}")
     return 0

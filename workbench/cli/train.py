@@ -19,9 +19,9 @@ from workbench.services.workbench import Workbench
 LOOK = 0.5  # seconds between two looks at the run
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, name: str, sentence: str) -> None:
     """Add the command."""
-    parser = command(commands, "train", run_train, "train a model",
+    parser = command(commands, name, run_train, sentence,
                      "train my-work dpo --base tour-sft --data rankings --set beta=0.2")  # fmt: skip
     parser.add_argument("kind", choices=sorted(SPECS))
     parser.add_argument("--base", help="model to start from")
@@ -36,8 +36,8 @@ def make_spec(arguments: argparse.Namespace, draft: Spec) -> Spec:
     payload: dict[str, Any] = draft.model_dump()
     if arguments.spec is not None:
         try:
-            payload |= json.loads(arguments.spec.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            payload |= dict(json.loads(arguments.spec.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise BadInput(
                 f"{arguments.spec} can't be read as a spec: {error}", "Give a JSON file such as a run's spec.json."
             ) from error
@@ -53,7 +53,11 @@ def run_train(arguments: argparse.Namespace, output: Output) -> int:
         view = bench.training.start(make_spec(arguments, bench.training.draft(arguments.kind)), detach=arguments.detach)
         output.say(f"run {view.id} in {view.folder}")
         if not arguments.detach:
-            view = follow(bench, view, output)
+            try:
+                view = follow(bench, view, output)
+            except KeyboardInterrupt:
+                output.say(f"{view.name} goes on by itself; see it with: workbench runs watch {bench.path} {view.id}")
+                raise
         model = bench.models.get(view.model).path if view.model else None
     error = {"what": view.error_what, "hint": view.error_hint} if view.error_what else None
     document = {

@@ -119,9 +119,11 @@ def slices(rows: Iterator[NewRow]) -> Iterator[list[NewRow]]:
 def _rows(files: Sequence[Path], format: str, mapping: Mapping[str, str]) -> Iterator[tuple[int, NewRow | None, str]]:
     """(line, row, trouble): one of the two is there."""
     now = datetime.now(UTC)
+    several = len(files) > 1
     for found in formats.read(files, format, mapping):
         if found.row is None:
-            yield found.line, None, found.trouble or "The row can't be used."
+            trouble = found.trouble or "The row can't be used."
+            yield found.line, None, f"{found.file.name}: {trouble}" if several and found.file else trouble
             continue
         try:
             value: Any = found.row
@@ -135,7 +137,7 @@ def _rows(files: Sequence[Path], format: str, mapping: Mapping[str, str]) -> Ite
 
 def _refuse(files: Sequence[Path], read: int, troubles: list[Trouble], skip_bad: bool) -> None:
     names = ", ".join(Path(f).name for f in files)
-    told = "; ".join(f"line {t.line}: {t.reason}" for t in troubles[:TOLD])
+    told = "; ".join(f"line {t.line}: {t.reason.rstrip('.')}" for t in troubles[:TOLD])
     if read == len(troubles):
         raise BadInput(f"{names} has no usable row. {told}".strip(), "Check the format and the mapping of columns.")
     if troubles and not skip_bad:

@@ -1,4 +1,4 @@
-"""`workbench new`, `workbench doctor`, `workbench tour`."""
+"""`workbench tour`: the whole loop without a window."""
 
 from __future__ import annotations
 
@@ -9,48 +9,22 @@ from typing import Any
 
 from workbench.cli.common import command
 from workbench.cli.output import Output
-from workbench.services.hardware import HardwareService
 from workbench.services.tour import Tour, TourResult
 from workbench.services.workbench import Workbench, new_workspace
 
 
-def add(commands: Any) -> None:
-    """Add the commands."""
-    new = command(commands, "new", run_new, "make a workspace", "new my-work --starter")
-    new.add_argument("--starter", action="store_true", help="with the starter kit: a small model and data for it")
-    command(commands, "doctor", run_doctor, "check this machine", "doctor", workspace=False)
-    tour = command(
-        commands,
-        "tour",
-        run_tour,
-        "the whole loop on the starter kit, with a report",
-        "tour --no-window",
-        workspace=False,
-    )
+def add(commands: Any, name: str, sentence: str) -> None:
+    """Add the command."""
+    tour = command(commands, name, run_tour, sentence, "tour --no-window", workspace=False)
     tour.add_argument(
-        "workspace", type=Path, nargs="?", metavar="WORKSPACE", help="an empty or new folder (default: a new one here)"
+        "workspace",
+        type=Path,
+        nargs="?",
+        metavar="WORKSPACE",
+        help="an empty or new folder (default: a new one for the time being)",
     )
     tour.add_argument("--no-window", action="store_true", help="run everything here and print the report")
     tour.add_argument("--seed", type=int, default=0, help="seed of all runs")
-
-
-def run_new(arguments: argparse.Namespace, output: Output) -> int:
-    """Make a workspace."""
-    path = new_workspace(arguments.workspace, starter=arguments.starter)
-    output.result({"workspace": str(path)}, f"{path} is ready; open it with: workbench {path}")
-    return 0
-
-
-def run_doctor(arguments: argparse.Namespace, output: Output) -> int:
-    """Check this machine; exit code 1 when something is wrong."""
-    checks = HardwareService().checks()
-    good = all(c.ok for c in checks)
-    document = {"ok": good, "checks": [{"name": c.name, "ok": c.ok, "what": c.what, "hint": c.hint} for c in checks]}
-    output.result(
-        document,
-        "\n".join(f"{'✓' if c.ok else '✗'} {c.name}: {c.what}" + (f" → {c.hint}" if c.hint else "") for c in checks),
-    )
-    return 0 if good else 1
 
 
 def run_tour(arguments: argparse.Namespace, output: Output) -> int:

@@ -1,10 +1,11 @@
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.services.fake_runs import FakeRuns, sft, until
+from tests.services.fake_runs import FakeRuns, demonstrations, sft, until
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.runs import JobState
 from workbench.jobs.child import read_launched
@@ -284,3 +285,33 @@ def test_that_a_workspace_where_nothing_goes_on_is_not_written_to(fake: FakeRuns
     for _ in range(5):
         bench.runs.tick()
     assert (bench.path / "workbench.db-wal").stat().st_size == before
+
+
+def test_that_a_run_of_a_workspace_that_was_moved_finds_its_base_again(fake: FakeRuns, tmp_path: Path) -> None:
+    bench = fake.open(begin=False)
+    inside = bench.path / "models" / "stories"
+    shutil.copytree(fake.stories, inside)
+    bench.models.add_folder(inside, "stories")
+    bench.datasets.create("demos", "demonstrations")
+    bench.datasets.append("demos", demonstrations(5))
+    run = bench.training.start(sft()).id
+    bench.runs.stop(run)
+    fake.close(bench)
+    fake.path.rename(tmp_path / "elsewhere")
+    fake.path = tmp_path / "elsewhere"
+    moved = fake.open()
+    moved.runs.resume(run)
+    view = moved.runs.wait(run, 60)
+    assert view.state is JobState.DONE
+    spec = RunFolder(view.folder).read_spec()
+    assert spec.base == str(tmp_path / "elsewhere" / "models" / "stories")
+
+
+def test_that_a_run_whose_spec_has_gone_is_not_queued_again(fake: FakeRuns) -> None:
+    bench = fake.furnished(begin=False)
+    run = bench.training.start(sft())
+    bench.runs.stop(run.id)
+    (run.folder / "spec.json").unlink()
+    with pytest.raises(NotFound):
+        bench.runs.resume(run.id)
+    assert bench.runs.view(run.id).state is JobState.STOPPED

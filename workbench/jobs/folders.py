@@ -10,7 +10,7 @@ from workbench.domain.errors import Conflict, StorageFailed
 from workbench.domain.runs import Wanted
 from workbench.domain.specs.kinds import Spec
 from workbench.jobs.watch import occupied
-from workbench.protocol.run_folder import RunFolder
+from workbench.protocol.run_folder import RunFolder, write_atomically
 
 
 def make_run(folder: Path, spec: Spec, snapshot: Path | None) -> None:
@@ -56,6 +56,17 @@ def wanted(folder: Path) -> Wanted:
 def read_spec(folder: Path) -> Spec:
     """The spec of a run folder."""
     return RunFolder(folder).read_spec()
+
+
+def rewrite_spec(folder: Path, spec: Spec) -> None:
+    """Replace a run's spec as a whole."""
+    try:
+        write_atomically(RunFolder(folder).spec, spec.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise StorageFailed(
+            f"The run's folder {folder} could not be written: {error.strerror or error}.",
+            "Free some disk space or change the folder's permissions, then try again.",
+        ) from error
 
 
 def checkpoint_steps(folder: Path) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from workbench.domain.errors import Conflict
 from workbench.domain.runs import JobState, MetricPoint
@@ -126,7 +127,7 @@ class RunsService:
         record = self._record(run)
         if record.state not in LIVE and not record.state.resumable:
             raise Conflict(f"{run} is {record.state} and can't be resumed.", "Only a run that has not finished can.")
-        folders.read_spec(record.folder)
+        self._find_models_again(record)
         folders.want(record.folder, "run")
         if record.state.resumable:
             record = self._lane.do(self._store.move, run, JobState.QUEUED)
@@ -197,6 +198,18 @@ class RunsService:
             self._supervisor.tick()
             if self._feeds:
                 self._tell(self._supervisor.in_charge)
+
+    def _find_models_again(self, record: RunRecord) -> None:
+        """A workspace may have been moved since the spec was written: point it at where its models are now."""
+        spec = folders.read_spec(record.folder)
+        paths = {model.name: model.path for model in self._models.list()}
+        moved = {
+            role: paths[name]
+            for role in ("base", "reward_model")
+            if (name := record.spec.get(role)) in paths and not Path(getattr(spec, role)).exists()
+        }
+        if moved:
+            folders.rewrite_spec(record.folder, spec.model_copy(update=moved))
 
     def _supervise(self) -> None:
         while not self._closing.wait(ROUND):

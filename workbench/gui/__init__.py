@@ -1,5 +1,5 @@
-"""The window: Qt and pyqtgraph live in this room only."""
+"""Qt lives here, and only here."""
 
-from workbench.gui.hold_none import hold_none
+from workbench.gui.immortal import hold_constants
 
-hold_none()  # before the first call into Qt, whoever makes it
+hold_constants()  # before the first call into Qt, whoever makes it

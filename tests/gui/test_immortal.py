@@ -1,15 +1,16 @@
 import subprocess
 import sys
 
-from workbench.gui.hold_none import PLENTY, hold_none
+from workbench.gui.immortal import CONSTANTS, PLENTY, hold_constants
 
 MANY_CALLS = """
 import workbench.gui
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QApplication, QCheckBox
 app = QApplication([])
-label = QLabel()
+box = QCheckBox()
+box.toggled.connect(lambda on: box.setText("on" if on else ""))
 for number in range(60_000):
-    label.setIndent(1)
+    box.setChecked(number % 2 == 0)
 print("alive")
 """
 
@@ -21,8 +22,12 @@ def test_that_many_calls_into_qt_do_not_kill_the_interpreter() -> None:
 
 
 def test_that_holding_twice_changes_nothing() -> None:
-    hold_none()
+    hold_constants()
     before = sys.getrefcount(None)
-    assert hold_none() is False
+    assert hold_constants() == 0
     assert abs(sys.getrefcount(None) - before) < 1000
-    assert sys.version_info >= (3, 12) or before > PLENTY // 2
+
+
+def test_that_every_constant_is_out_of_reach_where_python_does_not_see_to_it() -> None:
+    hold_constants()
+    assert sys.version_info >= (3, 12) or all(sys.getrefcount(constant) > PLENTY // 2 for constant in CONSTANTS)

@@ -136,7 +136,9 @@ def test_that_an_import_is_invisible_until_it_is_published(store: Store) -> None
 def test_that_an_abandoned_import_leaves_nothing(store: Store, item: Callable[..., Item]) -> None:
     handle = store.datasets.begin("preferences")
     store.datasets.append(handle, [NewRow((item("x"), []))])
-    store.datasets.abandon(handle)
+    number = store.datasets.abandon(handle)
+    while store.datasets.drop_some(number):
+        pass
     assert [rows_in(store, table) for table in (t.datasets, t.rows, t.candidates, t.prompts, t.leases)] == [0] * 5
 
 
@@ -170,9 +172,25 @@ def test_that_deletion_takes_all_that_belongs_to_a_dataset_and_no_more(
         store.datasets.create(name, "preferences")
         store.datasets.append(name, [NewRow((item(f"i{n}"), [judge(f"i{n}", f"{name}{n}")])) for n in range(10)])
     store.labels.undo("a", "me")
-    store.datasets.delete("a")
+    number = store.datasets.hide("a")
+    assert [store.datasets.drop_some(number) for _ in range(4)] == [True, True, True, False]
     assert [d.name for d in store.datasets.list()] == ["b"]
     assert rows_in(store, t.rows) == rows_in(store, t.prompts) == rows_in(store, t.judgements) == 10
     assert rows_in(store, t.candidates) == 20
     assert rows_in(store, t.judgement_moves) == 0
     assert store.labels.progress("b", "me").judged == 10
+
+
+def test_that_an_interrupted_deletion_is_finished_at_a_later_opening(
+    store: Store, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELETE_SLICE", 2)
+    store.datasets.create("texts", "documents")
+    store.datasets.append("texts", [f"text {n}" for n in range(50)])
+    store.datasets.hide("texts")
+    assert store.datasets.list() == []
+    store.datasets.create("texts", "documents")
+    for left in (30, 10, 0):
+        open_store(workspace).close()
+        assert rows_in(store, t.rows) == left
+    assert [d.name for d in store.datasets.list()] == ["texts"]

@@ -99,7 +99,9 @@ class DatasetsService:
 
     def delete(self, name: str) -> None:
         """Delete a dataset with its rows and judgements; snapshots and runs made from it stay."""
-        self._lane.do(self._store.datasets.delete, name)
+        number = self._lane.do(self._store.datasets.hide, name)
+        while self._lane.do(self._store.datasets.drop_some, number):
+            pass
 
     def freeze(self, name: str, kind: DatasetKind) -> Frozen:
         """Write the exact rows that a recipe of this kind is trained on; the same rows give the same snapshot."""

@@ -73,7 +73,9 @@ class Importer:
             imported = self._fill(handle, files, found.format, found.mapping, read - len(troubles))
             self._lane.do(self._store.publish, handle, name)
         except BaseException:
-            self._lane.do(self._store.abandon, handle)
+            number = self._lane.do(self._store.abandon, handle)
+            while self._lane.do(self._store.drop_some, number):
+                pass
             raise
         return Imported(name, found.format, read, imported, tuple(troubles))
 

@@ -22,7 +22,8 @@ from workbench.store.small import Leases
 
 READY, FILLING, GOING = "ready", "filling", "going"
 FILL_SECONDS = 300.0
-DELETE_SLICE = 5_000
+DELETE_SLICE = 1_000
+SWEPT_AT_ONCE = 10
 
 
 class DatasetRecord(NamedTuple):
@@ -51,7 +52,7 @@ class RowRecord(NamedTuple):
 
 
 class Datasets:
-    """The datasets of a workspace. Each method is one short transaction, but for `delete`, which goes in slices."""
+    """The datasets of a workspace. Each method is one short transaction; a deletion hides first and drops in slices."""
 
     def __init__(self, database: Database, leases: Leases) -> None:
         self._database = database
@@ -94,12 +95,11 @@ class Datasets:
         self._leases.release(handle, self._owner)
         return record
 
-    def abandon(self, handle: str) -> None:
-        """Drop a hidden dataset and all its rows."""
-        with self._database.read() as connection:
-            record = get_dataset(connection, handle)
-        self._drop(record.id)
+    def abandon(self, handle: str) -> int:
+        """Give an import up; returns the number for `drop_some`, which takes its rows away."""
+        number = self.hide(handle)
         self._leases.release(handle, self._owner)
+        return number
 
     def list(self) -> builtins.list[DatasetRecord]:
         """Every visible dataset, oldest first."""
@@ -150,40 +150,40 @@ class Datasets:
             yield page
             offset += len(page)
 
-    def delete(self, name: str) -> None:
-        """Delete a dataset with its rows and judgements: hidden at once, then dropped in slices."""
+    def hide(self, name: str) -> int:
+        """Take a dataset out of sight for good; returns the number for `drop_some`."""
         with self._database.write() as connection:
             record = get_dataset(connection, name)
-            connection.execute(
-                update(t.datasets)
-                .where(t.datasets.c.id == record.id)
-                .values(name=f"\x00{uuid.uuid4().hex}", state=GOING)
-            )
-        self._drop(record.id)
+            gone = {"name": f"\x00{uuid.uuid4().hex}", "state": GOING}
+            connection.execute(update(t.datasets).where(t.datasets.c.id == record.id).values(gone))
+            return record.id
 
-    def sweep(self) -> int:
-        """Drop what dead imports and interrupted deletions left; returns how many."""
+    def drop_some(self, number: int) -> bool:
+        """Delete some rows of a hidden dataset, with their judgements; True while there are more."""
+        first = select(t.rows.c.id).where(t.rows.c.dataset_id == number).order_by(t.rows.c.position)
+        with self._database.write() as connection:
+            ids = builtins.list(connection.execute(first.limit(DELETE_SLICE)).scalars())
+            if not ids:
+                connection.execute(delete(t.datasets).where(t.datasets.c.id == number, t.datasets.c.state != READY))
+                return False
+            mine = t.rows.c.id.between(min(ids), max(ids)) & (t.rows.c.dataset_id == number)
+            told = builtins.list(connection.execute(select(t.rows.c.prompt_id).where(mine).distinct()).scalars())
+            connection.execute(delete(t.rows).where(mine))
+            used = select(t.rows.c.id).where(t.rows.c.prompt_id == t.prompts.c.id).exists()
+            for prompt in told:
+                connection.execute(delete(t.prompts).where(t.prompts.c.id == prompt, ~used))
+            return True
+
+    def sweep(self, slices: int = SWEPT_AT_ONCE) -> int:
+        """Drop some of what dead imports and interrupted deletions left; the rest stays hidden until the next time."""
         with self._database.read() as connection:
             left = connection.execute(select(t.datasets).where(t.datasets.c.state != READY)).all()
         dead = [r.id for r in left if r.state == GOING or not self._leases.held(r.name)]
-        for dataset in dead:
-            self._drop(dataset)
-        return len(dead)
-
-    def _drop(self, dataset: int) -> None:
-        first = select(t.rows.c.id).where(t.rows.c.dataset_id == dataset).order_by(t.rows.c.position)
-        while True:
-            with self._database.write() as connection:
-                ids = list(connection.execute(first.limit(DELETE_SLICE)).scalars())
-                if not ids:
-                    connection.execute(delete(t.datasets).where(t.datasets.c.id == dataset))
-                    return
-                mine = t.rows.c.id.between(min(ids), max(ids)) & (t.rows.c.dataset_id == dataset)
-                told = list(connection.execute(select(t.rows.c.prompt_id).where(mine).distinct()).scalars())
-                connection.execute(delete(t.rows).where(mine))
-                used = select(t.rows.c.id).where(t.rows.c.prompt_id == t.prompts.c.id).exists()
-                for prompt in told:
-                    connection.execute(delete(t.prompts).where(t.prompts.c.id == prompt, ~used))
+        dropped = 0
+        for number in dead:
+            while dropped < slices and self.drop_some(number):
+                dropped += 1
+        return dropped
 
 
 def read_rows(connection: Connection, kind: DatasetKind, found: Sequence[Row[Any]]) -> list[RowRecord]:

@@ -115,3 +115,20 @@ def test_that_training_prints_the_model_and_its_last_metrics(tmp_path: Path, sha
     base, made = answer("models", "list", work)
     assert (made["parents"], made["kind"], made["parameters"]) == (["stories"], "sft", base["parameters"])
     assert answer("runs", "watch", work, done["run"])["state"] == "done"
+
+
+@pytest.mark.slow
+def test_that_generated_text_comes_with_its_settings_and_tokens(tmp_path: Path, shared: Path) -> None:
+    work = tmp_path / "w"
+    answer("new", work)
+    answer("models", "add", work, shared / "models/stories260K", "--name", "stories")
+    ask = ("generate", work, "stories", "--raw", "--prompt", "Once upon a time", "--set", "max_new_tokens=8")
+    drawn = answer(*ask, "--strategy", "sample", "--set", "seed=3", "--set", "temperature=0.8", "--tokens")
+    assert drawn["strategy"] == drawn["settings"]["strategy"] == "sample"
+    assert (drawn["settings"]["seed"], drawn["settings"]["temperature"], drawn["settings"]["top_p"]) == (3, 0.8, 1.0)
+    assert "".join(token["text"] for token in drawn["tokens"]) == drawn["text"] != ""
+    assert len(drawn["tokens"]) == 8 and drawn["seconds"] > 0 and drawn["tokens_per_second"] > 0
+    code, out, _ = finish(start(*ask, "--strategy", "greedy"))
+    assert (code, len(out.splitlines())) == (0, 1)
+    code, out, err = finish(start(*ask, "--set", "top_k=3"))
+    assert (code, out) == (1, "") and "top_k" in err

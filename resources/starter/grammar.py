@@ -206,6 +206,6 @@ def demonstration(rng: random.Random, name: str, thing: str) -> str:
     wish = draw_wish(rng, happy=0.25, sad=0.4)
     return story(
         rng,
-        Wish(name if rng.random() < 0.85 else wish.name, thing if rng.random() < 0.6 else wish.thing, wish.mood),
-        ends=rng.random() < 0.9,
+        Wish(name if rng.random() < 0.95 else wish.name, thing if rng.random() < 0.75 else wish.thing, wish.mood),
+        ends=rng.random() < 0.93,
     )

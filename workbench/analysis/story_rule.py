@@ -1,8 +1,9 @@
 """The starter kit's preference: a rule about short stories that anybody can check by reading.
 
 A request names a hero and a thing ("Tell me a story about Mia and a lantern."). A good story has the hero, has the thing,
-ends happily, and ends. The score is the share of the four that hold, from 0 to 1. Everything that this rule judges is
-synthetic and marked so; it stands in for people in the tour and in tests.
+ends happily, and ends. The score is the share of the four that hold, from 0 to 1; a fragment (one that starts in the middle of a
+sentence, or has fewer than four sentences) counts half. Everything that this rule judges is synthetic and marked so; it
+stands in for people in the tour and in tests.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ THINGS = tuple(
     " blanket pillow umbrella marble puzzle balloon coin seed flower ball cup".split()
 )
 ENDING = "The end."
+SENTENCES = 4
 HAPPY = frozenset(
     "happy happily glad smiled smile smiling laughed laughing joy joyful cheered hugged danced proud delighted friends"
     " celebrated sang thankful".split()
@@ -33,8 +35,9 @@ _SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 
 @dataclass(frozen=True)
 class StoryScore:
-    """The four criteria, each true or false."""
+    """The four criteria, each true or false, and whether the text is a story at all."""
 
+    whole: bool
     hero: bool
     thing: bool
     happy: bool
@@ -42,8 +45,8 @@ class StoryScore:
 
     @property
     def total(self) -> float:
-        """Share of the criteria that hold, from 0 to 1."""
-        return (self.hero + self.thing + self.happy + self.ends) / 4
+        """Share of the four criteria that hold, from 0 to 1; half of that for a fragment."""
+        return (1.0 if self.whole else 0.5) * (self.hero + self.thing + self.happy + self.ends) / 4
 
 
 def asked_for(request: str) -> tuple[str, str]:
@@ -64,11 +67,19 @@ def is_happy(story: str) -> bool:
     return bool(words & HAPPY) and not words & SAD
 
 
+def is_whole(story: str) -> bool:
+    """Whether a text begins as a sentence does and has at least four of them before the closing words."""
+    body = story.strip().removesuffix(ENDING).strip()
+    sentences = [s for s in _SENTENCE.findall(body) if _WORD.search(s)]
+    return body[:1].isupper() and len(sentences) >= SENTENCES
+
+
 def score_story(request: str, story: str) -> StoryScore:
     """Judge one story against the request that it answers."""
     hero, thing = asked_for(request)
     words = _WORD.findall(story)
     return StoryScore(
+        whole=is_whole(story),
         hero=hero in words,
         thing=thing in words or f"{thing}s" in words,
         happy=is_happy(story),

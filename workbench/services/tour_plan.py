@@ -27,7 +27,7 @@ def reward_spec(base: str, data: str = "rankings", seed: int = 0) -> RewardSpec:
 def dpo_spec(base: str, data: str = "rankings", seed: int = 0) -> DpoSpec:
     """Prefer what was preferred, directly."""
     return DpoSpec(
-        name="tour-dpo", base=base, data=data, seed=seed, epochs=1.0, batch_size=32, learning_rate=2e-4, beta=0.1, max_length=LENGTH,
+        name="tour-dpo", base=base, data=data, seed=seed, epochs=1.5, batch_size=32, learning_rate=3e-4, beta=0.05, max_length=LENGTH,
         eval_every=25, checkpoint_every=50, sample_every=40,
     )  # fmt: skip
 

@@ -125,8 +125,8 @@ class Task(NamedTuple):
 def part_loss(task: Task, part: Sequence[int], whole: Sequence[int], spec: DpoSpec) -> tuple[Tensor, dict[str, float]]:
     """Loss and metrics of some pairs, as their share of those of the `whole` step: the parts' values add up.
 
-    `kl` sums the k3 estimate over a completion and takes the mean over both completions of each pair, which were not sampled from
-    the policy: it tells how far the policy has moved on this data.
+    `kl` estimates KL(reference ‖ policy): k3 summed over a completion, the mean over both completions of each pair. The other
+    direction can't be estimated here: completions that the policy no longer writes would outweigh all others.
     """
     targets = sum(len(task.pairs[row].chosen) for row in whole)
     tokens = targets + sum(len(task.pairs[row].rejected) for row in whole)
@@ -142,7 +142,7 @@ def part_loss(task: Task, part: Sequence[int], whole: Sequence[int], spec: DpoSp
     loss = found.loss * share
     if spec.sft_weight:
         loss = loss + spec.sft_weight * losses.sft(logprobs[:n], mask[:n], targets)
-    moved = advantages.kl(logprobs.detach(), ref, "k3").sum() / (2 * n)
+    moved = advantages.kl(ref, logprobs.detach(), "k3").sum() / (2 * n)
     gap = found.chosen_reward - found.rejected_reward
     measured = {
         "rewards/chosen": found.chosen_reward.mean(),

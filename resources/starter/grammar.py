@@ -45,11 +45,11 @@ HELPERS = [
     "the gardener",
 ]
 OPENINGS = [
-    "Once upon a time, a {trait} {animal} named {name} lived {place}.",
-    "{name} was a {trait} {animal} who lived {place}.",
-    "Long ago, {place}, there lived a {trait} {animal} called {name}.",
-    "There was once a {trait} {animal} named {name}, who lived {place}.",
-    "A {trait} and {trait2} {animal} named {name} lived {place}.",
+    "Once upon a time, {a_trait} {animal} named {name} lived {place}.",
+    "{name} was {a_trait} {animal} who lived {place}.",
+    "Long ago, {place}, there lived {a_trait} {animal} called {name}.",
+    "There was once {a_trait} {animal} named {name}, who lived {place}.",
+    "{A_trait} and {trait2} {animal} named {name} lived {place}.",
 ]
 HABITS = [
     "Every {time}, {name} liked to {hobby}.",
@@ -73,11 +73,11 @@ DETAILS = [
     "The {thing} shone {colour} in the light.",
 ]
 TROUBLES = [
-    "But a {trait} {animal2} took the {thing} and ran away.",
+    "But {a_trait} {animal2} took the {thing} and ran away.",
     "Then the {weather} wind blew the {thing} into {water}.",
     "But {name} tripped {spot}, and the {thing} fell into {water}.",
     "Then it began to rain {place}, and {name} could not find the {thing}.",
-    "But {helper} said that the {thing} was not for a {animal}.",
+    "But {helper} said that the {thing} was not for {an_animal}.",
     "Then a terrible storm came, and the {thing} rolled into {water}.",
 ]
 EFFORTS = [
@@ -158,7 +158,6 @@ def story(rng: random.Random, wish: Wish, *, ends: bool = True) -> str:
     fixed = {
         "animal": rng.choice(ANIMALS),
         "place": rng.choice(PLACES),
-        "trait": rng.choice(TRAITS),
         "colour": rng.choice(COLOURS),
     }
     plan = [rng.choice(OPENINGS)]
@@ -178,11 +177,14 @@ def story(rng: random.Random, wish: Wish, *, ends: bool = True) -> str:
 
 
 def _fill(rng: random.Random, template: str, wish: Wish, fixed: dict[str, str]) -> str:
+    trait, time = rng.choice(TRAITS), rng.choice(TIMES)
+    weather = rng.choice([w for w in WEATHERS if time != "night" or w not in {"sunny", "bright"}])
     slots = {
         "name": wish.name, "thing": wish.thing, "a_thing": article(wish.thing), "animal": fixed["animal"], "place": fixed["place"],
-        "trait": rng.choice(TRAITS), "trait2": rng.choice(TRAITS), "animal2": rng.choice(ANIMALS), "time": rng.choice(TIMES),
-        "weather": rng.choice(WEATHERS), "hobby": rng.choice(HOBBIES), "hobby2": rng.choice(HOBBIES), "helper": rng.choice(HELPERS),
-        "spot": rng.choice(SPOTS), "look": rng.choice(LOOKS), "water": rng.choice(WATERS), "colour": fixed["colour"],
+        "an_animal": article(fixed["animal"]), "a_trait": article(trait), "A_trait": article(trait).capitalize(),
+        "trait2": rng.choice(TRAITS), "animal2": rng.choice(ANIMALS), "time": time, "weather": weather,
+        "hobby": rng.choice(HOBBIES), "hobby2": rng.choice(HOBBIES), "helper": rng.choice(HELPERS), "spot": rng.choice(SPOTS),
+        "look": rng.choice(LOOKS), "water": rng.choice(WATERS), "colour": fixed["colour"],
     }  # fmt: skip
     return template.format(**slots)
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -62,6 +63,12 @@ def test_that_demonstrations_leave_room_for_preferences(grammar: ModuleType) -> 
         text = grammar.demonstration(rng, wish.name, wish.thing)
         scores.append(score_story(grammar.request(rng, wish.name, wish.thing), text).total)
     assert 0.55 < sum(scores) / len(scores) < 0.75
+
+
+def test_that_no_article_stands_before_the_wrong_sound(grammar: ModuleType) -> None:
+    rng = random.Random(5)
+    texts = " ".join(grammar.document(rng) for _ in range(2000)).lower()
+    assert not re.findall(r"\ba [aeio]\w+|\ban [^aeiou\W]\w*", texts)
 
 
 def test_that_articles_fit_their_nouns(grammar: ModuleType) -> None:

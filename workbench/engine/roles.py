@@ -36,8 +36,8 @@ def load_roles(spec: PpoSpec, folder: Path, setup: Setup) -> Roles:
     """Load policy and reward model, and make reference and critic from them. Raises BadInput when they don't fit.
 
     The reference is the policy as it starts: a frozen copy, or the base below a fresh adapter (an adapter that was trained before
-    has been merged into that base on loading). The critic starts as the reward model with its head: at a completion's last
-    token that head already forecasts most of the return, so early advantages are far less noisy than with an empty head.
+    has been merged into that base on loading). The critic starts as the reward model with its head: its forecasts are off at first,
+    but they vary with the text, and it explained some of the returns after four rollouts where an empty head needed ten.
     """
     if not spec.reward_model:
         raise BadInput("PPO needs a reward model, and none was chosen.", "Train a reward model first, then choose it.")

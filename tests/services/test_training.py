@@ -1,4 +1,3 @@
-import argparse
 import json
 import shlex
 from pathlib import Path
@@ -6,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.services.fake_runs import FakeRuns, sft, until
-from workbench.cli import train
+from workbench.cli.main import make_parser
+from workbench.cli.train import make_spec
 from workbench.domain.errors import BadInput, StorageFailed
 from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.runs import JobState
@@ -215,7 +215,6 @@ def test_that_the_command_names_only_what_differs_and_quotes_it() -> None:
 def test_that_the_command_starts_the_very_same_run(fake: FakeRuns, spec: SftSpec) -> None:
     bench = fake.furnished(begin=False)
     line = bench.training.command(spec)
-    parser = argparse.ArgumentParser()
-    train.add(parser.add_subparsers())
-    made = train.make_spec(parser.parse_args(shlex.split(line)[1:]), bench.training.draft("sft"))
+    words = shlex.split(line)[1:]
+    made = make_spec(make_parser(words).parse_args(words), bench.training.draft("sft"))
     assert made == spec

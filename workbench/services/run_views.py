@@ -55,22 +55,34 @@ class RunViews:
 
     def of(self, record: RunRecord) -> RunView:
         """The view of a record."""
+        return self.all([record])[0]
+
+    def all(self, records: list[RunRecord]) -> list[RunView]:
+        """The views of records, in their order; what must be read for them is read in one visit to the lane."""
+        views = {record.id: view for record in records if (view := self._known(record)) is not None}
+        changed = [record for record in records if record.id not in views]
+        if changed:
+            for record, (spark, last) in zip(changed, self._lane.do(self._values, changed), strict=True):
+                views[record.id] = self._make(record, spark, last)
+                self._made[record.id] = (record, views[record.id])
+        return [views[record.id] for record in records]
+
+    def _known(self, record: RunRecord) -> RunView | None:
         made = self._made.get(record.id)
-        if made is not None and made[0] == record:
-            return made[1]
-        view = self._make(record)
-        self._made[record.id] = (record, view)
-        return view
+        return made[1] if made is not None and made[0] == record else None
+
+    def _values(self, records: list[RunRecord]) -> list[tuple[list[float], dict[str, float]]]:
+        return [
+            (self._runs.tail(r.id, headline(r.kind), SPARK), self._runs.latest(r.id)) if r.last_seq else ([], {})
+            for r in records
+        ]
 
     def forget(self, run: str) -> None:
         """The run has been deleted."""
         self._made.pop(run, None)
         self._paces.pop(run, None)
 
-    def _make(self, record: RunRecord) -> RunView:
-        name = headline(record.kind)
-        spark = self._lane.do(self._runs.tail, record.id, name, SPARK) if record.last_seq else []
-        last = self._lane.do(self._runs.latest, record.id) if record.last_seq else {}
+    def _make(self, record: RunRecord, spark: list[float], last: dict[str, float]) -> RunView:
         troubled = record.state in _TROUBLED
         return RunView(
             id=record.id,
@@ -84,7 +96,7 @@ class RunViews:
             ended=record.ended,
             folder=record.folder,
             phase=record.phase,
-            headline=name,
+            headline=headline(record.kind),
             spark=tuple(spark),
             last=last,
             eta_seconds=self._eta(record),

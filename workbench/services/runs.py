@@ -77,7 +77,7 @@ class RunsService:
 
     def list(self) -> builtins.list[RunView]:
         """Every run, newest first."""
-        return [self._views.of(record) for record in self._lane.do(self._store.list)]
+        return self._views.all(self._lane.do(self._store.list))
 
     def view(self, run: str) -> RunView:
         """One run as it stands in the list; NotFound."""
@@ -222,11 +222,11 @@ class RunsService:
                     logging.getLogger(__name__).exception("a round of supervision failed")
 
     def _tell(self, in_charge: bool) -> None:
-        for record in self._lane.do(self._store.list):
+        records = self._lane.do(self._store.list)
+        for record, view in zip(records, self._views.all(records), strict=True):
             events = self._follower.news(record)
             if events and not in_charge:
                 self._views.pace(record.id, events)
-            view = self._views.of(record)
             if events or view is not self._shown.get(record.id):
                 self._shown[record.id] = view
                 fresh = Fresh()

@@ -79,7 +79,8 @@ class TrainingService:
                     f"Checkpoints and result take about {disk:.1f} GiB, but the disk has {free:.1f} GiB free."
                 )
             trained = estimates.trained_parameters(spec, parameters, shape)
-            notes.insert(0, f"{_count(trained)} of {_count(parameters)} parameters are trained.")
+            about = "About " if spec.method == "lora" else ""
+            notes.insert(0, f"{about}{_count(trained)} of {_count(parameters)} parameters are trained.")
             if memory > available:
                 notes.append(
                     f"It may not fit: about {memory:.1f} GiB are needed and {available:.1f} GiB are free. Try a smaller "

@@ -1,0 +1,151 @@
+"""The columns beside one another: added, removed, lettered, and marked where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
+
+from workbench.domain.text import Candidate
+from workbench.gui.pages.playground.column_card import LETTERS, ColumnCard
+from workbench.gui.pages.playground.heat import Mode
+from workbench.gui.pages.playground.parting import Partings
+from workbench.gui.theme import Theme
+from workbench.services.views import Column, ColumnNews
+
+
+class ColumnsRow(QScrollArea):
+    """Up to six columns. It knows no service."""
+
+    changed = Signal()
+    numbered = Signal()
+    settings_wanted = Signal(int)
+    token_opened = Signal(int, int)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setObjectName("playground.columns")
+        self.setWidgetResizable(True)
+        self.cards: list[ColumnCard] = []
+        self.models: list[str] = []
+        self._mode: Mode = "text"
+        self._partings = Partings()
+        inner = QWidget()
+        self._row = QHBoxLayout(inner)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(12)
+        self.setWidget(inner)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no letter left."""
+        return len(self.cards) >= len(LETTERS)
+
+    @property
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return all(card.done for card in self.cards)
+
+    def columns(self, seed: int) -> list[Column]:
+        """What would speak, with one seed for all."""
+        chosen = [card.column for card in self.cards]
+        return [Column(c.model, c.settings.model_copy(update={"seed": seed})) for c in chosen]
+
+    def set_models(self, models: Sequence[str]) -> None:
+        """The models that columns can choose from."""
+        self.models = list(models)
+        for card in self.cards:
+            card.set_models(models)
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Replace all columns; a model that is gone is replaced by the first there is."""
+        for card in self.cards:
+            self._drop(card)
+        self.cards = []
+        for column in columns[: len(LETTERS)]:
+            self._add(column)
+        self._renumber()
+
+    def add(self, column: Column) -> None:
+        """One more at the right, if there is room."""
+        if not self.full:
+            self._add(column)
+            self._renumber()
+
+    def set_mode(self, mode: Mode) -> None:
+        """Text, or tokens as heat."""
+        self._mode = mode
+        for card in self.cards:
+            card.set_mode(mode)
+
+    def lock(self, locked: bool) -> None:
+        """While columns speak none can be removed."""
+        for card in self.cards:
+            card.remove.setEnabled(not locked)
+
+    def begin(self) -> None:
+        """All wait for their first news."""
+        self._partings = Partings()
+        for card in self.cards:
+            card.begin()
+
+    def reset(self) -> None:
+        """Forget all texts."""
+        for card in self.cards:
+            card.reset()
+
+    def take(self, news: Sequence[ColumnNews]) -> None:
+        """One frame's news."""
+        for one in news:
+            if one.column < len(self.cards):
+                self.cards[one.column].take(one)
+        for card in self.cards:
+            card.tick()
+        if news:
+            places = self._partings.look([c.view.text for c in self.cards], [c.done for c in self.cards])
+            for card, place in zip(self.cards, places, strict=True):
+                card.view.set_mark(place)
+
+    def candidates(self, asked: Sequence[Column]) -> list[Candidate] | None:
+        """The texts as candidates with model, settings and seed; None unless at least two columns all ended with a text."""
+        found = []
+        for card, column in zip(self.cards, asked, strict=False):
+            if card.news is None or card.news.error_what or not card.news.completion:
+                return None
+            seed = column.settings.seed
+            found.append(Candidate(text=card.news.completion, model=column.model, settings=column.settings, seed=seed))
+        return found if len(found) == len(self.cards) >= 2 else None
+
+    def dress(self) -> None:
+        """The theme has changed."""
+        for card in self.cards:
+            card.dress()
+
+    def _add(self, column: Column) -> None:
+        card = ColumnCard(self._theme, self.models, column)
+        card.settings_wanted.connect(lambda: self.settings_wanted.emit(self.cards.index(card)))
+        card.removed.connect(partial(self._remove, card))
+        card.token_opened.connect(lambda token: self.token_opened.emit(self.cards.index(card), token))
+        card.changed.connect(self.changed)
+        card.set_mode(self._mode)
+        self.cards.append(card)
+        self._row.addWidget(card, 1)
+
+    def _remove(self, card: ColumnCard) -> None:
+        self.cards.remove(card)
+        self._drop(card)
+        self._partings = Partings()
+        self._renumber()
+
+    def _drop(self, card: ColumnCard) -> None:
+        self._row.removeWidget(card)
+        card.hide()
+        card.deleteLater()
+
+    def _renumber(self) -> None:
+        for place, card in enumerate(self.cards):
+            card.set_place(place, len(self.cards) > 1)
+        self.numbered.emit()

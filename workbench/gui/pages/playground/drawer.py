@@ -1,0 +1,223 @@
+"""What opens at the right: a column's settings, a token's alternatives, or the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from workbench.domain.decoding import STRATEGIES, Alternative, DecodingSettings, TokenChoice
+from workbench.gui.icons import icon
+from workbench.gui.pages.playground.heat import viridis
+from workbench.gui.pages.playground.token_view import name_of, shown
+from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import Elided, button, clear, text
+from workbench.gui.widgets.spec_form import SpecForm
+from workbench.services.views import Preset
+
+WIDTH = 360
+
+
+class Drawer(QFrame):
+    """A panel with a title, a close button and one thing in it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setObjectName("playground.drawer")
+        self.setProperty("role", "card")
+        self.setFixedWidth(WIDTH)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(16, 12, 12, 12)
+        top = QHBoxLayout()
+        self.title = Elided("heading")
+        self.close_button = QToolButton()
+        self.close_button.setObjectName("playground.drawer.close")
+        self.close_button.setAccessibleName("Close the panel")
+        self.close_button.setToolTip("Close (Esc)")
+        self.close_button.clicked.connect(lambda: self.hide())
+        top.addWidget(self.title, 1)
+        top.addWidget(self.close_button)
+        box.addLayout(top)
+        self._area = QScrollArea()
+        self._area.setObjectName("playground.drawer.area")
+        self._area.setWidgetResizable(True)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        box.addWidget(self._area, 1)
+        self.dress()
+        self.hide()
+
+    @property
+    def content(self) -> QWidget | None:
+        """What is in it."""
+        found: QWidget | None = self._area.widget()
+        return found
+
+    def open(self, title: str, content: QWidget) -> None:
+        """Show something else."""
+        self.title.setText(title)
+        self.setAccessibleName(title)
+        self._area.setWidget(content)
+        self.show()
+
+    def leave(self, content: QWidget) -> None:
+        """Close if this is what is shown."""
+        if self.content is content:
+            self.hide()
+
+    def dress(self) -> None:
+        """The close icon in the theme's colour."""
+        self.close_button.setIcon(icon("close", self._theme.colours.quiet))
+
+
+class SettingsPanel(QWidget):
+    """The form of a strategy's settings; every valid edit is told at once. The seed is the page's."""
+
+    def __init__(self, theme: Theme, settings: DecodingSettings, edited: Callable[[DecodingSettings], Any]) -> None:
+        super().__init__()
+        self._edited = edited
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 12, 0)
+        kind = STRATEGIES[settings.strategy]
+        box.addWidget(text(kind.__doc__ or "", "quiet", wrap=True))
+        self.form = SpecForm(kind, theme, "playground.settings", hidden={"seed"})
+        self.form.set_values(settings)
+        self._seed = settings.seed
+        self.form.changed.connect(self._tell)
+        box.addWidget(self.form, 1)
+
+    def _tell(self) -> None:
+        made = self.form.result()
+        if made is not None:
+            self._edited(made.model_copy(update={"seed": self._seed}))  # type: ignore[arg-type]
+
+
+class TokenPanel(QWidget):
+    """What could have stood in a token's place: probabilities before and after the rules, and which rule cut what."""
+
+    def __init__(self, theme: Theme, choice: TokenChoice) -> None:
+        super().__init__()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 12, 0)
+        box.setSpacing(4)
+        facts = text(
+            f"Probability {choice.p_model:.2%} (log p {choice.logprob:.2f}), used {choice.p_used:.2%}\n"
+            f"Rank {choice.rank + 1} · entropy {choice.entropy:.2f} nats\n"
+            f"{choice.kept:,} tokens kept, with {choice.kept_mass:.0%} of the mass",
+            "quiet",
+            wrap=True,
+            select=True,
+        )
+        box.addWidget(facts)
+        if choice.beam is not None:
+            beam = choice.beam
+            box.addWidget(
+                text(f"Beam {beam.index + 1}, from beam {beam.parent + 1}, sum {beam.score:.2f}", "quiet", select=True)
+            )
+        box.addSpacing(8)
+        for alternative in choice.alternatives:
+            box.addWidget(_AlternativeRow(theme, alternative, alternative.id == choice.id))
+        box.addStretch(1)
+        self.setAccessibleName(f"Alternatives to {name_of(choice)!r}")
+
+
+class _AlternativeRow(QWidget):
+    """One alternative as a bar of its probability with its piece and numbers."""
+
+    def __init__(self, theme: Theme, alternative: Alternative, chosen: bool) -> None:
+        super().__init__()
+        self._theme, self._alternative, self._chosen = theme, alternative, chosen
+        cut = f", cut by {alternative.cut_by.replace('_', ' ')}" if alternative.cut_by else ""
+        words = f"{shown(alternative.text)}: {alternative.p_model:.2%}, used {alternative.p_used:.2%}{cut}"
+        self.setAccessibleName(f"{'chosen, ' if chosen else ''}{words}")
+        self.setToolTip(words)
+
+    def sizeHint(self) -> QSize:
+        """One line with room for a bar."""
+        return QSize(200, self.fontMetrics().height() + 12)
+
+    minimumSizeHint = sizeHint
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Piece at the left, numbers at the right, a bar below."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours, a = self._theme.colours, self._alternative
+        line = QRectF(0, 0, self.width(), self.height() - 7)
+        font = self._theme.mono_font()
+        font.setBold(self._chosen)
+        font.setStrikeOut(a.cut_by is not None)
+        painter.setFont(font)
+        painter.setPen(QColor(colours.quiet if a.cut_by else colours.text))
+        numbers = f"{a.p_model:.1%}" + (f"  {a.cut_by.replace('_', '-')}" if a.cut_by else f" → {a.p_used:.1%}")
+        mark = "● " if self._chosen else "  "
+        piece = painter.fontMetrics().elidedText(mark + shown(a.text), Qt.TextElideMode.ElideRight, self.width() - 150)
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, piece)
+        font.setBold(False)
+        font.setStrikeOut(False)
+        painter.setFont(font)
+        painter.setPen(QColor(colours.quiet))
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, numbers)
+        track = QRectF(0, self.height() - 6, self.width(), 4)
+        painter.fillRect(track, QColor(colours.raised))
+        painter.fillRect(QRectF(0, track.top(), track.width() * a.p_model, 4), viridis(a.p_model))
+        painter.end()
+
+
+class PresetsPanel(QWidget):
+    """Kept choices of columns: use one, forget one, keep the present ones under a name."""
+
+    def __init__(
+        self,
+        presets: Sequence[Preset],
+        use: Callable[[Preset], Any],
+        keep: Callable[[str], Any],
+        forget: Callable[[str], Any],
+    ) -> None:
+        super().__init__()
+        self._use, self._keep, self._forget = use, keep, forget
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 12, 0)
+        box.setSpacing(8)
+        box.addWidget(text("Keep the columns of this page with their models and settings.", "quiet", wrap=True))
+        row = QHBoxLayout()
+        self.name = QLineEdit()
+        self.name.setObjectName("playground.preset.name")
+        self.name.setAccessibleName("Name of the preset")
+        self.name.setPlaceholderText("Name, for example: greedy or not")
+        self.name.returnPressed.connect(self._keep_now)
+        row.addWidget(self.name, 1)
+        row.addWidget(button("Keep", "playground.preset.keep", self._keep_now))
+        box.addLayout(row)
+        self._list = QVBoxLayout()
+        self._list.setSpacing(8)
+        box.addLayout(self._list)
+        box.addStretch(1)
+        self.show_presets(presets)
+
+    def show_presets(self, presets: Sequence[Preset]) -> None:
+        """Other presets than before."""
+        clear(self._list)
+        for number, preset in enumerate(presets):
+            row = QHBoxLayout()
+            row.addWidget(Elided("strong", preset.name), 1)
+            row.addWidget(text(f"{len(preset.columns)} columns", "quiet"))
+            name = f"playground.preset.{number}"
+            row.addWidget(
+                button("Use", f"{name}.use", partial(self._use, preset), accessible=f"Use preset {preset.name}")
+            )
+            row.addWidget(
+                button("Forget", f"{name}.forget", partial(self._forget, preset.name), "flat",
+                       accessible=f"Forget preset {preset.name}")
+            )  # fmt: skip
+            self._list.addLayout(row)
+        if not presets:
+            self._list.addWidget(text("Nothing kept yet.", "quiet"))
+
+    def _keep_now(self) -> None:
+        self._keep(self.name.text())
+        self.name.clear()

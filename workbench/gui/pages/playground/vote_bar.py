@@ -1,0 +1,77 @@
+"""Below the columns: say which is best, or send the texts to be ranked blind later."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPushButton
+
+from workbench.domain.judgement import Ranking
+from workbench.gui.pages.playground.column_card import LETTERS
+from workbench.gui.widgets.basics import Elided, button, text
+
+DATASET = "playground"
+
+
+class VoteBar(QFrame):
+    """Votes as signals: `voted(best)` with a column, -1 for a tie, -2 for all bad; `sent` for ranking later."""
+
+    voted = Signal(int)
+    sent = Signal()
+    TIE, ALL_BAD = -1, -2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("playground.votes")
+        self.setProperty("role", "card")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 8, 12, 8)
+        row.setSpacing(8)
+        row.addWidget(text("Best"))
+        self.best: list[QPushButton] = []
+        for place, letter in enumerate(LETTERS):
+            choice = button(
+                letter, f"playground.vote.{letter.lower()}", partial(self.voted.emit, place),
+                accessible=f"Column {letter} is best", tip=f"Column {letter} is best; the others share the second place",
+            )  # fmt: skip
+            choice.setFixedWidth(44)
+            choice.setStyleSheet("padding-left: 0; padding-right: 0;")
+            self.best.append(choice)
+            row.addWidget(choice)
+        self.tie = button("Tie", "playground.vote.tie", lambda: self.voted.emit(self.TIE), tip="All are equally good")
+        self.bad = button("All bad", "playground.vote.bad", lambda: self.voted.emit(self.ALL_BAD), tip="None will do")
+        row.addWidget(self.tie)
+        row.addWidget(self.bad)
+        self.told = Elided("quiet")
+        row.addWidget(self.told, 1)
+        row.addWidget(text("Dataset", "quiet"))
+        self.dataset = QLineEdit(DATASET)
+        self.dataset.setObjectName("playground.dataset")
+        self.dataset.setAccessibleName("Dataset that votes and texts go to")
+        self.dataset.setMaximumWidth(160)
+        self.dataset.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        row.addWidget(self.dataset)
+        self.send = button(
+            "Send to ranking", "playground.send", self.sent.emit,
+            tip="Keep prompt and texts as an item to rank blind on the Annotate page",
+        )  # fmt: skip
+        row.addWidget(self.send)
+
+    def offer(self, columns: int, ready: bool, kept: bool) -> None:
+        """Which votes are possible: `ready` when all of two or more columns ended with a text, `kept` when one was given."""
+        for place, choice in enumerate(self.best):
+            choice.setVisible(place < columns)
+        for widget in (*self.best, self.tie, self.bad, self.send):
+            widget.setEnabled(ready and not kept)
+        if not kept:
+            self.told.setText("" if ready else "Votes open when all columns have ended.")
+
+
+def ranking_of(best: int, columns: int) -> Ranking | None:
+    """A vote as a ranking: the best before all others, or one tier for a tie; None for all bad."""
+    if best == VoteBar.ALL_BAD:
+        return None
+    if best == VoteBar.TIE:
+        return Ranking(tiers=(tuple(range(columns)),))
+    return Ranking(tiers=((best,), tuple(c for c in range(columns) if c != best)))

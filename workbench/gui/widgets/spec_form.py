@@ -29,6 +29,7 @@ class _Row:
     name: QLabel
     words: QLabel
     reset: QToolButton
+    unit: QLabel
     advanced: bool
     hidden: bool = False
 
@@ -181,15 +182,16 @@ class SpecForm(QWidget):
         side = QHBoxLayout()
         side.setSpacing(8)
         side.addWidget(editor, 0 if isinstance(editor, QCheckBox) else 1)
-        if unit := str(_extra(info).get("unit", "")):
-            side.addWidget(text(unit, "quiet"))
+        unit = text(str(_extra(info).get("unit", "")), "quiet")
+        if unit.text():
+            side.addWidget(unit)
         if isinstance(editor, QCheckBox):
             side.addStretch(1)
         side.addWidget(reset)
         grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignVCenter)
         grid.addLayout(side, line, 1)
         grid.addWidget(words, line + 1, 1)
-        row = _Row(path, info, default, field, name, words, reset, bool(_extra(info).get("advanced")))
+        row = _Row(path, info, default, field, name, words, reset, unit, bool(_extra(info).get("advanced")))
         words.setContentsMargins(0, 0, 0, 8)
         self._rows[path] = row
         reset.clicked.connect(lambda: self._put_back(row))
@@ -223,6 +225,7 @@ class SpecForm(QWidget):
                 anything = anything or visible
                 for part in (row.name, row.words, row.field.widget):
                     part.setVisible(visible)
+                row.unit.setVisible(visible and bool(row.unit.text()))
                 self._mark(row)
             box.setVisible(anything)
 

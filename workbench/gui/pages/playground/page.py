@@ -15,9 +15,11 @@ from workbench.domain.text import Prompt
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.column_card import LETTERS
+from workbench.gui.pages.playground.desk import Desk
 from workbench.gui.pages.playground.drawer import PresetsPanel, SettingsPanel, TokenPanel
 from workbench.gui.pages.playground.heat import Mode
 from workbench.gui.pages.playground.token_view import name_of, shown
+from workbench.gui.pages.playground.voting import Voting
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
 from workbench.services.views import Column, Preset
@@ -202,8 +204,9 @@ class PlaygroundPage(QWidget):
 
     def _renumbered(self) -> None:
         self.drawer.hide()
-        if not self._running:
-            self._asked = None
+        if self._running:
+            self.stop()
+        self._asked = None
         self.bar.add.setEnabled(not self._running and not self.row.full)
         self.voting.close(len(self.row.cards))
         self._remember()

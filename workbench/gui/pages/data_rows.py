@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QVBoxLayout, QWidge
 
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import Card, Elided, button, text, wear_icon
-from workbench.gui.widgets.table import ColumnOf, Fetch, VirtualTable
+from workbench.gui.widgets.table import PAGE, ColumnOf, Fetch, VirtualTable
 from workbench.gui.widgets.words import ago, count
 from workbench.services.views import DatasetView, RowView
 
@@ -125,6 +125,8 @@ class RowsCard(Card):
         row = self.table.rows.row(number)
         self._row_missing = row is None
         self._chosen(row)
+        if row is None:
+            self.table.rows.prefetch(number // PAGE)
 
     def _page_arrived(self) -> None:
         now = self.table.currentIndex()

@@ -54,7 +54,7 @@ def plain(number: float) -> str:
     if number == 0 or not math.isfinite(number):
         return f"{number:g}"
     words = repr(float(number)) if 1e-4 <= abs(number) < 1e7 else f"{number:.10g}"
-    return words.removesuffix(".0").replace("e-0", "e-").replace("e+0", "e")
+    return words.removesuffix(".0").replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def field_for(kind: Any, low: float | None, high: float | None, choices: Sequence[str] | None) -> Field:

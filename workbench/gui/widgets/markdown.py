@@ -97,7 +97,7 @@ def to_html(words: str, colours: Colours) -> str:
         {"html": False, "breaks": True, "highlight": lambda code, name, _attrs: _highlight(code, name, colours)},
     ).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _picture_as_words)
-    return str(parser.render(words)).replace("\n</code></pre>", "</code></pre>")
+    return str(parser.render(words)).rstrip().replace("\n</code></pre>", "</code></pre>")
 
 
 def _picture_as_words(_self: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:

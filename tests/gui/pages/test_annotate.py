@@ -261,6 +261,7 @@ def test_that_a_card_dragged_onto_another_is_placed_before_it(
     assert isinstance(page, AnnotatePage)
     press("1")
     first, third = page.desk.board.cards[0], page.desk.board.cards[2]
+    qtbot.waitUntil(lambda: not first.geometry().intersects(third.geometry()))
     QTest.mousePress(third, Qt.MouseButton.LeftButton, NO, third.rect().topLeft() + third.rect().center() / 8)
     target = third.mapFromGlobal(first.mapToGlobal(first.rect().center()))
     QTest.mouseRelease(third, Qt.MouseButton.LeftButton, NO, target)

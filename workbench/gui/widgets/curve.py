@@ -140,8 +140,7 @@ class CurvePlot(QFrame):
         self._last: QLabel = text("", "")
         self._last.setObjectName(f"{self.objectName()}.last")
         self._last.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for label in (self._title, self._last):
-            label.setMinimumWidth(1)  # a long title may be cut, a plot may not
+        self._title.setMinimumWidth(1)  # a long title may be cut at its end, a plot may not
         top.addWidget(self._title)
         top.addWidget(self._unit)
         top.addStretch(1)
@@ -150,6 +149,7 @@ class CurvePlot(QFrame):
         self._legend = text("", "quiet")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._legend.setMinimumWidth(1)
+        self._unit.setMinimumWidth(1)
         self._legend.hide()
         column.addWidget(self._legend)
         self._plot = _Plot(self)
@@ -193,16 +193,18 @@ class CurvePlot(QFrame):
             mark = "╌╌" if line.held_out else "━━"
             colour = colours.series[line.colour % len(colours.series)]
             label = line.label.replace("&", "&amp;").replace("<", "&lt;")
-            parts.append(f'<span style="color:{colour}">{mark}</span>&nbsp;{label}')
+            value = "" if line.buffer.last is None else f"&nbsp;<b>{number(line.buffer.last)}</b>"
+            parts.append(f'<span style="color:{colour}">{mark}</span>&nbsp;{label}{value}')
         self._legend.setText(" &nbsp; ".join(parts))
 
     def _tell_last(self) -> None:
-        lasts = [line.buffer.last for line in self.lines]
-        words = "  ·  ".join(number(value) for value in lasts if value is not None)
-        best = self.lines[0].buffer.best(self.about.good) if self.lines else None
+        first = self.lines[0].buffer if self.lines else None
+        last = first.last if first is not None else None
+        best = first.best(self.about.good) if first is not None else None
         self._last.setToolTip("" if best is None else f"Best so far: {number(best)}")
-        self._last.setText(words)
-        broken = any(value is not None and not np.isfinite(value) for value in lasts)
+        self._last.setText(number(last) if last is not None and len(self.lines) == 1 else "")
+        self._tell_legend()
+        broken = any(line.buffer.last is not None and not np.isfinite(line.buffer.last) for line in self.lines)
         role = "bad" if broken else "strong"
         if self._last.property("role") != role:
             restyle(self._last, role=role)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QFont, QTextCursor
+from PySide6.QtGui import QDesktopServices, QFont
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -154,10 +154,7 @@ class LogTab(QWidget):
         bar = self.pane.verticalScrollBar()
         before, following = bar.value(), bar.value() >= bar.maximum() - 4
         self.pane.setPlainText(words)
-        if following:
-            self.pane.moveCursor(QTextCursor.MoveOperation.End)
-        else:
-            bar.setValue(before)
+        bar.setValue(bar.maximum() if following else before)
 
 
 class SpecTab(QWidget):

@@ -137,7 +137,7 @@ class CurvePlot(QFrame):
         top.setSpacing(8)
         self._title = text(self.about.title, "strong")
         self._unit = text(self.about.unit, "quiet")
-        self._last: QLabel = text("", "")
+        self._last: QLabel = text("", "strong")
         self._last.setObjectName(f"{self.objectName()}.last")
         self._last.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._title.setMinimumWidth(1)  # a long title may be cut at its end, a plot may not
@@ -147,6 +147,7 @@ class CurvePlot(QFrame):
         top.addWidget(self._last)
         column.addLayout(top)
         self._legend = text("", "quiet")
+        self._legend.setWordWrap(True)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._legend.setMinimumWidth(1)
         self._unit.setMinimumWidth(1)

@@ -90,15 +90,16 @@ class BottomBar(QWidget):
         for name, key, words in (
             ("level", "0", "tie"), ("accept", "Enter", "accept"), ("all_bad", "X", "all bad"), ("skip", "S", "skip"),
             ("note", "N", "note"), ("write", "E", "write better"), ("differences", "D", "differences"),
-            ("reveal", "R", "reveal last"),
+            ("reveal", "R", "reveal"),
         ):  # fmt: skip
             self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             keys.addWidget(self.buttons[name])
         self.buttons["differences"].setCheckable(True)
         self.buttons["level"].setCheckable(True)
         self.hint = text("", "quiet")
+        self.buttons["level"].setToolTip("A tie of two; with more, the next one is level with the last placed")
+        self.buttons["reveal"].setToolTip("Which model wrote what in the item that you judged last")
         keys.addStretch(1)
-        keys.addWidget(self.hint)
         column.addLayout(keys)
         last = QHBoxLayout()
         last.setSpacing(8)
@@ -110,6 +111,7 @@ class BottomBar(QWidget):
         self.revealed.setObjectName("annotate.revealed")
         last.addWidget(self.revealed)
         last.addStretch(1)
+        last.addWidget(self.hint)
         for name, key, words in (("undo", "Ctrl+Z", "undo"), ("redo", "Ctrl+Shift+Z", "redo")):
             self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             last.addWidget(self.buttons[name])
@@ -122,7 +124,7 @@ class BottomBar(QWidget):
     def show_keys(self, count: int, levelling: bool, left: int) -> None:
         """Words that fit the number of candidates and what was pressed so far."""
         pair = count == 2
-        self.buttons["level"].say("tie" if pair else "level with last")
+        self.buttons["level"].say("tie" if pair else "level")
         self.buttons["level"].setChecked(levelling)
         self.buttons["accept"].setVisible(not pair)
         self.buttons["accept"].setEnabled(left <= 1)

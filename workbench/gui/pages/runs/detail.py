@@ -30,6 +30,7 @@ class Asked:
     earlier: Callable[[], Any]
     delete: Callable[[], Any]
     again: Callable[[], Any]
+    copied: Callable[[], Any]
     tab: Callable[[str], Any]
 
 
@@ -170,6 +171,7 @@ class Detail(QWidget):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._command)
+        self._asked.copied()
 
     def _head(self, theme: Theme) -> QHBoxLayout:
         row = QHBoxLayout()

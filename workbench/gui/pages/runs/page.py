@@ -209,7 +209,14 @@ class RunsPage(QWidget):
             self._services.runs, self._bridge, self._shell, self._current, self._changed, self.shown
         )
         asked = Asked(
-            steer.pause, steer.resume, steer.stop, steer.earlier, steer.delete, steer.again, lambda _: self._look()
+            steer.pause,
+            steer.resume,
+            steer.stop,
+            steer.earlier,
+            steer.delete,
+            steer.again,
+            lambda: self._shell.notify("The command is in the clipboard.", kind="good"),
+            lambda _: self._look(),
         )
         self.detail = Detail(theme, asked)
         self._choose = EmptyState(

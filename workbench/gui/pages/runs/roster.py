@@ -170,9 +170,12 @@ class RosterPainter(QStyledItemDelegate):
         used = plain.horizontalAdvance(state + "  ")
         painter.setPen(QColor(colours.quiet))
         share = f"{100 * view.step // view.steps} %" if view.steps and not view.state.ended and view.step else ""
-        rest = "  ·  ".join(part for part in (share, running_time(view), view.kind) if part)
-        room = second.adjusted(used, 0, 0, 0)
-        painter.drawText(room, plain.elidedText(f"·  {rest}", Qt.TextElideMode.ElideRight, int(room.width())))
+        for part in (share, running_time(view), view.kind):
+            words = f"·  {part}"
+            wide = plain.horizontalAdvance(words + "  ")
+            if part and used + wide <= second.width():  # what doesn't fit is left out whole
+                painter.drawText(second.adjusted(used, 0, 0, 0), words)
+                used += wide
 
 
 class Roster(QWidget):

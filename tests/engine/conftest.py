@@ -20,7 +20,6 @@ import torch
 from workbench.domain.specs.kinds import Spec
 from workbench.engine.models import Loaded, load_policy, make_reward_head, save_model
 from workbench.engine.report import Report
-from workbench.engine.roles import own_pad
 from workbench.engine.worker import execute
 from workbench.protocol.run_folder import RunFolder
 
@@ -87,7 +86,7 @@ def comparisons(demonstrations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def judge_folder(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model on the stories model, with a new head that was not trained."""
     torch.manual_seed(5)
-    loaded = own_pad(make_reward_head(stories))
+    loaded = make_reward_head(stories)
     folder = tmp_path_factory.mktemp("judge") / "model"
     save_model(loaded.model, loaded.tokenizer, folder)
     return folder

@@ -18,7 +18,7 @@ from workbench.engine.device import prepare
 from workbench.engine.experience import Judged, check_start, describe, judge, reward_tokens, sample, stream
 from workbench.engine.forward import completion_logprobs, rewards, values
 from workbench.engine.models import load_policy, load_reward, load_tokenizer, make_reward_head
-from workbench.engine.roles import load_roles, own_pad, same_tokens
+from workbench.engine.roles import load_roles, same_tokens
 from workbench.engine.rollout import Rollout
 from workbench.engine.text import encode_prompt
 
@@ -87,10 +87,8 @@ def test_that_a_reward_model_that_is_none_is_refused(which: str, word: str, stor
 
 
 def test_that_the_padding_of_a_reward_model_never_ends_a_text(stories: Path) -> None:
-    loaded = own_pad(make_reward_head(stories))
+    loaded = make_reward_head(stories)
     assert loaded.tokenizer.pad_token_id == loaded.model.config.pad_token_id == 0
-    loaded.tokenizer.pad_token = "</s>"
-    assert own_pad(loaded).tokenizer.pad_token_id == 0
     assert loaded.tokenizer.get_vocab() == load_tokenizer(stories).get_vocab()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.domain.errors import RunFailed
 from workbench.domain.specs.kinds import PpoSpec
 from workbench.engine import advantages
 from workbench.engine.batches import Batch, collate, micro_batches
@@ -123,10 +124,15 @@ def check_start(roles: Roles, rollout: Rollout, prompts: Sequence[list[int]], sp
             start = completion_logprobs(reference, batch, spec.temperature)
     agree(trained, again, "the log ratio of new to old policy", setup)
     agree(trained, start, "the log ratio of policy to reference", setup)
-    kept = rollout.logprobs[: len(rows), : trained.shape[1]]
-    worst = float((kept - trained).abs().max())
-    if not worst < (1e-3 if setup.compute == torch.float32 else 1.0):
-        agree(kept, trained, "the log-probability of what was sampled", setup._replace(compute=torch.float32))
+    apart = (rollout.logprobs[: len(rows), : trained.shape[1]] - trained).abs()
+    # One token may stray far in reduced precision, where the sampler's numbers aren't used; the mean may not.
+    fine = setup.compute == torch.float32
+    worst = float(apart.max() if fine else apart.sum() / batch.tokens)
+    if not worst < (1e-3 if fine else 0.2):
+        raise RunFailed(
+            f"The log-probability of what was sampled differs by {worst:.3g} nats from that of a fresh pass.",
+            "The model can't be sampled with a cache as it is: choose another model, or precision float32.",
+        )
 
 
 def reward_tokens(prompts: list[list[int]], rollout: Rollout, judged: Judged, spec: PpoSpec, beta: float) -> Experience:

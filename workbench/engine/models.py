@@ -155,7 +155,7 @@ def _pad_apart_from_eos(config: Any, tokenizer: Any) -> None:
     """
     eos = tokenizer.eos_token_id
     config.pad_token_id = None
-    for name in ("pad_token", "bos_token"):
+    for name in ("pad_token", "unk_token", "bos_token"):
         if getattr(tokenizer, f"{name}_id") not in {None, eos}:
             tokenizer.pad_token = getattr(tokenizer, name)
             config.pad_token_id = tokenizer.pad_token_id

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.kinds import PpoSpec
 from workbench.engine.device import Setup
-from workbench.engine.models import Loaded, eos_ids, load_policy, load_reward, make_trainable, without_dropout
+from workbench.engine.models import Loaded, load_policy, load_reward, make_trainable, without_dropout
 
 
 class Roles(NamedTuple):
@@ -45,7 +45,8 @@ def load_roles(spec: PpoSpec, folder: Path, setup: Setup) -> Roles:
     scorer = load_reward(spec.reward_model, setup.device, setup.frozen)
     same_tokens(start, scorer)
     judge = load_reward(spec.reward_model, setup.device, setup.weights(spec.method))._replace(merged=False)
-    frozen = None if spec.method == "lora" else copy.deepcopy(start.model).to(setup.frozen).requires_grad_(False)
+    # In the policy's own precision, although it is never trained: rounded weights would be another policy, at a KL above zero.
+    frozen = None if spec.method == "lora" else copy.deepcopy(start.model).requires_grad_(False)
     policy = make_trainable(start, spec, folder / "base")
     critic = make_trainable(judge, spec, folder / "critic", head=True)
     scorer.model.requires_grad_(False)
@@ -64,18 +65,3 @@ def same_tokens(policy: Loaded, scorer: Loaded) -> None:
         f"Policy and reward model have different tokenizers: {others} of {len(ours)} tokens have other ids.",
         "Train the reward model from the same base model as the policy.",
     )
-
-
-def own_pad(loaded: Loaded) -> Loaded:
-    """Give model and tokenizer a pad token that never ends a text.
-
-    Transformers' own pooling takes the last token that isn't padding; were the end token the padding, it would read the score
-    one token too early.
-    """
-    tokenizer, ends = loaded.tokenizer, set(eos_ids(loaded))
-    known = (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id, *range(len(ends) + 1))
-    pad = next(int(index) for index in known if index is not None and index not in ends)
-    if tokenizer.pad_token_id != pad:
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
-    loaded.model.config.pad_token_id = pad
-    return loaded

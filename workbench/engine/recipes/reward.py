@@ -30,7 +30,6 @@ from workbench.engine.models import (
 from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
 from workbench.engine.preferences import Preference, encode_preferences, pair_batch, reward_metrics
 from workbench.engine.report import Report
-from workbench.engine.roles import own_pad
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -38,7 +37,7 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
     """Train, and leave the result in the run's model folder."""
     setup = prepare(spec)
     report.phase("loading model")
-    loaded = own_pad(make_reward_head(spec.base, setup.device, setup.weights(spec.method)))
+    loaded = make_reward_head(spec.base, setup.device, setup.weights(spec.method))
     model = make_trainable(loaded, spec, folder.path / "base", head=True)
     without_dropout(model)
     max_length = context(model, spec.max_length, report)

@@ -194,6 +194,7 @@ class CurvePlot(QFrame):
             mark = "╌╌" if line.held_out else "━━"
             colour = colours.series[line.colour % len(colours.series)]
             label = line.label.replace("&", "&amp;").replace("<", "&lt;")
+            label = label.replace(" ", "&nbsp;").replace("-", "\u2011")  # break between lines, not inside names
             value = "" if line.buffer.last is None else f"&nbsp;<b>{number(line.buffer.last)}</b>"
             parts.append(f'<span style="color:{colour}">{mark}</span>&nbsp;{label}{value}')
         self._legend.setText(" &nbsp; ".join(parts))

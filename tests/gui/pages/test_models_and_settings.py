@@ -51,14 +51,14 @@ def test_that_a_page_without_models_offers_to_add_one(models: ModelsPage) -> Non
 
 
 def test_that_a_folder_is_added_and_its_card_shown(
-    models: ModelsPage, folder: Path, calm: Callable[[], None], window: Window
+    models: ModelsPage, folder: Path, calm: Callable[[], None], window: Window, qtbot: QtBot
 ) -> None:
     models.add_folder(folder)
     calm()
     assert models.list.key() == "stories"
     assert models.tree.current == "stories"
     assert models.card.title.text() == "stories"
-    assert "LlamaForCausalLM" in words(models.card)
+    qtbot.waitUntil(lambda: "LlamaForCausalLM" in words(models.card), timeout=5000)
     assert window.notices.history[-1].what == "stories is added"
     models.add_folder(folder)
     calm()
@@ -79,7 +79,7 @@ def test_that_a_folder_without_weights_is_refused_with_a_sentence(
 
 
 def test_that_choosing_in_the_tree_chooses_in_the_list_and_back(
-    models: ModelsPage, folder: Path, bench: Workbench, calm: Callable[[], None]
+    models: ModelsPage, folder: Path, bench: Workbench, calm: Callable[[], None], qtbot: QtBot
 ) -> None:
     bench.models.add_folder(folder, "base", kind="base")
     bench.models.add_folder(folder, "tuned", kind="sft", parents=("base",))
@@ -90,7 +90,7 @@ def test_that_choosing_in_the_tree_chooses_in_the_list_and_back(
     models.list.choose("tuned")
     assert models.tree.current == "tuned"
     calm()
-    assert "base" in words(models.card)
+    qtbot.waitUntil(lambda: "base" in words(models.card), timeout=5000)
 
 
 def test_that_a_model_is_renamed_on_its_card(
@@ -183,7 +183,7 @@ def test_that_the_machine_is_checked_and_the_diagnostics_copied(
     settings: SettingsPage, calm: Callable[[], None], qtbot: QtBot, bench: Workbench
 ) -> None:
     calm()
-    assert any(line.startswith("Python 3") for line in words(settings))
+    qtbot.waitUntil(lambda: any(line.startswith("Python 3") for line in words(settings)), timeout=5000)
     qtbot.mouseClick(settings.copy_button, Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert copied.startswith("RLHF Workbench ")

@@ -22,11 +22,13 @@ from PySide6.QtCore import QObject, QSettings, QTimer
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication
 
+from workbench.domain.judgement import ranking_from_scores
 from workbench.gui.app import Opener, make_app
 from workbench.gui.page_table import PAGES
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
-from workbench.services.workbench import new_workspace
+from workbench.services.starter import BASE, DEMONSTRATIONS, RANKINGS, TO_RANK
+from workbench.services.workbench import Workbench, new_workspace
 
 SIZES = ((1280, 800), (1024, 640))
 THEMES = ("light", "dark")
@@ -77,6 +79,33 @@ class Photographer(QObject):
         self.next()
 
 
+def fill(workspace: Path) -> None:
+    """Give a new starter workspace something to show: a few labels, an SFT and a reward model, and a DPO run under way."""
+    with Workbench.open(workspace) as bench:
+        shown, _ = bench.labelling.start(TO_RANK)
+        for number in range(9):
+            if shown is not None:
+                ranking = ranking_from_scores([float(number % 3), 1.0])
+                said = bench.labelling.record(TO_RANK, shown, outcome="ranked", ranking=ranking, milliseconds=2400)
+                shown = said.next
+        small = {"batch_size": 8, "max_steps": 30, "eval_every": 10, "sample_every": 10, "checkpoint_every": 0}
+        for kind, base, data, rate in (("sft", BASE, DEMONSTRATIONS, 1e-3), ("reward", "shown-sft", RANKINGS, 3e-4)):
+            asked = {"name": f"shown-{kind}", "base": base, "data": data, "learning_rate": rate}
+            run = bench.training.start(bench.training.draft(kind).model_copy(update={**small, **asked}))
+            bench.runs.wait(run.id, 300)
+        asked = {"name": "shown-dpo", "base": "shown-sft", "data": RANKINGS, "max_steps": 400}
+        bench.training.start(bench.training.draft("dpo").model_copy(update={**small, **asked}))
+
+
+def stop_runs(workspace: Path) -> None:
+    """End what is still under way."""
+    with Workbench.open(workspace) as bench:
+        for run in bench.runs.list():
+            if not run.state.ended:
+                bench.runs.stop(run.id)
+                bench.runs.wait(run.id, 60)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Take the pictures; prints where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -87,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["XDG_CONFIG_HOME"] = temporary
-        workspace = options.workspace or new_workspace(Path(temporary) / "starter", starter=True)
+        workspace = options.workspace or new_workspace(Path(temporary) / "my-workspace", starter=True)
+        if options.workspace is None:
+            fill(workspace)
         app = make_app()
         theme = Theme(app)
         theme.apply("light")
@@ -98,6 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
         Opener(window).open(workspace)
         photographer.begin()
         app.exec()
+        if options.workspace is None:
+            stop_runs(workspace)
     sys.stdout.write(f"{len(photographer.taken)} pictures in {options.out}\n")
     return 0
 

@@ -119,14 +119,14 @@ class Bridge(QObject):
         return lambda *told: self._send(None, to, *told)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Deliver nothing more, let the lanes finish what they hold for at most `seconds` each."""
+        """Deliver nothing more, let the lanes finish what they hold, the quick one for at most `seconds`, the long one shorter."""
         if self._closed:
             return
         self._closed = True
         for ticket in list(self._tickets):
             ticket.cancel()
-        for pool in self._pools.values():
-            pool.close(seconds)
+        self._pools["quick"].close(seconds)  # writes are short, and must have happened
+        self._pools["long"].close(seconds / LONG_THREADS / 2)
         self._notifier.setEnabled(False)
         self._near.close()
         self._far.close()

@@ -60,7 +60,7 @@ def show_help(parent: QWidget, theme: Theme, title: str, words: str) -> QDialog:
 
 def show_keys(parent: QWidget, title: str, keys: Iterable[tuple[str, str]]) -> QDialog:
     """The keys of a page, then those that hold everywhere."""
-    panel, column = _panel(parent, "keys", f"Keys: {title}", 560, 520)
+    panel, column = _panel(parent, "keys", f"Keys: {title}", 600, 320)
     for heading, pairs in ((title, tuple(keys)), ("Everywhere", GLOBAL_KEYS)):
         if not pairs:
             continue

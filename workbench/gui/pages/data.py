@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -108,6 +109,9 @@ class DataPage(QWidget):
         content = QWidget()
         row = QHBoxLayout(content)
         row.setContentsMargins(24, 16, 24, 16)
+        find = QShortcut(QKeySequence("Ctrl+F"), self)
+        find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        find.activated.connect(self._focus_search)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setObjectName("data.splitter")
         self.splitter.setChildrenCollapsible(False)
@@ -167,6 +171,9 @@ class DataPage(QWidget):
         self.rows.clear_search()
         self._show_head()
         self._show_rows()
+
+    def _focus_search(self) -> None:
+        self.rows.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _show_head(self) -> None:
         data = self._datasets.get(self.list.key())

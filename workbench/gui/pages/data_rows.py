@@ -164,4 +164,4 @@ def short_line(data: DatasetView) -> str:
     """The line below a dataset's name in the list."""
     if data.kind == "preferences":
         return f"{data.judged:,}/{data.rows:,} judged"
-    return f"{count(data.rows, data.kind.removesuffix('s'))}"
+    return count(data.rows, "row")

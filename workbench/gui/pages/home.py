@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
@@ -18,6 +19,7 @@ from workbench.gui.widgets.basics import ButtonRole, Card, button, clear, text
 from workbench.gui.widgets.lineage import LineageView, Member
 from workbench.gui.widgets.run_row import RunRow
 from workbench.gui.widgets.words import count, short
+from workbench.services.starter import TO_RANK
 from workbench.services.tour import Tour
 from workbench.services.views import DatasetView, HomeView, RunView
 
@@ -213,6 +215,9 @@ class HomePage(QWidget):
         return line
 
     def _run_tour(self, step: str) -> None:
+        if step == "rank":  # a person is here: let them do it, rather than the kit's rule
+            self._shell.go("annotate", dataset=TO_RANK)
+            return
         self._touring = True
         self._tour.working(step)
         self._bridge.run(
@@ -226,7 +231,14 @@ class HomePage(QWidget):
 
     def _tour_done(self, step: str) -> None:
         title = next((s.title for s in self._tour.steps if s.id == step), step)
-        self._shell.notify(f"{title}: done", "The next step of the tour is ready.", "good")
+        if step == "compare":
+            report = QUrl.fromLocalFile(str(self._guide.report))
+            action = ("Open the report", lambda: QDesktopServices.openUrl(report))
+            self._shell.notify(
+                f"{title}: done", "The report is one file with the table and the curves.", "good", action
+            )
+        else:
+            self._shell.notify(f"{title}: done", "The next step of the tour is ready.", "good")
 
     def _toured(self) -> None:
         self._touring = False

@@ -48,7 +48,8 @@ class ModelCard(QFrame):
         self._name, self._run, self._path = model.name, model.run or "", model.path
         self.title.setText(model.name)
         self.kind.setText(model.kind)
-        self.form.setText("adapter" if model.form == "adapter" else "full weights")
+        self.form.setText("adapter")
+        self.form.setVisible(model.form == "adapter")
         self.count.setText(short(model.parameters))
         self.count.setToolTip(f"{model.parameters:,} parameters")
         self.synthetic.setVisible(model.synthetic)

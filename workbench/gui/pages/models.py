@@ -202,7 +202,7 @@ class ModelsPage(QWidget):
 def under(model: ModelRef) -> str:
     """The line below a model's name."""
     form = ", adapter" if model.form == "adapter" else ""
-    return f"{model.kind}{form} · {short(model.parameters)} parameters"
+    return f"{model.kind}{form} · {short(model.parameters)}"
 
 
 def free_name(wanted: str, taken: dict[str, ModelRef]) -> str:

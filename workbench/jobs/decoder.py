@@ -6,6 +6,7 @@ ends, the pipe closes and the worker ends with it. torch never enters this proce
 
 from __future__ import annotations
 
+import io
 import queue
 import signal
 import subprocess
@@ -42,6 +43,14 @@ class News:
     error: WorkbenchError | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Child:
+    """A running worker and the jobs that were handed to it, so that its loss is told to those and no others."""
+
+    process: subprocess.Popen[bytes]
+    jobs: set[int] = field(default_factory=set)
+
+
 def decoder_command() -> list[str]:
     """The command that starts the worker."""
     return [sys.executable, "-P", "-m", "workbench", "decoder"]
@@ -60,7 +69,7 @@ class Decoder:
         self._threads = threads
         self._command = command
         self._lock = threading.RLock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: _Child | None = None
         self._job = 0
         self._closed = False
         self._columns: dict[int, set[int]] = {}
@@ -70,8 +79,8 @@ class Decoder:
     @property
     def pid(self) -> int | None:
         """The running worker's process id."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        child = self._child
+        return child.process.pid if child is not None and child.process.poll() is None else None
 
     def generate(self, prompt: Prompt, columns: Sequence[tuple[Path, DecodingSettings]]) -> int:
         """Start decoding columns (model folder, settings) side by side; `poll` tells what happens. Returns the job."""
@@ -124,9 +133,10 @@ class Decoder:
         """Close the pipe and wait for the worker; one that doesn't end is killed."""
         with self._lock:
             self._closed = True
-            process, self._process = self._process, None
-        if process is None:
+            child, self._child = self._child, None
+        if child is None:
             return
+        process = child.process
         _close_quietly(process.stdin)
         try:
             process.wait(seconds)
@@ -164,22 +174,23 @@ class Decoder:
         if self._closed:
             raise Conflict("The workspace is closed.", "Open it again.")
         for attempt in (1, 2):
-            process = self._running()
+            child = self._running()
             try:
-                if process.stdin is not None:
-                    process.stdin.write(wire.to_line(request))
+                if child.process.stdin is not None:
+                    child.process.stdin.write(wire.to_line(request))
             except OSError:
                 if attempt == 2:
                     raise RunFailed("The decoder can't be reached.", f"Its log is {self._log}.") from None
-                process.kill()
-                process.wait()
+                child.process.kill()
+                child.process.wait()
             else:
+                child.jobs.add(self._job)
                 return
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        process = self._process
-        if process is not None and process.poll() is None:
-            return process
+    def _running(self) -> _Child:
+        child = self._child
+        if child is not None and child.process.poll() is None:
+            return child
         try:
             with self._log.open("wb") as log:
                 process = subprocess.Popen(
@@ -195,24 +206,27 @@ class Decoder:
             raise RunFailed(
                 f"The decoder could not be started: {error.strerror or error}.", "Check the disk and the installation."
             ) from error
-        self._process = process
-        threading.Thread(target=self._read, args=(process,), name="decoder-reader", daemon=True).start()
-        return process
+        self._child = child = _Child(process)
+        threading.Thread(target=self._read, args=(child,), name="decoder-reader", daemon=True).start()
+        return child
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
+    def _read(self, child: _Child) -> None:
         """Bring replies until the pipe closes, then tell everybody who waits that it did."""
+        process = child.process
         if process.stdout is not None:
-            with process.stdout as pipe:
+            # Lines of long texts come in many pieces: read them buffered, the pipe itself is not.
+            with io.BufferedReader(process.stdout) as pipe:  # type: ignore[type-var]
                 for line in pipe:
                     try:
                         self._take(wire.read_reply(line))
-                    except BadInput as error:
-                        self._lose(error)
+                    except WorkbenchError as error:
                         process.kill()
+                        process.wait()  # gone before anybody hears of it, so that nothing more is asked of it
+                        self._lose(child, error)
                         break
         code = process.wait()
         _close_quietly(process.stdin)
-        self._lose(_verdict(code, self._log))
+        self._lose(child, _verdict(code, self._log))
 
     def _take(self, reply: wire.Reply) -> None:
         if isinstance(reply, wire.Ready):
@@ -237,13 +251,11 @@ class Decoder:
             error = _error(reply) if isinstance(reply, wire.Failed) else None
             self._news.put(News(reply.job, column, done=True, reason="stopped", error=error))
 
-    def _lose(self, error: WorkbenchError) -> None:
+    def _lose(self, child: _Child, error: WorkbenchError) -> None:
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                return  # a new worker runs already; what was asked of it is not lost
-            waiting, self._waiting = self._waiting, {}
-            columns, self._columns = self._columns, {}
-        for answers in waiting.values():
+            waiting = [w for job in child.jobs if (w := self._waiting.pop(job, None)) is not None]
+            columns = {job: self._columns.pop(job) for job in sorted(child.jobs) if job in self._columns}
+        for answers in waiting:
             answers.put(error)
         for job, numbers in columns.items():
             for column in sorted(numbers):

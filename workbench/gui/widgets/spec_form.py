@@ -176,9 +176,6 @@ class SpecForm(QWidget):
         reset.setObjectName(f"{self._name}.{path}.reset")
         reset.setAccessibleName(f"Set {title} back to its default")
         reset.setToolTip(f"Back to the default: {plain(default) if isinstance(default, float) else default}")
-        keep = reset.sizePolicy()
-        keep.setRetainSizeWhenHidden(True)
-        reset.setSizePolicy(keep)
         side = QHBoxLayout()
         side.setSpacing(8)
         side.addWidget(editor, 0 if isinstance(editor, QCheckBox) else 1)
@@ -226,6 +223,9 @@ class SpecForm(QWidget):
                 for part in (row.name, row.words, row.field.widget):
                     part.setVisible(visible)
                 row.unit.setVisible(visible and bool(row.unit.text()))
+                keep = row.reset.sizePolicy()
+                keep.setRetainSizeWhenHidden(visible)  # a field that isn't shown leaves no gap
+                row.reset.setSizePolicy(keep)
                 self._mark(row)
             box.setVisible(anything)
 

@@ -69,10 +69,11 @@ class ColumnCard(QFrame):
         self._stack.addWidget(self._words)
         box.addLayout(self._stack, 1)
         box.addWidget(rule())
-        self.speed, self.measures = text("", "quiet", wrap=True), text("", "quiet", wrap=True)
+        self.verdict, self.speed, self.measures = Elided("quiet"), Elided("quiet"), Elided("quiet")
         foot = QVBoxLayout()
         foot.setContentsMargins(12, 0, 12, 0)
         foot.setSpacing(2)
+        foot.addWidget(self.verdict)
         foot.addWidget(self.speed)
         foot.addWidget(self.measures)
         box.addLayout(foot)
@@ -136,8 +137,8 @@ class ColumnCard(QFrame):
         self._phase = ""
         self.view.clear()
         self._show_words(words)
-        self.speed.setText("")
-        self.measures.setText("")
+        for label in (self.verdict, self.speed, self.measures):
+            label.setText("")
 
     def begin(self) -> None:
         """Wait for the first news."""
@@ -163,9 +164,13 @@ class ColumnCard(QFrame):
             self._phase = ""
             self._stack.setCurrentWidget(self.view)
             self.view.add(news.tokens)
-            self.speed.setText(f"{len(self.view.tokens)} tokens")
+            self.verdict.setText(f"{len(self.view.tokens)} tokens")
         if news.done:
             self._finish(news)
+
+    def hasHeightForWidth(self) -> bool:
+        """No: a column takes the height there is and scrolls inside, though some of its labels wrap."""
+        return False
 
     def dress(self) -> None:
         """Icons and fonts in the theme's colours."""
@@ -178,13 +183,12 @@ class ColumnCard(QFrame):
         self._phase = ""
         if news.error_what:
             self._show_words(f"{news.error_what} {news.error_hint}".strip(), "bad")
-            self.speed.setText("failed")
+            self.verdict.setText("failed")
             return
         if not self.view.tokens:
             self._show_words("Stopped before the first token." if news.stopped else "The model said nothing.")
-        speed, measures = _numbers(news)
-        self.speed.setText(speed)
-        self.measures.setText(measures)
+        for label, words in zip((self.verdict, self.speed, self.measures), _numbers(news), strict=True):
+            label.setText(words)
 
     def _show_words(self, words: str, role: str = "quiet") -> None:
         self._words.setText(words)
@@ -222,14 +226,17 @@ def _value(value: Any) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _numbers(news: ColumnNews) -> tuple[str, str]:
+def _numbers(news: ColumnNews) -> tuple[str, str, str]:
     n = news.numbers
-    speed = [_ENDS.get(news.reason, "ended"), f"{n.get('tokens', 0):.0f} tokens"]
+    verdict = f"{_ENDS.get(news.reason, 'ended')} · {n.get('tokens', 0):.0f} tokens"
+    speed = ""
     if "tokens_per_second" in n:
-        speed += [f"{n['tokens_per_second']:.0f}/s", f"first after {1000 * n['first_token_seconds']:.0f} ms"]
-    measures = [f"log p {n.get('logprob', 0):.1f}", f"distinct-2 {n.get('distinct_2', 0):.2f}"]
-    measures.append(f"repetition {n.get('repetition', 0):.0%}")
-    return " · ".join(speed), " · ".join(measures)
+        speed = f"{n['tokens_per_second']:.0f} tokens/s · first after {1000 * n['first_token_seconds']:.0f} ms"
+    measures = (
+        f"log p {n.get('logprob', 0):.1f} · distinct-2 {n.get('distinct_2', 0):.2f} · "
+        f"repeats {100 * n.get('repetition', 0):.0f} %"
+    )
+    return verdict, speed, measures
 
 
 def _combo(name: str) -> QComboBox:

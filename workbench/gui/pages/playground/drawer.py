@@ -19,7 +19,7 @@ from workbench.gui.widgets.basics import Elided, button, clear, text
 from workbench.gui.widgets.spec_form import SpecForm
 from workbench.services.views import Preset
 
-WIDTH = 360
+WIDTH = 400
 
 
 class Drawer(QFrame):
@@ -81,7 +81,7 @@ class SettingsPanel(QWidget):
         super().__init__()
         self._edited = edited
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 4, 12, 0)
+        box.setContentsMargins(0, 4, 8, 0)
         kind = STRATEGIES[settings.strategy]
         box.addWidget(text(kind.__doc__ or "", "quiet", wrap=True))
         self.form = SpecForm(kind, theme, "playground.settings", hidden={"seed"})
@@ -102,7 +102,7 @@ class TokenPanel(QWidget):
     def __init__(self, theme: Theme, choice: TokenChoice) -> None:
         super().__init__()
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 4, 12, 0)
+        box.setContentsMargins(0, 4, 8, 0)
         box.setSpacing(4)
         facts = text(
             f"Probability {choice.p_model:.2%} (log p {choice.logprob:.2f}), used {choice.p_used:.2%}\n"
@@ -181,7 +181,7 @@ class PresetsPanel(QWidget):
         super().__init__()
         self._use, self._keep, self._forget = use, keep, forget
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 4, 12, 0)
+        box.setContentsMargins(0, 4, 8, 0)
         box.setSpacing(8)
         box.addWidget(text("Keep the columns of this page with their models and settings.", "quiet", wrap=True))
         row = QHBoxLayout()

@@ -1,0 +1,75 @@
+"""Messages of the decoding worker: one line each, loud on what they don't know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from workbench.domain.decoding import Alternative, BeamTrace, Greedy, Sample, TokenChoice
+from workbench.domain.errors import BadInput, TooNew
+from workbench.domain.text import Prompt
+from workbench.protocol import decode_wire as wire
+
+PROMPT = Prompt.from_text("Once\nupon ü 😀")
+CHOICE = TokenChoice(
+    id=5, text=" ☃\n", start=0, end=3, p_model=0.5, p_used=1.0, logprob=-0.69, rank=0, entropy=1.2, kept=1, kept_mass=0.5,
+    alternatives=(Alternative(id=5, text=" ☃\n", p_model=0.5, p_used=1.0), Alternative(id=6, text="", p_model=0.1, p_used=0.0, cut_by="top_p")),
+    beam=BeamTrace(index=1, parent=0, score=-3.5),
+)  # fmt: skip
+REQUESTS: list[wire.Request] = [
+    wire.Load(job=1, model="/m"),
+    wire.Generate(job=2, prompt=PROMPT, columns=(wire.ColumnAsked(model="/m", settings=Sample(top_p=0.9)),)),
+    wire.GenerateMany(job=3, model="/m", prompts=(PROMPT, PROMPT), settings=Greedy()),
+    wire.Score(job=4, model="/m", pairs=((PROMPT, "a text"),)),
+    wire.Reward(job=5, model="/m", pairs=()),
+    wire.Stop(upto=4),
+    wire.Quit(),
+]
+REPLIES: list[wire.Reply] = [
+    wire.Ready(device="cpu"),
+    wire.Phase(job=1, column=0, phase="loading the model"),
+    wire.Tokens(job=1, column=2, choices=(CHOICE,)),
+    wire.ColumnDone(job=1, column=0, text="a", completion="a", reason="end", others=(("b", -1.5),), numbers={"x": 1.0}),
+    wire.ColumnFailed(job=1, column=1, what="No.", hint="Yes.", error="bad_input"),
+    wire.Progress(job=1, done=3, total=9),
+    wire.Done(job=1, texts=("a", "b"), logprobs=((-1.0, -2.0),), rewards=(0.5,)),
+    wire.Failed(job=1, what="No."),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda m: m.kind)
+def test_that_a_request_survives_the_pipe(request_: wire.Request) -> None:
+    line = wire.to_line(request_)
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
+    assert wire.read_request(line) == request_
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda m: m.kind)
+def test_that_a_reply_survives_the_pipe(reply: wire.Reply) -> None:
+    line = wire.to_line(reply)
+    assert line.count(b"\n") == 1
+    assert wire.read_reply(line) == reply
+
+
+def test_that_a_newer_version_is_refused_with_a_sentence() -> None:
+    newer = json.dumps({"v": wire.DECODE_VERSION + 1, "m": {"kind": "quit"}}).encode()
+    with pytest.raises(TooNew, match="newer"):
+        wire.read_request(newer)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"nonsense\n", b"[]\n", b'{"v":1}\n', b'{"v":"x","m":{}}\n', b'{"v":1,"m":{"kind":"fly"}}\n',
+        b'{"v":1,"m":{"kind":"stop","upto":1,"more":2}}\n', b'{"v":1,"m":{"kind":"stop"}}\n', b"\xff\xfe\n",
+    ],
+)  # fmt: skip
+def test_that_what_is_no_message_is_refused(line: bytes) -> None:
+    with pytest.raises(BadInput, match="Not a message"):
+        wire.read_request(line)
+
+
+def test_that_a_reply_is_no_request() -> None:
+    with pytest.raises(BadInput):
+        wire.read_request(wire.to_line(wire.Ready(device="cpu")))

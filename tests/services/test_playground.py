@@ -1,0 +1,143 @@
+"""The playground's verbs with a real decoding worker on a real model, over a real workspace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.errors import BadInput, Conflict, NotFound
+from workbench.domain.judgement import Ranking
+from workbench.domain.text import Candidate, Prompt
+from workbench.services.views import Column, ColumnNews
+from workbench.services.workbench import Workbench
+
+ONCE = Prompt.from_text("Once upon a time", raw=True)
+SHORT = Sample(max_new_tokens=12, seed=3)
+
+
+@pytest.fixture(scope="module")
+def playing(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Workbench]:
+    folder = tmp_path_factory.mktemp("playing") / "workspace"
+    with Workbench.open(folder, create=True) as opened:
+        opened.models.add_folder(shared / "models" / "stories260K", "stories")
+        yield opened
+
+
+def follow(bench: Workbench, until: Callable[[list[ColumnNews]], bool]) -> list[ColumnNews]:
+    heard: list[ColumnNews] = []
+    end = time.monotonic() + 120
+    while not until(heard) and time.monotonic() < end:
+        heard += bench.playground.poll()
+        time.sleep(0.01)
+    assert until(heard), heard
+    return heard
+
+
+def all_done(columns: int) -> Callable[[list[ColumnNews]], bool]:
+    return lambda heard: sum(n.done for n in heard) == columns
+
+
+def test_that_a_round_tells_its_tokens_and_its_end(playing: Workbench) -> None:
+    playing.playground.start(ONCE, [Column("stories", SHORT), Column("stories", Beam(max_new_tokens=8, num_beams=2))])
+    heard = follow(playing, all_done(2))
+    for column in (0, 1):
+        mine = [n for n in heard if n.column == column]
+        text = "".join(t.text for n in mine for t in n.tokens)
+        assert mine[-1].text == text and mine[-1].reason == "length" and not mine[-1].stopped
+        assert mine[-1].completion == text.removeprefix(" ")
+        assert mine[-1].numbers["tokens"] == sum(len(n.tokens) for n in mine)
+
+
+def test_that_a_new_round_ends_the_old_one_and_silences_it(playing: Workbench) -> None:
+    endless = Column("stories", Sample(max_new_tokens=450, seed=1))
+    playing.playground.start(ONCE, [endless, endless])
+    follow(playing, lambda heard: any(n.tokens for n in heard))
+    playing.playground.start(ONCE, [Column("stories", SHORT)])
+    heard = follow(playing, all_done(1))
+    assert {n.column for n in heard} == {0}
+    assert heard[-1].numbers["tokens"] <= 12
+
+
+def test_that_stop_ends_the_round(playing: Workbench) -> None:
+    playing.playground.start(ONCE, [Column("stories", Sample(max_new_tokens=450, seed=2))])
+    follow(playing, lambda heard: any(n.tokens for n in heard))
+    playing.playground.stop()
+    assert follow(playing, all_done(1))[-1].stopped
+
+
+def test_that_generate_and_score_belong_together(playing: Workbench) -> None:
+    prompts = [ONCE, Prompt.from_text("The dog", raw=True)]
+    texts = playing.playground.generate("stories", prompts, SHORT)
+    assert texts == playing.playground.generate("stories", prompts, SHORT)
+    scored = playing.playground.score("stories", list(zip(prompts, texts, strict=True)))
+    worse = playing.playground.score("stories", [(ONCE, "zzz qqq xxx jjj")])
+    for one in scored:
+        assert one.logprob == pytest.approx(sum(one.each)) and one.tokens == len(one.each)
+    assert scored[0].logprob / scored[0].tokens > worse[0].logprob / worse[0].tokens
+    assert playing.playground.generate("stories", [], SHORT) == []
+    assert playing.playground.score("stories", []) == [] and playing.playground.reward("stories", []) == []
+
+
+def test_that_generation_can_be_cancelled_by_its_progress(playing: Workbench) -> None:
+    with pytest.raises(Conflict, match="stopped"):
+        playing.playground.generate("stories", [ONCE] * 200, SHORT, lambda done, total: False)
+
+
+def test_that_a_model_can_be_a_folder_and_a_wrong_name_is_told(playing: Workbench, shared: Path) -> None:
+    folder = str(shared / "models" / "stories260K")
+    assert len(playing.playground.generate(folder, [ONCE], Greedy(max_new_tokens=3))) == 1
+    with pytest.raises(NotFound):
+        playing.playground.start(ONCE, [Column("nobody", Greedy())])
+    with pytest.raises(BadInput, match="not a reward model"):
+        playing.playground.reward("stories", [(ONCE, "text")])
+
+
+def test_that_an_empty_prompt_and_too_many_columns_are_refused(playing: Workbench) -> None:
+    with pytest.raises(BadInput, match="empty"):
+        playing.playground.start(Prompt.from_text("  "), [Column("stories", SHORT)])
+    for count in (0, 7):
+        with pytest.raises(BadInput, match="1 to 6"):
+            playing.playground.start(ONCE, [Column("stories", SHORT)] * count)
+
+
+def candidates(count: int = 2) -> list[Candidate]:
+    return [Candidate(text=f"text {n}", model="stories", settings=SHORT, seed=3) for n in range(count)]
+
+
+def test_that_a_vote_is_a_label_with_the_settings_of_its_texts(bench: Workbench) -> None:
+    said = bench.playground.vote("votes", ONCE, candidates(3), ranking=Ranking(tiers=((1,), (0, 2))), milliseconds=1234)
+    assert said.annotator == bench.settings.get().annotator and said.milliseconds == 1234
+    assert bench.labelling.judgements("votes") == [said]
+    assert bench.datasets.get("votes").judged == 1
+    bench.playground.vote("votes", ONCE, candidates(2), outcome="all_bad")
+    assert bench.datasets.get("votes").rows == 2
+    with pytest.raises(BadInput):
+        bench.playground.vote("votes", ONCE, candidates(2), ranking=Ranking(tiers=((0,), (1,), (2,))))
+    assert bench.datasets.get("votes").rows == 2, "a wrong vote leaves no item behind"
+
+
+def test_that_texts_sent_to_ranking_are_the_next_item_and_keep_their_making(bench: Workbench) -> None:
+    made = bench.playground.send_to_ranking("later", ONCE, candidates())
+    presentation, progress = bench.labelling.start("later")
+    assert presentation is not None and presentation.item.id == made and progress.total == 1
+    assert presentation.item.candidates[0].settings == SHORT and presentation.item.candidates[0].seed == 3
+    with pytest.raises(BadInput, match="two to nine"):
+        bench.playground.send_to_ranking("later", ONCE, candidates(1))
+
+
+def test_that_presets_are_kept_replaced_and_forgotten(bench: Workbench) -> None:
+    columns = [Column("a", Greedy()), Column("b", Beam(num_beams=2, early_stopping="never"))]
+    bench.playground.save_preset(" two ", columns)
+    bench.playground.save_preset("one", columns[:1])
+    assert [(p.name, list(p.columns)) for p in bench.playground.presets()] == [("one", columns[:1]), ("two", columns)]
+    bench.playground.save_preset("two", columns[1:])
+    bench.playground.delete_preset("one")
+    bench.playground.delete_preset("nothing")
+    assert [(p.name, list(p.columns)) for p in bench.playground.presets()] == [("two", columns[1:])]
+    assert bench.settings.get() == bench.settings.get(), "presets don't disturb the settings"
+    with pytest.raises(BadInput, match="name"):
+        bench.playground.save_preset("  ", columns)

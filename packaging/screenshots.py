@@ -43,11 +43,16 @@ class Photographer(QObject):
         self.window, self.out = window, out
         self.taken: list[Path] = []
         scenes: list[tuple[str, Callable[[], Any]]] = [
-            (entry.id, lambda page=entry.id: window.go(page)) for entry in PAGES if not pages or entry.id in pages
+            (entry.id, lambda page=entry.id: self.go(page)) for entry in PAGES if not pages or entry.id in pages
         ]
         if not pages or "palette" in pages:
             scenes.append(("palette", window.find_anything))
         self.shots = list(product(THEMES, SIZES, scenes))
+
+    def go(self, page: str) -> None:
+        """Show a page; Runs shows a run that has a curve."""
+        ended = [run.id for run in self.window.services.runs.list() if run.spark] if page == "runs" else []
+        self.window.go(page, **({"run": ended[0]} if ended else {}))
 
     def begin(self) -> None:
         """Wait until the workspace is open, then start."""
@@ -80,14 +85,12 @@ class Photographer(QObject):
 
 
 def fill(workspace: Path) -> None:
-    """Give a new starter workspace something to show: a few labels, an SFT and a reward model, and a DPO run under way."""
+    """Give a new starter workspace something to show: a label, an SFT and a reward model, and a DPO run under way."""
     with Workbench.open(workspace) as bench:
         shown, _ = bench.labelling.start(TO_RANK)
-        for number in range(9):
-            if shown is not None:
-                ranking = ranking_from_scores([float(number % 3), 1.0])
-                said = bench.labelling.record(TO_RANK, shown, outcome="ranked", ranking=ranking, milliseconds=2400)
-                shown = said.next
+        if shown is not None:
+            ranking = ranking_from_scores([0.0, 1.0])
+            bench.labelling.record(TO_RANK, shown, outcome="ranked", ranking=ranking, milliseconds=2400)
         small = {"batch_size": 8, "max_steps": 30, "eval_every": 10, "sample_every": 10, "checkpoint_every": 0}
         for kind, base, data, rate in (("sft", BASE, DEMONSTRATIONS, 1e-3), ("reward", "shown-sft", RANKINGS, 3e-4)):
             asked = {"name": f"shown-{kind}", "base": base, "data": data, "learning_rate": rate}

@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from workbench.gui.pages.model_card import breakable
 from workbench.gui.pages.models import ModelsPage
 from workbench.gui.pages.settings import SettingsPage, diagnostics
 from workbench.gui.theme import Theme
@@ -58,7 +59,7 @@ def test_that_a_folder_is_added_and_its_card_shown(
     assert models.list.key() == "stories"
     assert models.tree.current == "stories"
     assert models.card.title.text() == "stories"
-    qtbot.waitUntil(lambda: "LlamaForCausalLM" in words(models.card), timeout=5000)
+    qtbot.waitUntil(lambda: breakable("LlamaForCausalLM") in words(models.card), timeout=5000)
     assert window.notices.history[-1].what == "stories is added"
     models.add_folder(folder)
     calm()
@@ -194,3 +195,9 @@ def test_that_diagnostics_mark_what_needs_attention() -> None:
     lines = diagnostics([Check("disk", False, "Full.", "Free some."), Check("qt", True, "There.")], "/w").splitlines()
     assert "[!!] disk: Full. Free some." in lines
     assert "[ok] qt: There." in lines
+
+
+def test_that_long_names_and_paths_may_break() -> None:
+    assert breakable("/tmp/space/runs/reward-1/model").count("\u200b") >= 5
+    assert breakable("LlamaForSequenceClassification").replace("\u200b", "|") == "Llama|For|Sequence|Classification"
+    assert breakable("short name") == "short name"

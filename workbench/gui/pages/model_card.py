@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -129,5 +130,6 @@ class ModelCard(QFrame):
 
 
 def breakable(words: str) -> str:
-    """A long path that may break after its slashes."""
-    return words.replace("/", "/\u200b") if len(words) > 30 and "/" in words else words
+    """Long paths and names that may break after a slash, a dot, a hyphen, or before a capital letter."""
+    parts = [re.sub(r"(?<=[/._-])|(?<=[a-z])(?=[A-Z])", "\u200b", p) if len(p) > 16 else p for p in words.split(" ")]
+    return " ".join(parts)

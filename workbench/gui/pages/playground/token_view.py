@@ -149,6 +149,10 @@ class TokenView(QAbstractScrollArea):
             self.select(token)
             self.opened.emit(token)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """The press has done it."""
+        event.accept()
+
     def viewportEvent(self, event: QEvent) -> bool:
         """Tell about the token under the pointer."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):

@@ -34,7 +34,7 @@ class Search:
     def matches(self, name: str, words: str, wanted: int | None) -> list[int]:
         """The first `wanted` matches (all when None); only as much is scanned as is needed and new."""
         dataset = self._lane.do(self._store.get, name)
-        found = self._remembered((name, dataset.created, words.casefold()))
+        found = self._remembered((name, dataset.created, words))
         with found.lock:
             while found.scanned < dataset.rows and (wanted is None or len(found.positions) < wanted):
                 stop = min(found.scanned + WINDOW, dataset.rows)

@@ -111,6 +111,7 @@ def copy_database(source: Path, target: Path) -> None:
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver must not begin transactions by itself: a read that becomes a write later would meet "busy" at once.
     connection.isolation_level = None
+    connection.create_function("folded_contains", 2, _folded_contains, deterministic=True)
     for pragma in (
         f"busy_timeout = {BUSY_MILLISECONDS}",
         "journal_mode = WAL",
@@ -120,6 +121,10 @@ def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         "cache_size = -32768",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _folded_contains(text: str | None, words: str) -> int:
+    return int(text is not None and words in text.casefold())
 
 
 def _begin(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.judgement import Item
@@ -223,10 +223,15 @@ def rows_of(dataset: int) -> Any:
 
 def _contains(search: str) -> Any:
     c = t.candidates.c
-    answers = select(c.id).where(c.row_id == t.rows.c.id, c.text.icontains(search, autoescape=True)).exists()
-    return or_(
-        t.prompts.c.text.icontains(search, autoescape=True), t.rows.c.text.icontains(search, autoescape=True), answers
-    )
+    answers = select(c.id).where(c.row_id == t.rows.c.id, _holds(c.text, search)).exists()
+    return or_(_holds(t.prompts.c.text, search), _holds(t.rows.c.text, search), answers)
+
+
+def _holds(text: Any, search: str) -> Any:
+    """Whether a text contains these words in any case. SQLite folds only ASCII; the slower function folds every script."""
+    if search.isascii():
+        return text.icontains(search, autoescape=True)
+    return func.folded_contains(text, search.casefold()) == 1
 
 
 def _insert(connection: Connection, name: str, kind: DatasetKind, source: str, synthetic: bool, state: str) -> None:

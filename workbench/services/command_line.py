@@ -33,10 +33,15 @@ def command_line(spec: Spec, workspace: Path) -> str:
     changed = changed_fields(spec)
     for name, option in _OPTIONS.items():
         if name in changed:
-            words += [option, str(changed.pop(name))]
+            words += _option(option, str(changed.pop(name)))
     for name, value in changed.items():
         words += ["--set", f"{name}={_text(value)}"]
     return shlex.join(words)
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option with its value; one that begins with a hyphen would be taken for an option itself."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,8 @@ GIB = 2**30
 LIBRARIES_GIB = 0.5  # torch and its friends, before any model
 KEPT_FOR_BACKWARD = 18  # values kept for each token, layer and unit of width between forward and backward pass
 CHARACTERS_PER_TOKEN = 3.5
+ADAPTERS_DEEP = 8  # an adapter of an adapter is possible, a circle of them is a mistake
+SMALL = (("hidden_size", 512), ("num_hidden_layers", 8), ("vocab_size", 32000), ("max_position_embeddings", 0))
 
 
 @dataclass(frozen=True)
@@ -32,30 +34,26 @@ class Shape:
 
 def shape_of(folder: Path) -> Shape:
     """Read a model folder's config (an adapter's base is looked up); what isn't said is taken as small."""
+    for _ in range(ADAPTERS_DEEP):
+        if (config := _read(folder / "config.json")) is not None:
+            return Shape(*(_number(config.get(key), usual) for key, usual in SMALL))
+        base = (_read(folder / "adapter_config.json") or {}).get("base_model_name_or_path")
+        if not isinstance(base, str):
+            break
+        folder = folder / base  # an absolute path replaces the folder
+    return Shape(*(usual for _, usual in SMALL))
+
+
+def _read(file: Path) -> dict[str, object] | None:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return _adapters_base(folder)
-    return Shape(
-        *(
-            int(config.get(key) or usual)
-            for key, usual in (
-                ("hidden_size", 512),
-                ("num_hidden_layers", 8),
-                ("vocab_size", 32000),
-                ("max_position_embeddings", 0),
-            )
-        )
-    )
+        return None
+    return config if isinstance(config, dict) else None
 
 
-def _adapters_base(folder: Path) -> Shape:
-    try:
-        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        base = Path(adapter["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return Shape(512, 8, 32000, 0)
-    return shape_of(base if base.is_absolute() else folder / base) if base != folder else Shape(512, 8, 32000, 0)
+def _number(value: object, usual: int) -> int:
+    return value if isinstance(value, int) and value > 0 else usual
 
 
 def full_parameters(model: ModelRef, shape: Shape) -> int:

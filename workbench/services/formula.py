@@ -113,7 +113,7 @@ def _dpo(spec: DpoSpec) -> FormulaCard:
     ]  # fmt: skip
     lines = [loss, f"h = log π(y⁺)/π₀(y⁺) − log π(y⁻)/π₀(y⁻),  β = {beta}"]
     if eps:
-        parts.append(Term("ε", "", f"{eps:.0%} of the labels are taken to be wrong (conservative DPO)."))
+        parts.append(Term("ε", "", f"{_n(eps * 100)}% of the labels are taken to be wrong (conservative DPO)."))
     if spec.sft_weight:
         lines[0] += f" − {_n(spec.sft_weight)} · mean log π(y⁺ₜ)"
         parts.append(

@@ -104,8 +104,14 @@ def slots() -> tuple[str, ...]:
     count = len(read_gpus())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        count = min(count, len([word for word in visible.split(",") if word.strip()]))
+        count = min(count, _usable(visible))
     return ("cpu", *(f"cuda:{number}" for number in range(count)))
+
+
+def _usable(visible: str) -> int:
+    """How many GPUs CUDA_VISIBLE_DEVICES leaves: the list ends at the first number that no device can have."""
+    words = [word.strip() for word in visible.split(",") if word.strip()]
+    return next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
 
 
 def parse_gpu(line: str) -> Gpu | None:

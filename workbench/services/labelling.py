@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import secrets
 import uuid
@@ -15,6 +16,7 @@ from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, SkipRe
 from workbench.domain.rows import DatasetKind
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Demonstration
+from workbench.services.datasets import checked_name
 from workbench.services.settings import SettingsService
 from workbench.services.views import LabelProgress, Presentation, Recorded
 from workbench.services.workspace import Workspace
@@ -118,7 +120,8 @@ class LabellingService:
 
     def add_item(self, dataset: str, item: Item) -> None:
         """Append an item to rank; the dataset is made when there is none of this name."""
-        self._lane.do(self._append, dataset, "preferences", "collected in the playground", NewRow((item, [])))
+        name = checked_name(dataset)
+        self._lane.do(self._append, name, "preferences", "collected in the playground", NewRow((item, [])))
 
     def reveal(self, presentation: Presentation) -> tuple[str, ...]:
         """The model of each candidate, by candidate index; Conflict before you have judged the item."""
@@ -184,6 +187,7 @@ class LabellingService:
         try:
             self._store.datasets.get(name)
         except NotFound:
-            self._store.datasets.create(name, kind, source=source)
+            with contextlib.suppress(Conflict):  # another process has made it meanwhile
+                self._store.datasets.create(name, kind, source=source)
         self._store.datasets.append(name, [row])
         self._ahead.clear()

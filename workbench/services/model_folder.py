@@ -34,8 +34,7 @@ def inspect_folder(path: Path) -> ModelFolder:
     if not shards:
         raise _no_weights(path)
     _refuse_missing_shards(path)
-    names = config.get("architectures") or []
-    reward = any("SequenceClassification" in str(n) for n in names) or config.get("task_type") == "SEQ_CLS"
+    reward = "SequenceClassification" in str(config.get("architectures")) or config.get("task_type") == "SEQ_CLS"
     parameters = sum(count_parameters(shard) for shard in shards)
     return ModelFolder(path, "reward" if reward else "base", "adapter" if adapter else "full", parameters)
 
@@ -95,9 +94,9 @@ def _refuse_missing_shards(path: Path) -> None:
         return
     try:
         wanted = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        missing = sorted(name for name in wanted if not (path / name).exists())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(f"{index} can't be read: {error}.", "Copy or download the file again.") from error
-    missing = sorted(name for name in wanted if not (path / name).exists())
     if missing:
         raise BadInput(
             f"{path} lacks {len(missing)} of its weight files: {', '.join(missing[:3])}.", "Finish the download."

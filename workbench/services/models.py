@@ -119,6 +119,8 @@ def _config_facts(folder: Path) -> list[tuple[str, str]]:
             config = json.loads((folder / file).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
+        if not isinstance(config, dict):
+            continue
         facts += [(title, _plain(config[key])) for key, title in shown if config.get(key) is not None]
     return facts if facts else [("Files", "the folder can't be read")]
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from workbench.domain.errors import NotFound
+from workbench.domain.errors import NotFound, StorageFailed
 from workbench.domain.judgement import Item, Judgement
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration, Prompt
@@ -44,7 +44,12 @@ def fill_with_starter(workspace: Workspace, models: ModelsService, datasets: Dat
     kit = kit_folder()
     if BASE not in {m.name for m in models.list()}:
         folder = workspace.models / BASE
-        shutil.copytree(kit / "model", folder, dirs_exist_ok=True)
+        try:
+            shutil.copytree(kit / "model", folder, dirs_exist_ok=True)
+        except OSError as error:
+            raise StorageFailed(
+                f"The starter model can't be copied to {folder}.", "Check the place and its free space.", str(error)
+            ) from error
         models.add_folder(folder, BASE, kind="base", synthetic=True)
     present = {d.name for d in datasets.list()}
     readers: dict[str, tuple[str, DatasetKind]] = {

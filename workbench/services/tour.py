@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from workbench.analysis.story_rule import score_story
 from workbench.domain.decoding import Sample
-from workbench.domain.errors import RunFailed
+from workbench.domain.errors import BadInput, NotFound, RunFailed
 from workbench.domain.judgement import Judgement, ranking_from_scores
 from workbench.domain.runs import JobState
 from workbench.domain.specs.kinds import Spec
@@ -137,6 +137,8 @@ class Tour:
 
     def run(self, step: str, tell: TELL) -> None:
         """Do one step, blocking; `tell` gets sentences about progress. Raises WorkbenchError."""
+        if step not in {known for known, *_ in _STEPS}:
+            raise BadInput(f"The tour has no step {step!r}.", f"Choose one of: {', '.join(s for s, *_ in _STEPS)}.")
         started = time.monotonic()
         if step == "import":
             self._import()
@@ -161,14 +163,17 @@ class Tour:
 
     def result(self) -> TourResult:
         """What the finished tour found, as stored in the workspace."""
-        payload = json.loads((self._wb.workspace.path / RESULT).read_text(encoding="utf-8"))
+        try:
+            payload = json.loads((self._wb.workspace.path / RESULT).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NotFound("The tour has no result yet.", "Go through its steps to the end.") from error
         rows = tuple(Row(**row) for row in payload["table"])
         return TourResult(sum(self._times().values()), payload["reward_accuracy"], rows, self.report)
 
     def _times(self) -> dict[str, float]:
         try:
             times: dict[str, float] = json.loads(self._notes.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return {}
         return times
 
@@ -211,6 +216,8 @@ class Tour:
 
     def _compare(self, tell: TELL) -> None:
         prompts: list[Prompt] = self._wb.datasets.values(HELD_OUT)
+        if not prompts:
+            raise BadInput(f"{HELD_OUT} has no prompt to compare on.", "Delete it and import the starter kit again.")
         settings = Sample(temperature=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=self.seed)
         rows: list[Row] = []
         stories: dict[str, list[str]] = {}

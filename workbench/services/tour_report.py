@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 
@@ -71,7 +72,7 @@ tenth judgement made at random.</p>
 {_table(report.rows)}
 <p>On prompts that no run has seen. The rule's score is the share of the four criteria that hold. KL is the mean over completions of
 log p(model) − log p(SFT), in nats. The reward model prefers the better of two held-out stories in
-<b>{report.reward_accuracy:.1%}</b> of the pairs.</p>
+<b>{_share(report.reward_accuracy)}</b> of the pairs.</p>
 <h2>How it went</h2>
 <div class="curves">{"".join(_figure(c) for c in report.curves)}</div>
 <h2>Side by side</h2>
@@ -80,6 +81,10 @@ log p(model) − log p(SFT), in nats. The reward model prefers the better of two
 <table><tr><th>step</th><th>seconds</th></tr>{"".join(f"<tr><td>{escape(n)}</td><td>{s:.1f}</td></tr>" for n, s in report.times)}</table>
 </main></body></html>
 """
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if math.isfinite(value) else "an unknown share"
 
 
 def _table(rows: list[Row]) -> str:

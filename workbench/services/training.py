@@ -153,14 +153,14 @@ class TrainingService:
 
 
 def _row_note(spec: Spec, data: DatasetView | None, rows: int, steps: int) -> str:
-    held = f", {spec.holdout:.0%} of them held out" if spec.holdout else ""
+    held = f", {spec.holdout * 100:.3g}% of them held out" if spec.holdout else ""
     if isinstance(spec, PretrainSpec):
-        return f"{rows:,} documents{held}; about {steps:,} steps, depending on how many tokens they have."
+        return f"{_many(rows, 'document')}{held}; about {_many(steps, 'step')}, depending on how many tokens they have."
     if isinstance(spec, PpoSpec):
-        return f"{rows:,} prompts{held}; {steps:,} rollouts of {spec.batch_size} completions."
+        return f"{_many(rows, 'prompt')}{held}; {_many(steps, 'rollout')} of {_many(spec.batch_size, 'completion')}."
     if data is not None and data.kind == "preferences":
-        return f"{rows:,} judged items{held}; at least {steps:,} steps, more where a ranking gives several pairs."
-    return f"{rows:,} rows{held}; {steps:,} steps."
+        return f"{_many(rows, 'judged item')}{held}; at least {_many(steps, 'step')}, more where a ranking gives several pairs."
+    return f"{_many(rows, 'row')}{held}; {_many(steps, 'step')}."
 
 
 def _length_notes(spec: Spec, shape: estimates.Shape) -> list[str]:
@@ -172,6 +172,10 @@ def _length_notes(spec: Spec, shape: estimates.Shape) -> list[str]:
     if isinstance(spec, RewardSpec) and spec.method == "lora":
         notes.append("The score head is trained in full beside the adapter.")
     return notes
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _count(number: int) -> str:

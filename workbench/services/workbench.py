@@ -16,7 +16,7 @@ from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
-from workbench.services.starter import fill_with_starter
+from workbench.services.starter import fill_with_starter, kit_folder
 from workbench.services.training import TrainingService
 from workbench.services.workspace import Workspace
 from workbench.store.store import DATABASE, open_store
@@ -26,6 +26,7 @@ class Workbench:
     """An open workspace with everything the app can do in it. Close it, or use it in a `with` statement."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self._closed = False
         self.workspace = workspace
         self.path = workspace.path
         self.settings = SettingsService(workspace)
@@ -54,7 +55,10 @@ class Workbench:
         return bench
 
     def close(self) -> None:
-        """Close every service that has something to close, newest first, then the store."""
+        """Close every service that has something to close, newest first, then the store; once is enough, twice no error."""
+        if self._closed:
+            return
+        self._closed = True
         for service in reversed(list(vars(self).values())):
             if service is not self.workspace and callable(getattr(service, "close", None)):
                 service.close()
@@ -73,6 +77,8 @@ def new_workspace(path: Path, starter: bool = False) -> Path:
     path = Path(path).expanduser().absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise Conflict(f"{path} exists and isn't an empty folder.", "Choose another place for the workspace.")
+    if starter:
+        kit_folder()  # a kit that is missing must not leave half a workspace
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

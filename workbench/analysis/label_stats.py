@@ -90,6 +90,21 @@ def label_stats(items: Iterable[Item], judgements: Iterable[Judgement]) -> Label
     )
 
 
+def agreement_of(datasets: Iterable[Iterable[Judgement]]) -> float | None:
+    """Share in [0, 1] of all pairs of votes on the same two candidates that agree, as `LabelStats.raw` over several datasets.
+
+    An item's name means one thing within a dataset only. None when nothing was judged twice.
+    """
+    units: Votes = []
+    for judgements in datasets:
+        votes: dict[tuple[str, int, int], dict[str, str]] = {}
+        for judgement in judgements:
+            for (a, b), vote in _pair_votes(judgement, len(judgement.shown)).items():
+                votes.setdefault((judgement.item, a, b), {})[judgement.annotator] = vote
+        units.extend(votes.values())
+    return raw_agreement(units)
+
+
 def _pair_votes(judgement: Judgement, size: int) -> dict[tuple[int, int], str]:
     """What a judgement says about every pair of candidates; nothing for a skip."""
     pairs = combinations(range(size), 2)

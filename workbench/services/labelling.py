@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from workbench.analysis.label_stats import LabelStats, label_stats
+from workbench.analysis.label_stats import LabelStats, agreement_of, label_stats
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, SkipReason
 from workbench.domain.rows import DatasetKind
@@ -43,6 +43,7 @@ class LabellingService:
         self._lane = workspace.lane
         self._settings = settings
         self._ahead: dict[tuple[str, str], list[PlacedItem]] = {}
+        self._agreed: tuple[tuple[int, int, int], float | None] | None = None
 
     def start(self, dataset: str) -> tuple[Presentation | None, LabelProgress]:
         """The first item that you haven't judged (None when all are), and how far you are."""
@@ -108,6 +109,19 @@ class LabellingService:
             rows = self._lane.do(self._store.datasets.rows, dataset, start, STATS_BATCH) if found else []
             items.extend(r.item for r in rows if r.item is not None and r.item.id in judged)
         return label_stats(items, said)
+
+    def agreement(self) -> float | None:
+        """How often annotators agree over all datasets (raw share), None when no item was judged by two.
+
+        It is asked for every few seconds: reckoned again only when labels have changed.
+        """
+        mark = self._lane.do(self._store.labels.mark)
+        if self._agreed is None or self._agreed[0] != mark:
+            records = self._lane.do(self._store.datasets.list)
+            judged = [r.name for r in records if r.kind == "preferences" and r.judged]
+            share = agreement_of([self._lane.do(self._store.labels.overlapping, name) for name in judged])
+            self._agreed = mark, share
+        return self._agreed[1]
 
     def write_demonstration(self, dataset: str, presentation: Presentation, text: str) -> str:
         """Keep a better response as a row of the dataset "<name>-demonstrations"; returns that name."""

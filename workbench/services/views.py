@@ -263,10 +263,14 @@ class Check:
 
 @dataclass(frozen=True)
 class HomeView:
-    """What the workspace holds, for the first page."""
+    """What the workspace holds, for the first page.
+
+    `agreement` is the share of votes on the same two responses that agree, None when no item was judged twice.
+    """
 
     labels_today: int
     labels_total: int
     datasets: tuple[DatasetView, ...]
     runs: tuple[RunView, ...]
     models: tuple[ModelRef, ...]
+    agreement: float | None = None

@@ -138,6 +138,24 @@ class Labels:
                 here &= t.rows.c.position < stop
             return _newest(connection.execute(_counting().where(here)).all())
 
+    def overlapping(self, dataset: str) -> builtins.list[Judgement]:
+        """The judgements that count for items that several annotators have judged, by position."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.judged > 0)
+            if connection.execute(select(func.count()).select_from(t.tallies).where(here)).scalar_one() < 2:
+                return []
+            counted = select(_S.row_id).where(_S.dataset_id == record.id, _S.state == DONE).group_by(_S.row_id)
+            shared = counted.having(func.count(_S.annotator.distinct()) > 1)
+            return _newest(connection.execute(_counting().where(t.judgements.c.row_id.in_(shared))).all())
+
+    def mark(self) -> tuple[int, int, int]:
+        """Numbers that are others as soon as something is judged, undone, redone or deleted."""
+        newest = (func.max(t.judgements.c.id), func.max(t.judgement_moves.c.id), func.count(t.datasets.c.id))
+        with self._database.read() as connection:
+            a, b, c = (int(connection.execute(select(number)).scalar_one() or 0) for number in newest)
+            return a, b, c
+
     def all(self, dataset: str) -> builtins.list[Judgement]:
         """Every judgement ever made in a dataset, also those undone, in the order in which they were made."""
         with self._database.read() as connection:

@@ -15,7 +15,7 @@ from workbench.gui.bridge import Bridge
 from workbench.gui.pages.next_steps import NextStep, next_steps
 from workbench.gui.pages.tour_card import TourCard
 from workbench.gui.shell import Action, Shell
-from workbench.gui.widgets.basics import ButtonRole, Card, button, clear, text
+from workbench.gui.widgets.basics import ButtonRole, Card, NameButton, button, clear, text
 from workbench.gui.widgets.lineage import LineageView, Member
 from workbench.gui.widgets.run_row import RunRow
 from workbench.gui.widgets.words import count, short
@@ -24,6 +24,9 @@ from workbench.services.tour import Tour
 from workbench.services.views import DatasetView, HomeView, RunView
 
 MOST_RUNS, MOST_DATASETS = 5, 6
+_TIPS = {
+    "agreement": "How often two annotators say the same of the same two responses; – until an item is judged by two.",
+}
 REFRESH_MS = 2000
 
 
@@ -165,6 +168,7 @@ class HomePage(QWidget):
             (f"{home.labels_today:,}", "labels today, by people"),
             (f"{home.labels_total:,}", "labels by people"),
             (f"{100 * judged // items} %" if items else "–", "of items judged"),
+            (f"{home.agreement:.0%}".replace("%", " %") if home.agreement is not None else "–", "agreement"),
             (f"{running}", "runs under way"),
         ):
             card = Card()
@@ -173,6 +177,7 @@ class HomePage(QWidget):
             card.column.addWidget(text(number, "number"))
             card.column.addWidget(text(words, "quiet"))
             card.setAccessibleName(f"{number} {words}")
+            card.setToolTip(_TIPS.get(words, ""))
             self._numbers.addWidget(card)
 
     def _fill(self, name: str, lines: list[QWidget], otherwise: str) -> None:
@@ -205,8 +210,9 @@ class HomePage(QWidget):
         row = QHBoxLayout(line)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        name = button(data.name, f"home.dataset.{data.name}", lambda: self._shell.go("data", dataset=data.name), "link")
-        row.addWidget(name)
+        row.addWidget(
+            NameButton(data.name, f"home.dataset.{data.name}", lambda: self._shell.go("data", dataset=data.name))
+        )
         if data.synthetic:
             row.addWidget(text("synthetic", "chip"))
         row.addStretch(1)
@@ -269,5 +275,6 @@ def look(services: Any, guide: Tour) -> tuple[HomeView, Sequence[Any]]:
         datasets=tuple(services.datasets.list()),
         runs=tuple(order),
         models=tuple(services.models.list()),
+        agreement=services.labelling.agreement(),
     )
     return home, guide.steps()

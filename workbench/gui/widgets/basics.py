@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -51,6 +52,45 @@ def button(
         result.setProperty("role", role)
     result.clicked.connect(lambda: run())
     return result
+
+
+class NameButton(QPushButton):
+    """A link whose words are a name that somebody chose: shown to the letter, cut in the middle when there is no room."""
+
+    def __init__(self, words: str, name: str, run: Callable[[], Any], *, accessible: str = "") -> None:
+        super().__init__()
+        self.words = words
+        self.setObjectName(name)
+        self.setAccessibleName(accessible or words)
+        self.setToolTip(html.escape(words))
+        self.setAutoDefault(False)
+        self.setProperty("role", "link")
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.clicked.connect(lambda: run())
+        self._cut(self.fontMetrics().horizontalAdvance(words) + 1)
+
+    def sizeHint(self) -> QSize:
+        """Room for the whole name."""
+        shown = super().sizeHint()
+        return QSize(self._around() + self.fontMetrics().horizontalAdvance(self.words) + 1, shown.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for a few letters."""
+        return QSize(min(64, self.sizeHint().width()), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Cut to the new width."""
+        super().resizeEvent(event)
+        self._cut(self.width() - self._around())
+
+    def _around(self) -> int:
+        """What the style adds to the words."""
+        shown = self.text().replace("&&", "&")
+        return super().sizeHint().width() - self.fontMetrics().horizontalAdvance(shown)
+
+    def _cut(self, room: int) -> None:
+        shown = self.fontMetrics().elidedText(self.words, Qt.TextElideMode.ElideMiddle, max(0, room))
+        self.setText(shown.replace("&", "&&"))  # an ampersand would be taken for a shortcut
 
 
 def wear_icon(widget: QPushButton, glyph: str, theme: Theme, tone: str = "") -> QPushButton:

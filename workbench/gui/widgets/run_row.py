@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QWidget
 
 from workbench.domain.runs import JobState
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import TextRole, button, text
+from workbench.gui.widgets.basics import NameButton, TextRole, text
 from workbench.gui.widgets.spark import Spark
 from workbench.gui.widgets.words import ago, duration
 from workbench.services.views import RunView
@@ -34,11 +34,10 @@ class RunRow(QWidget):
         grid.setContentsMargins(0, 4, 0, 4)
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(2)
-        self.title: QPushButton = button(
+        self.title = NameButton(
             run.name or run.id,
             f"{name}.open",
             lambda: open_run(run.id),
-            "link",
             accessible=f"Show the run {run.name or run.id}",
         )
         grid.addWidget(self.title, 0, 0, Qt.AlignmentFlag.AlignLeft)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QMenu, QPush
 from workbench.gui.icons import icon, picture
 from workbench.gui.page_table import PageEntry
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import restyle, text
+from workbench.gui.widgets.basics import plain_tip, restyle, text
 
 RAIL_WIDTH = 60
 
@@ -132,8 +132,9 @@ class TopBar(QFrame):
     def show_workspace(self, path: Path | None) -> None:
         """Name the workspace."""
         name = path.name if path is not None else "No workspace"
-        self.workspace.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260))
-        self.workspace.setToolTip(str(path or ""))
+        shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260)
+        self.workspace.setText(shown.replace("&", "&&"))  # a single one would be taken for a mnemonic
+        self.workspace.setToolTip(plain_tip(str(path or "")))
         restyle(self.workspace)
 
     def _paint(self) -> None:

@@ -90,8 +90,12 @@ class FindPalette(QFrame):
 
     def add(self, entries: Iterable[Entry]) -> None:
         """More entries have come in while the palette is open."""
+        chosen = self._current()
         self._entries += entries
         self._filter(self.field.text())
+        for row in range(self.list.count() if chosen else 0):
+            if self.list.item(row).data(Qt.ItemDataRole.UserRole) is chosen:
+                self.list.setCurrentRow(row)
 
     def leave(self) -> None:
         """Hide, and give the focus back."""
@@ -130,11 +134,14 @@ class FindPalette(QFrame):
         self.nothing.setVisible(self.list.count() == 0)
 
     def _choose(self) -> None:
-        row = self.list.currentItem()
-        if row is not None:
-            entry: Entry = row.data(Qt.ItemDataRole.UserRole)
+        entry = self._current()
+        if entry is not None:
             self.leave()
             entry.run()
+
+    def _current(self) -> Entry | None:
+        row = self.list.currentItem()
+        return None if row is None else row.data(Qt.ItemDataRole.UserRole)
 
 
 class _EntryPainter(QStyledItemDelegate):

@@ -112,6 +112,7 @@ def ask(parent: QWidget, title: str, words: str, verb: str, then: Callable[[], A
     box.setObjectName("confirm")
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(title)
     box.setInformativeText(words)
     yes = box.addButton(verb, QMessageBox.ButtonRole.AcceptRole)

@@ -94,6 +94,8 @@ class Window(QMainWindow):
         self.settings = settings
         if looks != (settings.theme, settings.font_size, settings.reading_size):
             self.theme.apply(settings.theme, settings.font_size, settings.reading_size)
+        for key in ("theme", "font_size", "reading_size"):
+            self.remember(key, getattr(settings, key))
         self.deck.ask_all("settings_changed", settings)
 
     def remember(self, key: str, value: Any) -> None:

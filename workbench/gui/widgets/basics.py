@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from html import escape
 from typing import Any, Literal
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -29,6 +30,11 @@ def text(words: str = "", role: TextRole = "", *, wrap: bool = False, select: bo
     if select:
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+def plain_tip(words: str) -> str:
+    """A tooltip that shows words as they stand: Qt would take what looks like HTML for HTML."""
+    return f'<p style="white-space: pre-wrap">{escape(words)}</p>' if "<" in words or "&" in words else words
 
 
 def restyle(widget: QWidget, **properties: Any) -> None:
@@ -157,13 +163,20 @@ class Elided(QLabel):
     def setText(self, words: str) -> None:
         """Show other words."""
         self._words = words
-        self.setToolTip(words)
+        self.setToolTip(plain_tip(words))
+        self.setAccessibleName(words)
         self._cut()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Cut to the new width."""
         super().resizeEvent(event)
         self._cut()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Cut again in another font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._cut()
 
     def _cut(self) -> None:
         room = max(0, self.width() - 2)

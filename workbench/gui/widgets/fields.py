@@ -51,9 +51,13 @@ class Field(QObject):
 
 def plain(number: float) -> str:
     """A number as a person writes it: 0.05, 1e-5, 200."""
+    if isinstance(number, int):
+        return f"{number:,}"
     if number == 0 or not math.isfinite(number):
         return f"{number:g}"
-    words = repr(float(number)) if 1e-4 <= abs(number) < 1e7 else f"{number:.10g}"
+    words = repr(float(number))
+    if not 1e-4 <= abs(number) < 1e7:  # the shortest way to write it that means the same number
+        words = next(w for w in (f"{number:.{digits}g}" for digits in range(10, 18)) if float(w) == number)
     return words.removesuffix(".0").replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
@@ -138,7 +142,12 @@ def _spin(low: float | None, high: float | None) -> Field:
     box.setGroupSeparatorShown(True)
     box.lineEdit().setTextMargins(7, 0, 0, 0)
     _guarded(box)
-    field = Field(box, box.value, lambda value: box.setValue(int(value)))
+
+    def read() -> int:
+        box.interpretText()  # what has been typed counts before the field is left
+        return box.value()
+
+    field = Field(box, read, lambda value: box.setValue(int(value)))
     box.valueChanged.connect(lambda _: field.changed.emit())
     return field
 

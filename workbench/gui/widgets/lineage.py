@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPain
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import plain_tip
 
 BOX = (132.0, 48.0)
 GAP = (24.0, 12.0)
@@ -91,6 +92,7 @@ class LineageView(QWidget):
         self._places = arrange(self._members)
         if self._current not in self._places:
             self._current = ""
+            self.setAccessibleDescription("")
         self.setMinimumSize(self.sizeHint())
         self.updateGeometry()
         self.update()
@@ -142,7 +144,7 @@ class LineageView(QWidget):
             self._over = over
             self.setCursor(Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor)
             member = next((m for m in self._members if m.name == over), None)
-            words = f"{member.name}\n{member.kind} · {member.facts}" if member else ""
+            words = plain_tip(f"{member.name}\n{member.kind} · {member.facts}") if member else ""
             QToolTip.showText(event.globalPosition().toPoint(), words, self)
             self.update()
 

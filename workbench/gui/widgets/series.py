@@ -65,6 +65,11 @@ class CurveBuffer:
         """Add points at the end; steps that don't go on from the last one replace what lies at and after them."""
         if not len(steps):
             return
+        part = self._capacity // 4
+        if len(steps) > part:  # a long run that is read at once stays within the capacity too
+            for start in range(0, len(steps), part):
+                self.append(steps[start : start + part], values[start : start + part])
+            return
         if self._count and steps[0] <= self._steps[self._count - 1]:
             self.cut_after(float(steps[0]) - 1e-9)
         new = len(steps)

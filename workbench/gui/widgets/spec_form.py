@@ -119,7 +119,8 @@ class SpecForm(QWidget):
     def explain(self, wrong: Mapping[str, str]) -> None:
         """Mark wrong fields and say why; everything else is right."""
         for path, row in self._rows.items():
-            why = wrong.get(path, "")
+            inside = (words for place, words in wrong.items() if place.startswith(f"{path}."))  # one part of a list
+            why = wrong.get(path) or next(inside, "")
             restyle(row.field.widget, wrong=bool(why))
             row.words.setText(why or _sentence(row.info))
             restyle(row.words, role="bad" if why else "quiet")
@@ -168,7 +169,7 @@ class SpecForm(QWidget):
         editor.setObjectName(f"{self._name}.{path}")
         editor.setAccessibleName(title)
         editor.setAccessibleDescription(info.description or "")
-        editor.setToolTip(_bounds_words(low, high))
+        editor.setToolTip(_bounds_words(info))
         name = text(title, wrap=True)
         name.setBuddy(editor)
         words = text(_sentence(info), "quiet", wrap=True)
@@ -275,6 +276,11 @@ def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
     return low, high
 
 
-def _bounds_words(low: float | None, high: float | None) -> str:
-    words = [f"at least {plain(low)}" if low is not None else "", f"at most {plain(high)}" if high is not None else ""]
-    return ", ".join(w for w in words if w).capitalize()
+def _bounds_words(info: FieldInfo) -> str:
+    low, high = _bounds(info)
+    whole = info.annotation is int  # a whole number's bounds are always reached
+    above = not whole and any(isinstance(rule, annotated_types.Gt) for rule in info.metadata)
+    below = not whole and any(isinstance(rule, annotated_types.Lt) for rule in info.metadata)
+    words = [f"{'more than' if above else 'at least'} {plain(low)}"] if low is not None else []
+    words += [f"{'less than' if below else 'at most'} {plain(high)}"] if high is not None else []
+    return ", ".join(words).capitalize()

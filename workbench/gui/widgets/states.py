@@ -111,8 +111,9 @@ class BusyState(_Centered):
 
     def tell(self, done: int, total: int, words: str = "") -> None:
         """Show how far the work is; a total of 0 means that nobody knows yet."""
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        unit = 1 + total // 2**30  # Qt counts to 2³¹ only, and files have more bytes
+        self.bar.setRange(0, total // unit)
+        self.bar.setValue(done // unit if total else 0)
         share = f" ({100 * done // total} %)" if total else ""
         self.number.setText(words or (f"{done:,} of {total:,}{share}" if total else f"{done:,}"))
 

@@ -11,6 +11,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from workbench.gui.widgets.basics import plain_tip
+
 Index = QModelIndex | QPersistentModelIndex
 Fetch = Callable[[int, int, Callable[[Sequence[Any]], Any]], Any]
 PAGE = 100
@@ -96,10 +98,12 @@ class PagedModel(QAbstractTableModel):
             return None
         row = self.row(index.row())
         if row is None:
+            if index.row() // PAGE in self._pages:
+                return None  # fewer rows came than were promised; asking again would never end
             self._ask(index.row() // PAGE)
             return "…" if role == Qt.ItemDataRole.DisplayRole else None
         words = column.text(row)
-        return " ".join(words[:400].split()) if role == Qt.ItemDataRole.DisplayRole else words[:1000]
+        return " ".join(words[:400].split()) if role == Qt.ItemDataRole.DisplayRole else plain_tip(words[:1000])
 
     def canFetchMore(self, parent: Index) -> bool:
         """Whether a growing table has more below."""
@@ -124,10 +128,10 @@ class PagedModel(QAbstractTableModel):
         self._pages[page] = rows
         while len(self._pages) > PAGES_KEPT:
             self._pages.popitem(last=False)
-        if self._more:
+        if self._more and first == self._rows:
             self._more = len(rows) == PAGE
-            if last >= self._rows:
-                self.beginInsertRows(QModelIndex(), self._rows, last)
+            if rows:
+                self.beginInsertRows(QModelIndex(), first, last)
                 self._rows = last + 1
                 self.endInsertRows()
         elif last >= first:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import plain_tip
 
 _LINE = Qt.ItemDataRole.UserRole
 
@@ -100,7 +101,7 @@ class TwoLineList(QListWidget):
             entry = QListWidgetItem(line.title)
             entry.setData(_LINE, line)
             entry.setData(Qt.ItemDataRole.AccessibleTextRole, f"{line.title}, {line.under}")
-            entry.setToolTip(f"{line.title}\n{line.under}")
+            entry.setToolTip(plain_tip(f"{line.title}\n{line.under}"))
             self.addItem(entry)
         self.blockSignals(False)
         if kept and not self.choose(kept, quietly=True):

@@ -42,15 +42,16 @@ def count(number: int, one: str, many: str = "") -> str:
 def short(number: float) -> str:
     """A large count in three figures: `998`, `2.61 M`, `7.2 B`."""
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g} {letter}"
+        if abs(number) >= size * 0.9995:
+            scaled = number / size
+            return f"{scaled:.3g} {letter}" if abs(scaled) < 999.5 else f"{scaled:,.0f} {letter}"
     return f"{number:.3g}" if number != int(number) else f"{int(number)}"
 
 
 def size(count_of_bytes: float) -> str:
     """A size in bytes: `812 B`, `1.4 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if count_of_bytes < 1024:
+        if count_of_bytes < (1024 if unit == "B" else 1023.95):
             return f"{count_of_bytes:.0f} {unit}" if unit == "B" else f"{count_of_bytes:.1f} {unit}"
         count_of_bytes /= 1024
     return f"{count_of_bytes:.1f} TiB"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.domain.errors import BadInput
 from workbench.domain.runs import ModelKind, ModelRef
+from workbench.services.files import replace_text
 from workbench.services.model_folder import inspect_folder
 from workbench.services.workspace import Workspace
 
@@ -80,6 +81,15 @@ class ModelsService:
         """Take a model off the list; its files stay where they are."""
         self._lane.do(self._store.remove, name)
 
+    def find_bases_again(self) -> None:
+        """After the workspace was moved: write into each adapter where its base is now. What can't be written stays."""
+        models = self.list()
+        paths = {model.name: Path(model.path) for model in models}
+        for model in models:
+            base = paths.get(model.parents[0]) if model.form == "adapter" and model.parents else None
+            if base is not None and base.is_dir():
+                _point_at(Path(model.path) / "adapter_config.json", base)
+
     def card(self, name: str) -> builtins.list[tuple[str, str]]:
         """What is known about a model, as (heading, text)."""
         model = self.get(name)
@@ -96,6 +106,16 @@ class ModelsService:
         if model.synthetic:
             facts.append(("Data", "synthetic: its labels were made by a rule or a model"))
         return facts + _config_facts(Path(model.path))
+
+
+def _point_at(config: Path, base: Path) -> None:
+    try:
+        said = json.loads(config.read_text(encoding="utf-8"))
+        before = Path(said["base_model_name_or_path"])
+        if before.is_absolute() and not before.exists():
+            replace_text(config, json.dumps({**said, "base_model_name_or_path": str(base)}, indent=2) + "\n")
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a place that can't be written, or no adapter any more: loading it says what is wrong
 
 
 def _checked(name: str) -> str:

@@ -51,6 +51,11 @@ class Workbench:
             lane.close()
             raise
         bench = cls(Workspace(path, store, lane))
+        try:
+            bench.models.find_bases_again()
+        except BaseException:
+            bench.close()
+            raise
         bench.runs.begin()
         return bench
 

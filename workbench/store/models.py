@@ -70,7 +70,10 @@ class Models:
 
     def _kept(self, path: str) -> str:
         place = Path(path)
-        return str(place.relative_to(self._workspace)) if place.is_relative_to(self._workspace) else path
+        for inside, here in ((place, self._workspace), (place.resolve(), self._workspace.resolve())):
+            if ".." not in inside.parts and inside.is_relative_to(here):
+                return str(inside.relative_to(here))
+        return path
 
 
 def _missing(name: str) -> NotFound:

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.cli.common import command, family, opened, utc
 from workbench.cli.output import Output
+from workbench.cli.values import whole
 from workbench.domain.errors import BadInput
 from workbench.services.views import Trouble
 
@@ -28,8 +29,8 @@ def add(commands: Any, name: str, sentence: str) -> None:
     command(verbs, "list", run_list, "list the datasets", "data list my-work")
     show = command(verbs, "show", run_show, "show rows of a dataset", "data show my-work harmless --limit 3")
     show.add_argument("name")
-    show.add_argument("--offset", type=int, default=0)
-    show.add_argument("--limit", type=int, default=10)
+    show.add_argument("--offset", type=whole, default=0)
+    show.add_argument("--limit", type=whole, default=10)
     show.add_argument("--search", default="", help="only rows with this text")
     freeze = command(
         verbs, "freeze", run_freeze, "freeze a dataset's rows as a snapshot", "data freeze my-work harmless"

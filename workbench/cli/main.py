@@ -47,6 +47,17 @@ def main(words: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        output.fail(f"{error.filename or 'The system'}: {error.strerror or error}.", "Check the place and its disk.")
+        return FAILED
+    except Exception as error:
+        if os.environ.get("WORKBENCH_TRACEBACK"):
+            raise
+        output.fail(
+            f"The workbench made a mistake: {type(error).__name__}: {error}.",
+            "Please report it with what WORKBENCH_TRACEBACK=1 prints before the same command.",
+        )
+        return FAILED
     else:
         return result
 

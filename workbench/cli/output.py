@@ -66,7 +66,7 @@ class Output:
 
     def _write(self, text: str) -> None:
         if text:
-            self._out.write(text + "\n")
+            self._out.write(text.rstrip("\n") + "\n")
             self._out.flush()
 
 

@@ -36,7 +36,7 @@ def make_spec(arguments: argparse.Namespace, draft: Spec) -> Spec:
     payload: dict[str, Any] = draft.model_dump()
     if arguments.spec is not None:
         try:
-            payload |= dict(json.loads(arguments.spec.read_text(encoding="utf-8")))
+            payload |= _an_object(json.loads(arguments.spec.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise BadInput(
                 f"{arguments.spec} can't be read as a spec: {error}", "Give a JSON file such as a run's spec.json."
@@ -45,6 +45,12 @@ def make_spec(arguments: argparse.Namespace, draft: Spec) -> Spec:
         payload[key] = payload[key] | value if isinstance(value, dict) and isinstance(payload.get(key), dict) else value
     payload |= {key: value for key in ("base", "data") if (value := getattr(arguments, key)) is not None}
     return parse_spec({**payload, "kind": arguments.kind})
+
+
+def _an_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("it holds no JSON object")  # noqa: TRY004 (told like every other file that is no spec)
+    return value
 
 
 def run_train(arguments: argparse.Namespace, output: Output) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import Any
 
 from workbench.domain.errors import BadInput
+
+MOST = 2**62  # what the database can count to, with room for sums
 
 
 def parse_sets(pairs: list[str]) -> dict[str, Any]:
@@ -21,6 +24,10 @@ def parse_sets(pairs: list[str]) -> dict[str, Any]:
         *parents, last = key.split(".")
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise BadInput(
+                    f"--set {pair} gives a part of {parent}, which was given a value.", "Give one of the two."
+                )
         place[last] = _value(text)
     return result
 
@@ -30,3 +37,10 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def whole(text: str) -> int:
+    """A whole number from 0: the type of `--offset` and `--limit`; anything else is wrong usage."""
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > MOST or len(text) > 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)

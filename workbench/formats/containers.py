@@ -41,6 +41,10 @@ def check_file(path: Path) -> None:
         raise BadInput(f"There is no file {path}.", "Check the path; names are case-sensitive.")
     if path.is_dir():
         raise BadInput(f"{path} is a folder, not a file.", "Give the files inside it.")
+    if not path.is_file():
+        raise BadInput(
+            f"{path} is not an ordinary file, and an import reads its files twice.", "Write it to a file first."
+        )
     start = _first_bytes(path)
     if not start.strip():
         raise BadInput(f"{path.name} is empty.", "Choose a file with at least one row.")
@@ -231,5 +235,5 @@ def _parquet(path: Path) -> Iterator[Numbered]:
                     yield number, record
     except (pa.ArrowException, OSError) as error:
         raise BadInput(
-            f"{path.name} is not a readable Parquet file: {error}.", "Download or copy the file again."
+            f"{path.name} is not a readable Parquet file: {str(error).rstrip('.')}.", "Download or copy the file again."
         ) from error

@@ -43,6 +43,8 @@ def detect(files: Iterable[Path], format: str = "auto", mapping: Mapping[str, st
     for path in paths:
         check_file(path)
     wanted = None if format == "auto" else format_named(format)
+    if wanted is None:
+        _refuse_unknown_fields(mapping or {})
     if wanted is not None and wanted.split:
         return Detected(wanted.name, wanted.kind, {}, ())
     if wanted is None and all(suffix_of(path) in TEXT_SUFFIXES for path in paths):
@@ -51,9 +53,19 @@ def detect(files: Iterable[Path], format: str = "auto", mapping: Mapping[str, st
     columns = tuple(dict.fromkeys(name for record in sample for name in record))
     notes: tuple[str, ...] = ()
     if wanted is None:
+        for column in (mapping or {}).values():
+            if column not in columns:
+                raise BadInput(f"There is no column '{column}' in the file.", f"Its columns are: {', '.join(columns)}.")
         wanted, notes = _vote(sample, columns, dict(mapping or {}), paths)
     full = mapping_for(wanted, columns, mapping)
     return Detected(wanted.name, wanted.kind, full, columns, notes)
+
+
+def _refuse_unknown_fields(mapping: Mapping[str, str]) -> None:
+    known = dict.fromkeys(field.name for form in FORMATS.values() for field in form.fields)
+    for field in mapping:
+        if field not in known:
+            raise BadInput(f"No format has a field '{field}'.", f"Fields are: {', '.join(known)}.")
 
 
 def _detect_text(paths: list[Path]) -> Detected:

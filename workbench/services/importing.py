@@ -141,7 +141,9 @@ def _refuse(files: Sequence[Path], read: int, troubles: list[Trouble], skip_bad:
     names = ", ".join(Path(f).name for f in files)
     told = "; ".join(f"line {t.line}: {t.reason.rstrip('.')}" for t in troubles[:TOLD])
     if read == len(troubles):
-        raise BadInput(f"{names} has no usable row. {told}".strip(), "Check the format and the mapping of columns.")
+        raise BadInput(
+            f"{names} has no usable row{f': {told}' if told else ''}.", "Check the format and the mapping of columns."
+        )
     if troubles and not skip_bad:
         more = "" if len(troubles) <= TOLD else f"; and {len(troubles) - TOLD} more"
         raise BadInput(

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return Batch(*(tensor.to(device, non_blocking=torch.device(device).type == "cuda") for tensor in self))
 
     @property
     def before(self) -> Tensor:

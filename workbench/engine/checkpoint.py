@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -32,15 +33,13 @@ class Checkpoint:
         self.path = path
         try:
             state = read_json(path / "state.json")
-        except (OSError, ValueError) as error:
-            raise RunFailed(
-                f"The checkpoint {path} is damaged.", "Delete its folder; the one before is taken."
-            ) from error
-        if state["version"] > VERSION:
-            raise TooNew("The checkpoint was written by a newer version of the workbench.", "Update the workbench.")
-        self.step = int(state["step"])
-        self.extra: dict[str, Any] = state["extra"]
-        self._random: dict[str, Any] = state["random"]
+            if state["version"] > VERSION:
+                raise TooNew("The checkpoint was written by a newer version of the workbench.", "Update the workbench.")
+            self.step = int(state["step"])
+            self.extra: dict[str, Any] = state["extra"]
+            self._random: dict[str, Any] = state["random"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged() from error
 
     def restore(
         self,
@@ -63,8 +62,14 @@ class Checkpoint:
                     torch.cuda.set_rng_state(generators[f"cuda.{index}"], index)
 
     def tensors(self, name: str = "tensors") -> dict[str, Tensor]:
-        """Tensors of one file of the checkpoint, on the CPU."""
-        return load_file(self.path / f"{name}.safetensors")
+        """Tensors of one file of the checkpoint, on the CPU; raises RunFailed when it is missing or damaged."""
+        try:
+            return load_file(self.path / f"{name}.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> RunFailed:
+        return RunFailed(f"The checkpoint {self.path} is damaged.", "Delete its folder; the one before is taken.")
 
 
 def save(
@@ -112,7 +117,8 @@ def load_latest(folder: RunFolder) -> Checkpoint | None:
 def _sweep(folder: RunFolder) -> None:
     folder.checkpoints.mkdir(exist_ok=True)
     for leftover in folder.checkpoints.glob(".*"):
-        shutil.rmtree(leftover)
+        if leftover.suffix in {".tmp", ".old"}:
+            shutil.rmtree(leftover)
 
 
 def _sync(path: Path) -> None:
@@ -138,13 +144,18 @@ def _content(module: nn.Module) -> dict[str, Tensor]:
 def _fill(module: nn.Module, saved: Mapping[str, Tensor]) -> None:
     present = _content(module)
     if present.keys() != saved.keys():
-        raise RunFailed(
-            "The checkpoint belongs to another model: its tensors have other names.",
-            "Resume with the spec the run was started with.",
-        )
+        raise _foreign("its tensors have other names")
+    if any(tensor.shape != saved[name].shape for name, tensor in present.items()):
+        raise _foreign("its tensors have other shapes")
     with torch.no_grad():
         for name, tensor in present.items():
             tensor.copy_(saved[name])
+
+
+def _foreign(why: str) -> RunFailed:
+    return RunFailed(
+        f"The checkpoint belongs to another model: {why}.", "Resume with the spec the run was started with."
+    )
 
 
 def _optimizer_content(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -157,13 +168,18 @@ def _fill_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor
     for name, tensor in saved.items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, one in state.items():
+        sizes = {tensor.shape for tensor in one.values() if tensor.ndim}
+        if index >= len(parameters) or not sizes <= {parameters[index].shape}:
+            raise _foreign("its optimizer has other parameters")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     algorithm, keys, *rest = np.random.get_state()
     tensors = {"numpy": torch.from_numpy(np.asarray(keys)), "torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # asking a GPU that the run doesn't use would take memory there
         tensors |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
     return tensors, {"python": random.getstate(), "numpy": [algorithm, *rest]}
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.common import TrainingSpec
@@ -35,6 +36,18 @@ class Setup(NamedTuple):
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.compute)
 
+    def backward(self, loss: Tensor) -> None:
+        """The gradient of a loss, computed the same way each time."""
+        if self.device.type != "cuda":
+            loss.backward()
+            return
+        # With warnings only, attention on a GPU takes the kernels that add up in any order.
+        torch.use_deterministic_algorithms(True)
+        try:
+            loss.backward()
+        finally:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
     def __str__(self) -> str:
         """For a person: device, precision, threads."""
         where = (
@@ -48,6 +61,8 @@ def prepare(spec: TrainingSpec) -> Setup:
     device = _device(spec.device)
     set_threads()
     seed_all(spec.seed)
+    # cuBLAS reads this when it is first used; without it, it may add up in another order each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Kernels without a deterministic form warn into the log instead of ending the run.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -78,7 +93,7 @@ def _device(wanted: str) -> torch.device:
 
 def _compute(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
-        good = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        good = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if good else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 

@@ -33,7 +33,12 @@ def core(model: Any) -> Any:
 
 def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor) -> Tensor:
     """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
-    body = core(model).base_model
+    inner = core(model)
+    body = inner.base_model
+    if attention_mask is not None and attention_mask.ndim == 4 and inner.config._attn_implementation == "eager":
+        # Eager attention adds the mask to its scores.
+        shown = torch.zeros(attention_mask.shape, dtype=inner.dtype, device=attention_mask.device)
+        attention_mask = shown.masked_fill(~attention_mask, torch.finfo(inner.dtype).min)
     result: Tensor = body(
         input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
     ).last_hidden_state

@@ -50,14 +50,26 @@ def has_weights(path: Path) -> bool:
 
 def load_tokenizer(path: Path) -> Any:
     """The tokenizer of a model folder; raises BadInput with what is missing."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    # For some architectures, AutoTokenizer would take their usual tokenizer although tokenizer.json says another.
+    kind: Any = PreTrainedTokenizerFast if _says_all(path) else AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(path, **_OFFLINE)
+        return kind.from_pretrained(path, **_OFFLINE)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(
             f"The tokenizer in {path} can't be loaded.", "A model folder needs tokenizer.json.", str(error)
         ) from error
+
+
+def _says_all(path: Path) -> bool:
+    """Whether tokenizer.json is all there is to the tokenizer, by what the folder's settings say."""
+    try:
+        settings = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    plain = settings.get("tokenizer_class") in {"TokenizersBackend", "PreTrainedTokenizerFast"}
+    return plain and (path / "tokenizer.json").exists()
 
 
 def load_policy(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
@@ -192,6 +204,11 @@ def attach_lora(loaded: Loaded, part: LoraPart, base_folder: Path, *, head: bool
         raise BadInput(
             f"No adapter fits the model: {error}", "Set the adapter's targets to all-linear or to modules that it has."
         ) from error
+    for parameter in model.parameters():
+        if (
+            parameter.requires_grad
+        ):  # peft leaves the head as the base is: in half precision, small updates would be lost
+            parameter.data = parameter.data.float()
     for settings in model.peft_config.values():
         settings.base_model_name_or_path = str(base.resolve())
     return model
@@ -223,7 +240,11 @@ def eos_ids(loaded: Loaded) -> list[int]:
     inner = loaded.model.get_base_model() if hasattr(loaded.model, "peft_config") else loaded.model
     found: list[int] = []
     generation = getattr(inner, "generation_config", None)
-    for source in (loaded.tokenizer.eos_token_id, getattr(generation, "eos_token_id", None), inner.config.eos_token_id):
+    for source in (
+        loaded.tokenizer.eos_token_id,
+        getattr(generation, "eos_token_id", None),
+        getattr(inner.config, "eos_token_id", None),
+    ):
         for value in source if isinstance(source, list) else [source]:
             if value is not None and value not in found:
                 found.append(int(value))
@@ -235,8 +256,9 @@ def without_dropout(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            setattr(module, "attention_dropout", 0.0)  # noqa: B010
+        for name, value in vars(module).items():  # some architectures keep the rate as a plain number
+            if isinstance(value, float) and ("dropout" in name or name == "layerdrop"):
+                setattr(module, name, 0.0)
 
 
 def use_gradient_checkpointing(model: Any) -> None:
@@ -323,7 +345,11 @@ def _from_pretrained(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -
     with _quiet():
         try:
             return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_OFFLINE, **more)
+        except MemoryError:
+            raise
         except Exception as error:  # damaged files raise errors of many libraries
+            if "allocate memory" in str(error):
+                raise
             raise BadInput(
                 f"The model in {folder} can't be loaded: {str(error).splitlines()[0] if str(error) else error!r}",
                 "The folder may be damaged or of an unsupported kind.",
@@ -339,4 +365,5 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         # peft asks transformers by names that transformers has deprecated; nothing a person could do about it.
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out")  # it sets it itself, as GPT-2 needs it
         yield

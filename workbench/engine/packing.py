@@ -73,7 +73,8 @@ class PackedBatch(NamedTuple):
 
     def to(self, device: torch.device | str) -> PackedBatch:
         """The same batch on a device."""
-        moved = [None if tensor is None else tensor.to(device, non_blocking=True) for tensor in self]
+        wait = torch.device(device).type != "cuda"
+        moved = [None if tensor is None else tensor.to(device, non_blocking=not wait) for tensor in self]
         return PackedBatch(*moved)  # type: ignore[arg-type]
 
     @property

@@ -28,19 +28,21 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, chat_format: str = "auto") -> 
                 f"The model's chat template refuses a conversation: {error}",
                 "Set chat_format to plain, or leave such rows out.",
             ) from error
-        return one_bos(tokenizer, list(ids))
+        return one_bos(tokenizer, list(ids)) or [_start(tokenizer)]
     return encode_text(tokenizer, prompt.text if prompt.raw else plain(prompt))
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Ids of a text that starts a sequence: BOS if that is the tokenizer's custom, no EOS; never empty."""
     ids = _started(tokenizer, list(tokenizer(text, split_special_tokens=True)["input_ids"]))
-    if ids:
-        return ids
-    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    return ids or [_start(tokenizer)]
+
+
+def _start(tokenizer: Any) -> int:
+    start: int | None = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if start is None:
         raise BadInput("A prompt is empty, and the tokenizer has no token to start with.", "Leave empty prompts out.")
-    return [start]
+    return start
 
 
 def encode_documents(tokenizer: Any, texts: Sequence[str], slice_size: int = 1000) -> list[list[int]]:

@@ -26,6 +26,8 @@ from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
 RECIPES = {kind: f"workbench.engine.recipes.{kind}" for kind in ("pretrain", "sft", "reward", "dpo", "ppo")}
+# What torch says when there is no memory, in types and texts: its allocators, the driver, cuBLAS.
+_NO_MEMORY = ("OutOfMemoryError", "allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -93,7 +95,7 @@ def explain(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, WorkbenchError):
         return error.kind, error.what, error.hint
     text = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+    if isinstance(error, MemoryError) or any(word in f"{type(error).__name__} {text}" for word in _NO_MEMORY):
         return (
             "out_of_memory",
             "The memory is not enough for this run.",

@@ -78,7 +78,7 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
         values: dict[str, float] = {}
         for part in micro_batches(chosen, lengths, spec.micro_batch_size):
             loss, measured = part_loss(task, part, chosen, spec)
-            loss.backward()
+            setup.backward(loss)
             values = {name: values.get(name, 0.0) + value for name, value in measured.items()}
         finite("loss", values["loss"])
         norm = clip(weights, spec.max_grad_norm)

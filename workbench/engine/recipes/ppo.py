@@ -207,7 +207,7 @@ def learn_part(
     assert scored.entropy is not None
     entropy = scored.entropy.sum() / tokens
     loss = found.loss + spec.value_weight * worth.loss - spec.entropy_bonus * entropy
-    loss.backward()
+    setup.backward(loss)
     return {
         "loss": float(loss.detach()),
         "policy/loss": float(found.loss.detach()),

@@ -85,7 +85,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
             with setup.autocast():
                 scored = packed_scores(model, packed, part, setup)
             # The tokens of the whole step, so that the split into micro-batches changes nothing.
-            losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets).backward()
+            setup.backward(losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets))
             tally.add(scored)
         values = tally.values()
         finite("loss", values["loss"])

@@ -84,7 +84,7 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
                 scores, sizes = score_pairs(model, members, loaded.pad, setup)
             # This part's share of the mean over the whole step, so that the split changes nothing.
             loss = loss_of(scores, members, spec) * (len(part) / len(chosen_rows))
-            loss.backward()
+            setup.backward(loss)
             total += float(loss.detach())
             scored.append((scores.detach(), sizes))
         finite("loss", total)

@@ -73,7 +73,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
             with setup.autocast():
                 scored = completion_scores(model, batch)
             # The tokens of the whole step, so that the split into micro-batches changes nothing.
-            losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets).backward()
+            setup.backward(losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets))
             tally.add(scored)
         values = tally.values()
         finite("loss", values["loss"])

@@ -68,7 +68,7 @@ def make_base(folder: Path, scratch: Path) -> None:
         pad_token_id=0, architectures=["LlamaForCausalLM"],
     ).save_pretrained(str(blank))  # fmt: skip
     spec = PretrainSpec(
-        name="starter-base", base=str(blank), data="corpus", seed=SEED, epochs=1.1, max_length=256, batch_size=16,
+        name="starter-base", base=str(blank), data="corpus", seed=SEED, epochs=1.1, max_length=256, batch_size=16, micro_batch_size=4, precision="bfloat16",
         learning_rate=3e-3, warmup=0.03, holdout=0.01, eval_every=250, checkpoint_every=0,
     )  # fmt: skip
     model = execute(spec, pa.table({"text": documents}), scratch / "pretrain")

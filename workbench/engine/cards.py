@@ -38,6 +38,12 @@ Made by RLHF Workbench with the recipe `{spec.kind}` ({"low-rank adapter" if spe
 ## Spec
 
 ```json
-{spec.model_dump_json(indent=2)}
+{_portable(spec).model_dump_json(indent=2)}
 ```
 """
+
+
+def _portable(spec: Spec) -> Spec:
+    """The spec without this machine's folders: a card travels with its model."""
+    folders = ("base", "reward_model")
+    return spec.model_copy(update={name: Path(getattr(spec, name)).name for name in folders if hasattr(spec, name)})

@@ -205,7 +205,7 @@ def document(rng: random.Random) -> str:
 
 def demonstration(rng: random.Random, name: str, thing: str) -> str:
     """A story as an ordinary writer gives it: mostly about what was asked for, less often with a happy ending."""
-    wish = draw_wish(rng, happy=0.25, sad=0.4)
+    wish = draw_wish(rng, happy=0.32, sad=0.38)
     return story(
         rng,
         Wish(name if rng.random() < 0.92 else wish.name, thing if rng.random() < 0.8 else wish.thing, wish.mood),

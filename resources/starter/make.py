@@ -150,9 +150,11 @@ def unranked(offered: Item) -> dict[str, object]:
 
 
 def ranked(rng: random.Random, offered: Item) -> dict[str, object]:
-    """A line of items.jsonl: the rule's ranking; every tenth judgement, by chance, is drawn at random instead."""
+    """A line of items.jsonl: the rule's ranking; for every tenth item, by chance, the scores are dealt out at random."""
     noisy = rng.random() < NOISE
-    scores = [rng.random() if noisy else score_story(offered.prompt.text, c.text).total for c in offered.candidates]
+    scores = [score_story(offered.prompt.text, c.text).total for c in offered.candidates]
+    if noisy:
+        rng.shuffle(scores)
     shown = list(range(len(scores)))
     shown_seed = rng.randrange(2**31)
     random.Random(shown_seed).shuffle(shown)

@@ -66,8 +66,8 @@ def render(report: Report) -> str:
 <title>RLHF Workbench: the tour</title><style>{STYLE}</style></head><body><main>
 <h1>The tour: from preferences to a better model</h1>
 <p class="quiet">{escape(report.machine)} · {report.seconds:.0f} seconds in all. Everything here is synthetic: stories from a
-grammar, preferences from a rule (the story has the hero and the thing that were asked for, ends happily, and ends), with every
-tenth judgement made at random.</p>
+grammar, preferences from a rule (the story has the hero and the thing that were asked for, ends happily, and ends), with the
+judgement of every tenth item made at random.</p>
 <h2>What came out</h2>
 {_table(report.rows)}
 <p>On prompts that no run has seen. The rule's score is the share of the four criteria that hold. KL is the mean over completions of

@@ -58,5 +58,5 @@ def test_that_rollouts_are_faster_than_generate() -> None:
         )
 
     ratio = seconds(theirs) / seconds(lambda: sample_batch(policy, prompts, max_new_tokens=NEW, eos=[]))
-    print(f"\nrollout of {ROWS} rows, {NEW} tokens: {ratio:.2f} times as fast as generate")  # noqa: T201
+    print(f"\nrollout of {ROWS} rows, {NEW} tokens: {ratio:.2f} times as fast as generate")
     assert ratio > 1.0

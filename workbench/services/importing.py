@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from workbench import formats
-from workbench.domain.errors import BadInput, Cancelled, Conflict
+from workbench.domain.errors import BadInput, Cancelled, Conflict, StorageFailed
 from workbench.services.row_views import row_view
 from workbench.services.views import Imported, Preview, RowView, Trouble
 from workbench.services.workspace import Workspace
@@ -20,6 +21,8 @@ from workbench.store.labels import IMPORTED
 SLICE = 500
 SHOWN = 20
 TOLD = 3
+SPARE = 8 * 2**20  # room for the write-ahead log and for taking rows away again, in bytes
+UNPACKED = 4  # how much larger text is than its gzip file, about
 Progress = Callable[[int, int], bool]
 
 
@@ -56,6 +59,7 @@ class Importer:
     def __init__(self, workspace: Workspace, progress: Progress | None) -> None:
         self._store = workspace.store.datasets
         self._lane = workspace.lane
+        self._place = workspace.path
         self._progress = progress or (lambda _done, _total: True)
 
     def run(
@@ -67,6 +71,7 @@ class Importer:
         found = formats.detect(files, format, mapping)
         read, troubles = self._examine(files, found.format, found.mapping)
         _refuse(files, read, troubles, skip_bad)
+        _refuse_full(files, self._place)
         source = ", ".join(Path(f).name for f in files)
         handle = self._lane.do(self._store.begin, found.kind, source, synthetic)
         try:
@@ -149,6 +154,17 @@ def _refuse(files: Sequence[Path], read: int, troubles: list[Trouble], skip_bad:
         raise BadInput(
             f"{len(troubles)} of {read} rows of {names} can't be used: {told}{more}",
             "Correct them, or import without them (--skip-bad).",
+        )
+
+
+def _refuse_full(files: Sequence[Path], place: Path) -> None:
+    """Refuse before anything is written: a database that has filled its disk can't even take the rows away again."""
+    needed = SPARE + sum(Path(f).stat().st_size * (UNPACKED if str(f).endswith(".gz") else 1) for f in files)
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise StorageFailed(
+            f"The disk is full: the import needs about {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are free.",
+            "Free some space and try again; nothing was changed.",
         )
 
 

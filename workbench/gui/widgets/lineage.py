@@ -31,35 +31,36 @@ class Member:
 def arrange(members: Sequence[Member]) -> dict[str, tuple[int, int]]:
     """(column, row) of each member: columns by generation, the first child beside its first parent."""
     known = {m.name: m for m in members}
-    columns: dict[str, int] = {}
-
-    def generation(name: str, seen: frozenset[str]) -> int:
-        if name not in columns:
-            parents = [p for p in known[name].parents if p in known and p not in seen]
-            columns[name] = 1 + max((generation(p, seen | {name}) for p in parents), default=-1)
-        return columns[name]
-
-    for member in members:
-        generation(member.name, frozenset({member.name}))
+    columns = _generations(known)
     children: dict[str, list[str]] = {}
     for member in members:
         first = next((p for p in member.parents if p in known and columns[p] < columns[member.name]), "")
         children.setdefault(first, []).append(member.name)
     places: dict[str, tuple[int, int]] = {}
     next_row = 0
-
-    def place(name: str) -> None:
-        nonlocal next_row
+    waiting = children.get("", [])[::-1]
+    while waiting:
+        name = waiting.pop()
         places[name] = (columns[name], next_row)
         below = children.get(name, [])
-        for child in below:
-            place(child)
-        if not below:
-            next_row += 1
-
-    for root in children.get("", []):
-        place(root)
+        waiting += below[::-1]
+        next_row += not below
     return places
+
+
+def _generations(known: dict[str, Member]) -> dict[str, int]:
+    """How many generations stand before each; a circle is cut where it closes."""
+    columns: dict[str, int] = {}
+    for start in known:
+        line = [] if start in columns else [start]
+        while line:
+            parents = [p for p in known[line[-1]].parents if p in known]
+            ahead = next((p for p in parents if p not in columns and p not in line), "")
+            if ahead:
+                line.append(ahead)
+            else:
+                columns[line.pop()] = 1 + max((columns[p] for p in parents if p in columns), default=-1)
+    return columns
 
 
 class LineageView(QWidget):

@@ -1,160 +1,94 @@
-"""Rows as a person reads them: titles, headings, facts; for each kind and each state of judgement."""
+"""Rows as a person reads them."""
 
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Sample
 from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.text import Candidate, Demonstration, Prompt, Turn
-from workbench.services.row_views import describe_judgement, describe_outcome, row_view
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from workbench.services.row_views import TITLE, describe_judgement, describe_outcome, row_view
 
 
-def pair(*candidates: Candidate) -> Item:
-    offered = candidates or (Candidate(text="left"), Candidate(text="right"))
-    return Item(id="x", prompt=Prompt.from_text("Why?"), candidates=offered)
-
-
-def judged(*tiers: tuple[int, ...], **fields: object) -> Judgement:
-    size = sum(map(len, tiers)) or 2
-    base = {
-        "id": "j", "item": "x", "annotator": "me", "outcome": "ranked" if tiers else "all_bad",
+def said(tiers: tuple[tuple[int, ...], ...] | None = None, **more: object) -> Judgement:
+    size = sum(map(len, tiers)) if tiers else 2
+    fields: dict[str, object] = {
+        "id": "j", "item": "i", "annotator": "ann", "outcome": "ranked" if tiers else "all_bad",
         "ranking": Ranking(tiers=tiers) if tiers else None, "shown": tuple(range(size)), "shown_seed": 0,
-        "milliseconds": 1, "created": NOW,
+        "milliseconds": 1, "created": datetime.now(UTC),
     }  # fmt: skip
-    return Judgement.model_validate(base | fields)
+    return Judgement.model_validate(fields | more)
 
 
-def test_that_a_document_is_its_text() -> None:
-    view = row_view(4, "Once upon\na time.")
-    assert (view.index, view.id, view.title, view.facts) == (4, "5", "Once upon a time.", ())
-    assert view.texts == (("Text", "Once upon\na time."),)
-
-
-def test_that_a_prompt_of_one_turn_is_called_a_prompt_and_a_raw_one_so() -> None:
-    assert row_view(0, Prompt.from_text("Hi")).texts == (("Prompt", "Hi"),)
-    assert row_view(0, Prompt.from_text("Hi", raw=True)).texts == (("Raw prompt", "Hi"),)
-
-
-def test_that_a_conversation_has_a_heading_for_each_turn_and_the_last_as_title() -> None:
-    turns = (
-        Turn(role="system", content="Be brief."), Turn(role="user", content="Hi"), Turn(role="assistant", content="Yes?"),
-        Turn(role="tool", content="42"), Turn(role="user", content="Go on"),
-    )  # fmt: skip
-    view = row_view(0, Prompt(turns=turns))
-    assert [head for head, _ in view.texts] == ["System", "User", "Assistant", "Tool", "User"]
-    assert [text for _, text in view.texts] == ["Be brief.", "Hi", "Yes?", "42", "Go on"]
-    assert view.title == "Go on"
-
-
-def test_that_a_demonstration_ends_with_its_completion() -> None:
-    view = row_view(2, Demonstration(prompt=Prompt.from_text("Hi"), completion="Hello!"))
-    assert view.texts == (("Prompt", "Hi"), ("Completion", "Hello!"))
-    assert (view.id, view.title) == ("3", "Hi")
-
-
-@pytest.mark.parametrize("length", [119, 120, 121, 5000])
-def test_that_a_title_has_at_most_120_characters_and_says_when_it_was_cut(length: int) -> None:
-    title = row_view(0, "x" * length).title
-    assert len(title) == min(length, 120)
-    assert title.endswith("…") == (length > 120)
-
-
-def test_that_a_title_is_one_line_in_any_script() -> None:
-    assert row_view(0, "  مرحبا \t\n  بالعالم\u2003👋 ").title == "مرحبا بالعالم 👋"
-    assert row_view(0, " \n ").title == ""
-
-
-def test_that_an_item_nobody_judged_shows_its_candidates_by_letter() -> None:
-    view = row_view(0, (pair(), []))
-    assert view.id == "x"
-    assert view.texts == (("Prompt", "Why?"), ("A", "left"), ("B", "right"))
-    assert view.facts == ()
-
-
-@pytest.mark.parametrize(("tiers", "chosen"), [(((0,), (1,)), "left"), (((1,), (0,)), "right")])
-def test_that_a_judged_pair_shows_what_was_chosen_first(tiers: tuple[tuple[int, ...], ...], chosen: str) -> None:
-    view = row_view(0, (pair(), [judged(*tiers)]))
-    rejected = {"left": "right", "right": "left"}[chosen]
-    assert view.texts[1:] == (("Chosen", chosen), ("Rejected", rejected))
+def item(*texts: str) -> Item:
+    return Item(id="i", prompt=Prompt.from_text("Why?"), candidates=tuple(Candidate(text=t) for t in texts))
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("judgement", "words"),
     [
-        [judged((0, 1))],
-        [judged()],
-        [judged(outcome="skipped", skip_reason="unclear")],
-        [judged((0,), (1,)), judged((1,), (0,), annotator="you")],
-    ],
-    ids=["tie", "all bad", "skipped", "two who disagree"],
-)
-def test_that_nothing_is_called_chosen_unless_it_was(said: list[Judgement]) -> None:
-    heads = [head for head, _ in row_view(0, (pair(), said)).texts]
-    assert heads == ["Prompt", "A", "B"]
-
-
-def test_that_two_who_agree_make_one_chosen_answer_and_two_facts() -> None:
-    view = row_view(0, (pair(), [judged((1,), (0,)), judged((1,), (0,), annotator="you", strength=2)]))
-    assert view.texts[1] == ("Chosen", "right")
-    assert view.facts == (("Judgement", "me: B ≻ A"), ("Judgement", "you: B ≫ A"))
-
-
-def test_that_more_than_two_candidates_keep_their_letters_when_judged() -> None:
-    three = pair(*(Candidate(text=f"t{n}") for n in range(3)))
-    view = row_view(0, (three, [judged((2,), (0, 1))]))
-    assert [head for head, _ in view.texts] == ["Prompt", "A", "B", "C"]
-    assert view.facts[0] == ("Judgement", "me: C ≻ A = B")
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        (judged((0,), (1,)), "A ≻ B"),
-        (judged((0,), (1,), strength=2), "A ≫ B"),
-        (judged((1, 0)), "B = A"),
-        (judged((8,), (0, 7), (1, 2, 3), (4,), (6, 5)), "I ≻ A = H ≻ B = C = D ≻ E ≻ G = F"),
-        (judged(), "all bad"),
-        (judged(outcome="skipped", skip_reason="wrong_language"), "skipped (wrong language)"),
-        (judged(outcome="skipped", skip_reason="other"), "skipped (other)"),
+        (said(((0,), (1,))), "A ≻ B"),
+        (said(((1,), (0,)), strength=2), "B ≫ A"),
+        (said(((0, 1),)), "A = B"),
+        (said(((2,), (0, 3), (1,))), "C ≻ A = D ≻ B"),
+        (said(), "all bad"),
+        (said(outcome="skipped", skip_reason="wrong_language"), "skipped (wrong language)"),
     ],
 )
-def test_that_an_outcome_is_told_in_signs(said: Judgement, words: str) -> None:
-    assert describe_outcome(said) == words
+def test_that_a_verdict_reads_as_a_line(judgement: Judgement, words: str) -> None:
+    assert describe_outcome(judgement) == words
+    assert describe_judgement(judgement) == f"ann: {words}"
+
+
+@pytest.mark.parametrize("kind", ["rule", "model"])
+def test_that_what_no_person_said_is_called_synthetic(kind: str) -> None:
+    assert describe_judgement(said(((0,), (1,)), annotator_kind=kind)) == f"ann ({kind}, synthetic): A ≻ B"
+
+
+def test_that_a_pair_with_a_verdict_shows_chosen_and_rejected() -> None:
+    view = row_view(3, (item("left", "right"), [said(((1,), (0,)))]))
+    assert view.texts == (("Prompt", "Why?"), ("Chosen", "right"), ("Rejected", "left"))
+    assert ("Judgement", "ann: B ≻ A") in view.facts
 
 
 @pytest.mark.parametrize(
-    ("kind", "who"), [("person", "me"), ("rule", "me (rule, synthetic)"), ("model", "me (model, synthetic)")]
-)
-def test_that_only_labels_of_persons_go_unmarked(kind: str, who: str) -> None:
-    assert describe_judgement(judged((0,), (1,), annotator_kind=kind)) == f"{who}: A ≻ B"
+    "verdicts", [[], [said(((0, 1),))], [said()], [said(((0,), (1,))), said(((1,), (0,)))]],
+    ids=["unjudged", "tie", "all bad", "two minds"],
+)  # fmt: skip
+def test_that_a_pair_without_one_verdict_shows_letters(verdicts: list[Judgement]) -> None:
+    view = row_view(0, (item("left", "right"), verdicts))
+    assert view.texts[1:] == (("A", "left"), ("B", "right"))
 
 
-def test_that_where_a_candidate_came_from_stands_behind_its_letter() -> None:
-    item = pair(
-        Candidate(text="a", model="tour-sft", settings=Sample(temperature=0.7, seed=5), seed=5, score=1.25),
-        Candidate(text="b", settings=Greedy()),
-        Candidate(text="c", seed=0, score=0.0),
-        Candidate(text="d", settings=Beam(num_beams=8)),
-        Candidate(text="e"),
-    )
-    facts = dict(row_view(0, (item, [])).facts)
-    assert facts["A"] == "tour-sft · sample temperature=0.7 · seed 5 · score 1.25"
-    assert facts["B"] == "greedy"
-    assert facts["C"] == "seed 0 · score 0"
-    assert facts["D"] == "beam num_beams=8"
-    assert "E" not in facts
+def test_that_many_candidates_keep_their_letters_whatever_was_said() -> None:
+    view = row_view(0, (item("x", "y", "z"), [said(((2,), (0,), (1,)))]))
+    assert view.texts[1:] == (("A", "x"), ("B", "y"), ("C", "z"))
 
 
-def test_that_facts_of_the_source_come_after_judgements_and_origins() -> None:
-    item = pair(Candidate(text="a", model="m"), Candidate(text="b"))
-    view = row_view(0, (item, [judged((0,), (1,))]), (("Line in the source", "7"),))
-    assert [head for head, _ in view.facts] == ["Judgement", "A", "Line in the source"]
+def test_that_a_candidate_says_where_it_came_from() -> None:
+    made = Candidate(text="t", model="m", settings=Sample(temperature=0.5), seed=7, score=1.25)
+    both = Item(id="i", prompt=Prompt.from_text("q"), candidates=(made, Candidate(text="u")))
+    assert dict(row_view(0, (both, [])).facts) == {"A": "m · sample temperature=0.5 · seed 7 · score 1.25"}
 
 
-@pytest.mark.parametrize("text", ["", "‮gnp.exe", "<b>bold</b>", "a\x00b", "line\r\nline", "x" * 200_000])
-def test_that_texts_are_passed_on_to_the_letter(text: str) -> None:
-    assert row_view(0, text).texts == (("Text", text),)
-    assert row_view(0, Demonstration(prompt=Prompt.from_text(text), completion=text)).texts[1][1] == text
+def test_that_conversations_show_each_turn_under_its_role() -> None:
+    prompt = Prompt(turns=(Turn(role="system", content="Be kind."), Turn(role="user", content="Hello")))
+    view = row_view(0, Demonstration(prompt=prompt, completion="Hi"))
+    assert view.texts == (("System", "Be kind."), ("User", "Hello"), ("Completion", "Hi"))
+    assert view.title == "Hello"
+
+
+def test_that_a_raw_prompt_is_called_raw() -> None:
+    assert row_view(0, Prompt.from_text("Once", raw=True)).texts == (("Raw prompt", "Once"),)
+    assert row_view(0, Prompt.from_text("Once")).texts == (("Prompt", "Once"),)
+
+
+@given(st.text(), st.integers(0, 10**6))
+def test_that_a_title_is_one_short_line_and_the_text_is_whole(text: str, index: int) -> None:
+    view = row_view(index, text)
+    assert len(view.title) <= TITLE
+    assert "\n" not in view.title
+    assert view.texts == (("Text", text),)
+    assert (view.index, view.id) == (index, str(index + 1))

@@ -169,9 +169,9 @@ def _fill_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, one in state.items():
+    for place, one in state.items():
         sizes = {tensor.shape for tensor in one.values() if tensor.ndim}
-        if index >= len(parameters) or not sizes <= {parameters[index].shape}:
+        if place >= len(parameters) or not sizes <= {parameters[place].shape}:
             raise _foreign("its optimizer has other parameters")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

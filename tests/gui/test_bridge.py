@@ -139,3 +139,23 @@ def test_that_a_closed_bridge_takes_no_work_and_leaves_no_thread(qtbot: QtBot) -
     bridge.run(lambda: 1, then=answers.append)
     assert not [t for t in threading.enumerate() if t.name.startswith("bridge")]
     assert not answers
+
+
+class Asker(QLabel):
+    """A page that asks with a lambda, as pages do."""
+
+    def ask(self, bridge: Bridge, heard: list[str]) -> None:
+        bridge.run(
+            lambda: "news", then=lambda words: (heard.append(words), self.setText(words)), ended=lambda: self.clear()
+        )
+
+
+def test_that_a_lambda_of_a_page_that_is_gone_is_not_called(bridge: Bridge, qtbot: QtBot) -> None:
+    import shiboken6
+
+    heard: list[str] = []
+    asker = Asker()
+    asker.ask(bridge, heard)
+    shiboken6.delete(asker)
+    qtbot.waitUntil(lambda: bridge.busy == 0)
+    assert heard == []

@@ -182,10 +182,18 @@ class Bridge(QObject):
 
 
 def _call(to: Callable[..., Any], answer: tuple[Any, ...]) -> None:
-    owner = getattr(to, "__self__", None)
+    owner = _owner(to)
     if isinstance(owner, QObject) and not isValid(owner):
         return  # the page that asked is gone
     to(*answer)
+
+
+def _owner(to: Callable[..., Any]) -> Any:
+    """Whose method a function is; for a lambda written in a method, the `self` that it has kept."""
+    code, cells = getattr(to, "__code__", None), getattr(to, "__closure__", None) or ()
+    if code is not None and "self" in code.co_freevars:
+        return cells[code.co_freevars.index("self")].cell_contents
+    return getattr(to, "__self__", None)
 
 
 def unexpected(error: BaseException) -> WorkbenchError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QVBoxLayout, QWidget
 
 from workbench.gui.theme import Theme
@@ -98,7 +98,7 @@ class RowsCard(Card):
         self.title = Elided("heading")
         self.synthetic = text("synthetic", "chip")
         top.addWidget(self.title, 1)
-        top.addWidget(self.synthetic)
+        top.addWidget(self.synthetic, 0, Qt.AlignmentFlag.AlignVCenter)
         for part in (self.export, self.delete):
             top.addWidget(part)
         heads.addLayout(top)

@@ -214,7 +214,7 @@ class HomePage(QWidget):
             NameButton(data.name, f"home.dataset.{data.name}", lambda: self._shell.go("data", dataset=data.name))
         )
         if data.synthetic:
-            row.addWidget(text("synthetic", "chip"))
+            row.addWidget(text("synthetic", "chip"), 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         words = f"{data.judged:,} of {data.rows:,} judged" if data.kind == "preferences" else count(data.rows, "row")
         row.addWidget(text(words, "quiet"))

@@ -164,8 +164,10 @@ class ImportFoot(QWidget):
         foot.addLayout(row)
 
     def show_preview(self, preview: Preview | None) -> None:
-        """Judge another preview; None when there is nothing to import."""
-        self._preview = preview
+        """Judge another preview; None when there is nothing to import. Who agreed to leave other rows out is asked again."""
+        before, self._preview = self._preview, preview
+        if preview is None or before is None or (preview.files, preview.left_out) != (before.files, before.left_out):
+            self.skip.setChecked(False)
         self.skip.setVisible(preview is not None and bool(preview.left_out) and preview.usable > 0)
         self.go.setEnabled(False)
         self.verdict.setText("")

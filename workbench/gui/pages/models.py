@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from workbench.domain.errors import WorkbenchError
 from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.model_card import ModelCard
@@ -83,7 +85,7 @@ class ModelsPage(QWidget):
         self._bridge.run(
             self._services.models.add_folder,
             folder,
-            free_name(folder.name, self._models),
+            free_name(fit_name(folder.name), self._models),
             then=self._added,
             lane="long",
         )
@@ -107,7 +109,7 @@ class ModelsPage(QWidget):
         for part in (self._build_list(), self._build_tree(), self.card):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([196, 664, 320])
+        self.splitter.setSizes([196, 704, 280])
         if (state := self._shell.recall("models.splitter")) is not None:
             self.splitter.restoreState(state)
         row.addWidget(self.splitter)
@@ -143,11 +145,11 @@ class ModelsPage(QWidget):
         self.tree = LineageView(self._shell.theme, "models.lineage")
         self.tree.chosen.connect(self._choose)
         self.tree.opened.connect(self._play)
-        area = QScrollArea()
-        area.setObjectName("models.lineage_scroll")
-        area.setWidgetResizable(True)
-        area.setWidget(self.tree)
-        card.column.addWidget(area, 1)
+        self.tree_area = QScrollArea()
+        self.tree_area.setObjectName("models.lineage_scroll")
+        self.tree_area.setWidgetResizable(True)
+        self.tree_area.setWidget(self.tree)
+        card.column.addWidget(self.tree_area, 1)
         return card
 
     def _show_models(self, models: Sequence[ModelRef]) -> None:
@@ -170,6 +172,8 @@ class ModelsPage(QWidget):
         with QSignalBlocker(self.tree):
             self.tree.choose(name)
         if name in self._models:
+            spot = self.tree.box(name).center().toPoint()
+            self.tree_area.ensureVisible(spot.x(), spot.y(), 80, 40)
             self.card.show_model(self._models[name])
             self._bridge.run(self._services.models.card, name, then=lambda facts: self.card.show_facts(name, facts))
 
@@ -188,7 +192,14 @@ class ModelsPage(QWidget):
 
     def _rename(self, name: str, new: str) -> None:
         self._wanted = new
-        self._bridge.run(self._services.models.rename, name, new, then=lambda _: self.shown())
+        self._bridge.run(
+            self._services.models.rename, name, new, then=lambda _: self.shown(), failed=self._rename_refused
+        )
+
+    def _rename_refused(self, error: WorkbenchError) -> None:
+        self._wanted = ""
+        self._shell.notify(error.what, error.hint, "bad", details=error.details)
+        self.shown()
 
     def _ask_remove(self, name: str) -> None:
         model = self._models[name]
@@ -203,6 +214,11 @@ def under(model: ModelRef) -> str:
     """The line below a model's name."""
     form = ", adapter" if model.form == "adapter" else ""
     return f"{model.kind}{form} · {short(model.parameters)}"
+
+
+def fit_name(folder: str) -> str:
+    """A folder's name as a model may be called: letters, digits, dots, hyphens and underscores, at most 80."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-._")[:80] or "model"
 
 
 def free_name(wanted: str, taken: dict[str, ModelRef]) -> str:

@@ -14,6 +14,7 @@ from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import plain_tip
 
 BOX = (132.0, 48.0)
+NARROWEST = 100.0
 GAP = (24.0, 12.0)
 EDGE = 4.0
 
@@ -94,7 +95,7 @@ class LineageView(QWidget):
         if self._current not in self._places:
             self._current = ""
             self.setAccessibleDescription("")
-        self.setMinimumSize(self.sizeHint())
+        self.setMinimumSize(self._size(NARROWEST))
         self.updateGeometry()
         self.update()
 
@@ -108,16 +109,22 @@ class LineageView(QWidget):
 
     def sizeHint(self) -> QSize:
         """As large as the tree."""
+        return self._size(BOX[0])
+
+    def box(self, name: str) -> QRectF:
+        """Where a model is painted; boxes give way when the tree has less room than it would like."""
+        column, row = self._places[name]
+        columns = 1 + max(c for c, _ in self._places.values())
+        room = (self.width() - 2 * EDGE - (columns - 1) * GAP[0]) / columns
+        width = min(max(room, NARROWEST), BOX[0])
+        return QRectF(EDGE + column * (width + GAP[0]), EDGE + row * (BOX[1] + GAP[1]), width, BOX[1])
+
+    def _size(self, box: float) -> QSize:
         columns = 1 + max((c for c, _ in self._places.values()), default=0)
         rows = 1 + max((r for _, r in self._places.values()), default=0)
         return QSize(
-            int(columns * (BOX[0] + GAP[0]) - GAP[0] + 2 * EDGE), int(rows * (BOX[1] + GAP[1]) - GAP[1] + 2 * EDGE)
+            int(columns * (box + GAP[0]) - GAP[0] + 2 * EDGE), int(rows * (BOX[1] + GAP[1]) - GAP[1] + 2 * EDGE)
         )
-
-    def box(self, name: str) -> QRectF:
-        """Where a model is painted."""
-        column, row = self._places[name]
-        return QRectF(EDGE + column * (BOX[0] + GAP[0]), EDGE + row * (BOX[1] + GAP[1]), *BOX)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw lines first, then boxes."""

@@ -54,7 +54,7 @@ def detect(files: Iterable[Path], format: str = "auto", mapping: Mapping[str, st
     notes: tuple[str, ...] = ()
     if wanted is None:
         for column in (mapping or {}).values():
-            if column not in columns:
+            if column and column not in columns:
                 raise BadInput(f"There is no column '{column}' in the file.", f"Its columns are: {', '.join(columns)}.")
         wanted, notes = _vote(sample, columns, dict(mapping or {}), paths)
     full = mapping_for(wanted, columns, mapping)
@@ -122,22 +122,25 @@ def _format_of(record: dict[str, Any], mapping: dict[str, str]) -> str:
     for form in FORMATS.values():
         if form.split or not set(mapping) <= {field.name for field in form.fields}:
             continue
-        found = {**form.columns_in(record), **mapping}
+        found = {field: column for field, column in {**form.columns_in(record), **mapping}.items() if column}
         if not form.missing(found) and set(found.values()) <= record.keys() and form.fits(record, found):
             return form.name
     return ""
 
 
 def mapping_for(form: Format, columns: tuple[str, ...], given: Mapping[str, str] | None) -> dict[str, str]:
-    """The full mapping; raises BadInput for unknown fields, absent columns and required fields without a column."""
+    """The full mapping; raises BadInput for unknown fields, absent columns and required fields without a column.
+
+    A field given as "" has no column, whatever the columns are called; it stays so in the mapping.
+    """
     known = [field.name for field in form.fields]
     for field, column in (given or {}).items():
         if field not in known:
             raise BadInput(f"The format {form.name} has no field '{field}'.", f"Its fields are: {', '.join(known)}.")
-        if column not in columns:
+        if column and column not in columns:
             raise BadInput(f"There is no column '{column}' in the file.", f"Its columns are: {', '.join(columns)}.")
     full = {**form.columns_in(columns), **(given or {})}
-    missing = form.missing(full)
+    missing = form.missing({field: column for field, column in full.items() if column})
     if missing:
         raise BadInput(
             f"The format {form.name} needs {' and '.join(repr(m) for m in missing)}, which no column is mapped to.",

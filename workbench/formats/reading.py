@@ -22,6 +22,7 @@ def read(files: Iterable[Path], format: str = "auto", mapping: Mapping[str, str]
     paths = [Path(file) for file in files]
     found = detect(paths, format, mapping)
     form = FORMATS[found.format]
+    columns = {field: column for field, column in found.mapping.items() if column}
     for path in paths:
         if form.split:
             yield from read_plain(path, form)
@@ -30,7 +31,7 @@ def read(files: Iterable[Path], format: str = "auto", mapping: Mapping[str, str]
             yield (
                 Read(number, None, record, file=path)
                 if isinstance(record, str)
-                else _row(number, record, form, found.mapping, path)
+                else _row(number, record, form, columns, path)
             )
 
 

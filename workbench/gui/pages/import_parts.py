@@ -83,8 +83,8 @@ class ImportChoices(QWidget):
         return str(self.format.currentData() or "auto")
 
     def chosen_mapping(self) -> dict[str, str]:
-        """The column for each field that has one."""
-        return {field: str(combo.currentData()) for field, combo in self._combos.items() if combo.currentData()}
+        """The column for each field, "" for none."""
+        return {field: str(combo.currentData() or "") for field, combo in self._combos.items()}
 
     def show_preview(self, preview: Preview) -> None:
         """Show what was found."""

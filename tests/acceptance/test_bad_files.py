@@ -12,7 +12,7 @@ from tests.acceptance.conftest import PAIRS, Say, write_lines
 
 Refused = Callable[..., str]
 GOOD = "".join(json.dumps(p) + "\n" for p in PAIRS).encode()
-PACKED = gzip.compress(GOOD)
+PACKED = gzip.compress(GOOD, mtime=0)
 BAD_FILES = {
     "empty.jsonl": (b"", "is empty"),
     "blank.jsonl": (b" \n\n\t\n", "is empty"),

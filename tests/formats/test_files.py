@@ -32,7 +32,7 @@ def complaint(path: Path) -> BadInput:
 
 def test_that_the_same_rows_come_out_of_every_container(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(LINES, encoding="utf-8")
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINES.encode()))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINES.encode(), mtime=0))
     (tmp_path / "a.json").write_text(json.dumps(PAIRS), encoding="utf-8")
     (tmp_path / "wrapped.json").write_text(json.dumps({"data": PAIRS}), encoding="utf-8")
     columns = {name: [p[name] for p in PAIRS] for name in PAIRS[0]}
@@ -94,11 +94,11 @@ def test_that_wrong_encodings_name_the_byte_and_the_likely_encoding(tmp_path: Pa
 def test_that_a_truncated_gzip_file_is_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     many = "".join(json.dumps({**PAIRS[0], "prompt": str(i * 7919)}) + "\n" for i in range(20000))
-    path.write_bytes(gzip.compress(many.encode())[:-5000])
+    path.write_bytes(gzip.compress(many.encode(), mtime=0)[:-5000])
     assert "truncated" in complaint(path).what
     path.write_bytes(LINES.encode())
     assert "is not a gzip file" in complaint(path).what
-    path.write_bytes(gzip.compress(LINES.encode())[:30] + b"\xff" * 60)
+    path.write_bytes(gzip.compress(LINES.encode(), mtime=0)[:30] + b"\xff" * 60)
     assert "damaged gzip data" in complaint(path).what
 
 
@@ -107,7 +107,7 @@ def test_that_a_truncated_gzip_file_is_named_as_such(tmp_path: Path) -> None:
     [
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl", b"  \n\n", "is empty"),
-        ("a.jsonl.gz", gzip.compress(b""), "is empty"),
+        ("a.jsonl.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("a.jsonl", b"\x7fELF\x02\x00\x00\x00", "is a binary file"),
         ("a.json", b'[{"prompt": "a"', "It seems to be cut off"),
         ("a.json", b'[{"prompt": nope}]', "is not valid JSON: Expecting value in line 1, character 13"),

@@ -98,7 +98,7 @@ def test_that_a_file_without_a_usable_row_is_refused_even_when_bad_rows_may_go(
     ("name", "content"),
     [
         ("empty.jsonl", b""),
-        ("cut.jsonl.gz", gzip.compress(b'{"prompt": "q", "chosen": "a", "rejected": "b"}\n' * 500)[:60]),
+        ("cut.jsonl.gz", gzip.compress(b'{"prompt": "q", "chosen": "a", "rejected": "b"}\n' * 500, mtime=0)[:60]),
         ("latin.jsonl", '{"prompt": "\u00e4", "chosen": "a", "rejected": "b"}\n'.encode("latin-1")),
         ("picture.jsonl", bytes(range(256)) * 40),
         ("other.jsonl", b'{"weight": 3}\n{"weight": 4}\n'),

@@ -111,7 +111,7 @@ def test_that_every_container_gives_the_same_rows(opened: Open, tmp_path: Path, 
     listed = tmp_path / "b.json"
     listed.write_text(json.dumps(rows), encoding="utf-8")
     packed = tmp_path / "c.jsonl.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    packed.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
     table = tmp_path / "d.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["prompt", "completion"])

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QToolTip
 from pytestqt.qtbot import QtBot
 
 from workbench.gui.theme import DARK, LIGHT, Theme
-from workbench.gui.widgets.lineage import BOX, LineageView, Member, arrange
+from workbench.gui.widgets.lineage import BOX, NARROWEST, LineageView, Member, arrange
 
 FAMILY = (
     Member("base", "base", "3 M", ()),
@@ -114,11 +114,22 @@ def test_that_boxes_do_not_touch_and_fit_into_the_widget(tree: LineageView) -> N
 def test_that_the_tree_asks_for_the_room_it_needs(tree: LineageView) -> None:
     whole = tree.sizeHint()
     tree.show_members(FAMILY[:1])
-    assert tree.minimumSize() == tree.sizeHint()
     assert tree.sizeHint().width() < whole.width() / 2
     tree.show_members(())
     assert tree.sizeHint().width() >= BOX[0]
     assert not tree.grab().isNull()
+
+
+def test_that_boxes_give_way_in_a_narrow_window_but_stay_apart(tree: LineageView) -> None:
+    wide = tree.box("ppo").width()
+    tree.resize(tree.minimumSize())
+    assert tree.minimumWidth() < tree.sizeHint().width()
+    assert tree.minimumHeight() == tree.sizeHint().height()
+    boxes = [tree.box(m.name) for m in FAMILY]
+    assert {box.width() for box in boxes} == {NARROWEST} != {wide}
+    for n, one in enumerate(boxes):
+        assert tree.rect().toRectF().contains(one)
+        assert not any(one.intersects(other) for other in boxes[n + 1 :])
 
 
 def test_that_each_kind_has_its_own_colour_and_an_unknown_one_a_quiet_one(tree: LineageView) -> None:

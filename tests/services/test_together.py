@@ -89,12 +89,18 @@ def test_that_labels_of_processes_beside_this_one_are_all_in_the_log(ten: Workbe
         )
         for n in range(2)
     ]  # fmt: skip
-    confirmed = {process.stdout.readline().strip() for process in ran if process.stdout} - {""}
+    confirmed: set[str] = set()
+    for process in ran:
+        assert process.stdout is not None
+        confirmed.add(process.stdout.readline().strip())  # it is at work now, beside the others
     confirmed.update(judge_everything(ten, "here"))
     for process in ran:
-        out, err = process.communicate()
-        assert (err, process.returncode) == ("", 0)
-        confirmed |= set(out.split())
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with process.stdout as out, process.stderr as err:
+            confirmed.update(out.read().split())
+            assert (err.read(), process.wait()) == ("", 0)
+    confirmed.discard("")
     assert {j.id for j in ten.workspace.lane.do(ten.workspace.store.labels.all, "pairs")} == confirmed
     assert ten.datasets.get("pairs").judged == 40
 

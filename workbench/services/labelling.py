@@ -145,6 +145,10 @@ class LabellingService:
             raise Conflict("Which model wrote what is shown after you have judged.", "Judge the item first.")
         return tuple(c.model or "unknown" for c in presentation.item.candidates)
 
+    def last_presentation(self, dataset: str) -> Presentation | None:
+        """What you judged last in a dataset, arranged as it was; None before the first judgement. It outlives a restart."""
+        return self._lane.do(self._last, dataset)
+
     def counts(self) -> tuple[int, int]:
         """How many labels persons gave today (local time), and in all."""
         today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -178,6 +182,14 @@ class LabellingService:
         self._ahead.pop((dataset, me), None)
         progress = self._progress(dataset, me)
         return Recorded(judgement, progress, self._next(dataset, me, progress))
+
+    def _last(self, dataset: str) -> Presentation | None:
+        progress = self._progress(dataset, self._settings.get().annotator)
+        said = progress.last
+        if said is None:
+            return None
+        placed = self._store.labels.item(dataset, said.item)
+        return Presentation(placed.item, said.shown, said.shown_seed, placed.position, progress.total, said)
 
     def _next(
         self, dataset: str, annotator: str, progress: LabelProgress, judged: str | None = None

@@ -32,7 +32,7 @@ def main(space: Path, labels: int) -> None:
 
     def judge() -> None:
         here = page.presentation
-        if here is None or here.item.id in said:
+        if here is None or not page.ready or here.item.id in said:
             return
         if len(said) == labels:  # the item after the last label shows: the label must be safe by now
             os.kill(os.getpid(), signal.SIGKILL)

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.judgement import Item
 from workbench.domain.text import Candidate, Prompt
+from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench, new_workspace
@@ -54,12 +56,33 @@ def window(qtbot: QtBot, theme: Theme, memory: QSettings, bench: Workbench) -> I
 
 
 @pytest.fixture
+def press(qtbot: QtBot, window: Window) -> Callable[..., None]:
+    """Real keys, sent to whatever has the focus, then wait until everything that they started has come back."""
+
+    def send(*keys: str | tuple[str, Qt.KeyboardModifier] | Qt.Key) -> None:
+        for key in keys:
+            name, modifier = key if isinstance(key, tuple) else (key, Qt.KeyboardModifier.NoModifier)
+            target = window.focusWidget() or window
+            QTest.keyClick(target, name, modifier)
+            settle(qtbot, window)
+
+    return send
+
+
+def settle(qtbot: QtBot, window: Window) -> None:
+    qtbot.waitUntil(lambda: window.bridge.busy == 0)
+    page = window.deck.currentWidget()
+    if isinstance(page, AnnotatePage) and page.presentation is not None:
+        qtbot.waitUntil(lambda: page.ready)
+
+
+@pytest.fixture
 def visit(qtbot: QtBot, window: Window) -> Callable[..., QWidget]:
     def go(page: str, **arguments: object) -> QWidget:
         window.go(page, **arguments)
         found = window.deck.page(page)
         assert found is not None
-        qtbot.waitUntil(lambda: window.bridge.busy == 0)
+        settle(qtbot, window)
         return found
 
     return go

@@ -6,12 +6,13 @@ from html import escape
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QUrl
-from PySide6.QtGui import QTextDocument
+from PySide6.QtGui import QFontMetricsF, QTextBlockFormat, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
 from workbench.gui.theme import Colours, Theme
 
 LONGEST_MARKDOWN = 200_000
+LINE_DISTANCE = 1.5  # of the letters' size, from one line of reading text to the next
 
 
 class MarkdownView(QTextBrowser):
@@ -75,10 +76,21 @@ class MarkdownView(QTextBrowser):
         self.document().setDefaultFont(font)
         if self._raw or len(self._text) > LONGEST_MARKDOWN:
             self.setPlainText(self._text)
+            self._space_lines()
             return
         self.document().setDefaultStyleSheet(_sheet(self._theme.colours, self._theme.mono))
         self.setHtml(to_html(self._text, self._theme.colours))
         self.document().setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
+        self._space_lines()
+
+    def _space_lines(self) -> None:
+        font = self._theme.reading_font()
+        share = 100 * LINE_DISTANCE * font.pixelSize() / QFontMetricsF(font).height()
+        spaced = QTextBlockFormat()
+        spaced.setLineHeight(max(100.0, share), QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        cursor = QTextCursor(self.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.mergeBlockFormat(spaced)
 
 
 def _sheet(colours: Colours, mono: str) -> str:

@@ -15,6 +15,7 @@ from workbench.gui.widgets.basics import restyle, text
 from workbench.services.views import DatasetView, LabelProgress
 
 Run = Callable[[], Any]
+EARLY_STAYS = 2500  # milliseconds
 
 
 class TopBar(QWidget):
@@ -111,6 +112,11 @@ class BottomBar(QWidget):
         self.revealed.setObjectName("annotate.revealed")
         last.addWidget(self.revealed)
         last.addStretch(1)
+        self.early = text("", "warning")
+        self.early.setObjectName("annotate.early")
+        self.early.setAccessibleName("Key that was left out")
+        self.early.hide()
+        last.addWidget(self.early)
         last.addWidget(self.hint)
         for name, key, words in (("undo", "Ctrl+Z", "undo"), ("redo", "Ctrl+Shift+Z", "redo")):
             self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
@@ -120,6 +126,11 @@ class BottomBar(QWidget):
         self._calm.setSingleShot(True)
         self._calm.setInterval(600)
         self._calm.timeout.connect(lambda: restyle(self.last, role=""))
+        self._there = True
+        self._forget = QTimer(self)
+        self._forget.setSingleShot(True)
+        self._forget.setInterval(EARLY_STAYS)
+        self._forget.timeout.connect(self.forget_early)
 
     def show_keys(self, count: int, levelling: bool, left: int) -> None:
         """Words that fit the number of candidates and what was pressed so far."""
@@ -130,9 +141,23 @@ class BottomBar(QWidget):
         self.buttons["accept"].setEnabled(left <= 1)
         self.hint.setText("Shift + 1 or 2: much better" if pair else f"1 … {count} from best to worst")
 
+    def say_early(self) -> None:
+        """A key came before the item was on screen, so it was left out; said where the keys are explained, for a moment."""
+        self.early.setText("Too early, left out: press again")
+        self.early.show()
+        self.hint.hide()
+        self._forget.start()
+
+    def forget_early(self) -> None:
+        """The person has noticed, or had the time to."""
+        self._forget.stop()
+        self.early.hide()
+        self.hint.setVisible(self._there)
+
     def show_deeds(self, there: bool) -> None:
         """Only undo, redo and reveal make sense when no item is shown."""
-        self.hint.setVisible(there)
+        self._there = there
+        self.hint.setVisible(there and self.early.isHidden())
         for name, one in self.buttons.items():
             one.setVisible(there or name in {"undo", "redo", "reveal"})
 

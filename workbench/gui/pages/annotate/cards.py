@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QResizeEvent, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QTextEdit, QVBoxLayout, QWidget
 
 from workbench.analysis.words import Span, word_differences
@@ -30,6 +30,7 @@ class ReadingPane(MarkdownView):
 
     def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(theme, name, parent)
+        self.painted = False
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setMinimumHeight(24)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -37,6 +38,11 @@ class ReadingPane(MarkdownView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave every key to the page."""
         event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint, and remember that the text has been on screen."""
+        super().paintEvent(event)
+        self.painted = True
 
     def mark(self, spans: Sequence[Span], colour: str) -> None:
         """Mark stretches of the raw text; an empty list takes all marks off."""
@@ -154,6 +160,16 @@ class CandidateBoard(QWidget):
             card.pane.show_text(words, raw=raw or differences)
             card.pane.verticalScrollBar().setValue(0)
         self._mark(cleaned if differences else [])
+
+    @property
+    def seen(self) -> bool:
+        """Whether the texts have been painted since `forget_seen`; one pass of the window paints all of them."""
+        return any(card.pane.painted for card in self.cards)
+
+    def forget_seen(self) -> None:
+        """Nobody has seen what is shown from now on."""
+        for card in self.cards:
+            card.pane.painted = False
 
     def turn_pages(self, pages: int) -> None:
         """Scroll every card by this many pages."""

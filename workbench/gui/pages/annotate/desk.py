@@ -84,6 +84,7 @@ class Desk(QWidget):
     def show_item(self, presentation: Presentation | None, progress: LabelProgress) -> None:
         """Show the next item, or that there is none."""
         self.presentation = presentation
+        self.board.forget_seen()
         self.top.show_progress(progress)
         self.bottom.show_progress(progress, None)
         self.note.field.setText(presentation.previous.note if presentation and presentation.previous else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt
@@ -52,8 +53,8 @@ class AnnotatePage(QWidget):
         self._services, self._bridge, self._shell = services, bridge, shell
         self._datasets: list[DatasetView] = []
         self.dataset = str(shell.recall("annotate.dataset", "") or "")
-        self._judged: Presentation | None = None
         self._waiting = False
+        self._panel = ""
         self._since = time.perf_counter()
         self.setObjectName("annotate")
         self.setAccessibleName("Annotate")
@@ -83,6 +84,15 @@ class AnnotatePage(QWidget):
         """The item on screen."""
         return self.desk.presentation
 
+    @property
+    def ready(self) -> bool:
+        """Whether a key acts: nothing is being committed, and what it would act on has been on screen."""
+        return not self._waiting and self._stack.currentWidget() is self.desk and self._seen
+
+    @property
+    def _seen(self) -> bool:
+        return self.presentation is None or self.desk.board.seen
+
     # What the window calls.
 
     def arrive(self, dataset: str = "") -> None:
@@ -97,15 +107,11 @@ class AnnotatePage(QWidget):
 
     def undo(self) -> None:
         """Take the last judgement back and show its item again."""
-        if self.dataset and not self._waiting:
-            self._waiting = True
-            self._bridge.run(self._services.labelling.undo, self.dataset, then=self._undone, failed=self._refused)
+        self._step(self._services.labelling.undo, fresh=False)
 
     def redo(self) -> None:
         """Make the judgement again that was taken back last."""
-        if self.dataset and not self._waiting:
-            self._waiting = True
-            self._bridge.run(self._services.labelling.redo, self.dataset, then=self._recorded, failed=self._refused)
+        self._step(self._services.labelling.redo, fresh=True)
 
     def actions(self) -> list[Action]:  # type: ignore[override]
         """Everything this page can do, for the palette and the list of keys."""
@@ -134,8 +140,13 @@ class AnnotatePage(QWidget):
             self.redo()
         elif asked.name == "reveal":
             self._reveal()
-        elif self.presentation is not None and not self._waiting and self._stack.currentWidget() is self.desk:
+        elif self.ready and self.presentation is not None:
+            self.desk.bottom.forget_early()
             self._act(asked)
+        elif self.presentation is not None and asked.name in {"skip", "note", "write"}:
+            self._panel = asked.name  # opens with the next item, so that what is typed into it is no command
+        elif self.presentation is not None and asked.name not in {"escape", "differences"}:
+            self.desk.bottom.say_early()
 
     def _act(self, asked: Command) -> None:
         desk = self.desk
@@ -185,32 +196,30 @@ class AnnotatePage(QWidget):
             skip_reason=verdict.skip_reason,
             note=self.desk.note.note,
             milliseconds=round((time.perf_counter() - self._since) * 1000),
-            then=lambda recorded: self._committed(dataset, presentation, recorded),
+            then=partial(self._committed, dataset, True),
             failed=self._refused,
         )
 
-    def _committed(self, dataset: str, presentation: Presentation, recorded: Recorded) -> None:
+    def _step(self, verb: Callable[[str], Recorded], *, fresh: bool) -> None:
+        if self._waiting:
+            self.desk.bottom.say_early()
+        elif self.dataset:
+            self._waiting = True
+            self._bridge.run(
+                verb, self.dataset, then=partial(self._committed, self.dataset, fresh), failed=self._refused
+            )
+
+    def _committed(self, dataset: str, fresh: bool, recorded: Recorded) -> None:
+        self._waiting = False
         if dataset != self.dataset:  # another one was chosen meanwhile; its first item is on the way
-            self._waiting = False
             return
-        self._judged = presentation
-        self._recorded(recorded)
-
-    def _recorded(self, recorded: Recorded) -> None:
-        self._waiting = False
-        if self._judged is not None and self._judged.item.id != recorded.judgement.item:
-            self._judged = None
         self._show(recorded.next, recorded.progress)
-        self.desk.bottom.show_progress(recorded.progress, recorded.judgement)
-
-    def _undone(self, recorded: Recorded) -> None:
-        self._waiting = False
-        self._judged = None
-        self._show(recorded.next, recorded.progress)
+        if fresh:
+            self.desk.bottom.show_progress(recorded.progress, recorded.judgement)
 
     def _refused(self, error: WorkbenchError) -> None:
         """Nothing was stored: the item stays, with a message."""
-        self._waiting = False
+        self._waiting, self._panel = False, ""
         self.desk.show_draft()
         self._shell.notify(error.what, error.hint, "bad", details=error.details)
 
@@ -230,13 +239,21 @@ class AnnotatePage(QWidget):
         self._shell.notify("Your response is saved as a demonstration.", f"It is in the dataset “{dataset}”.", "good")
 
     def _reveal(self) -> None:
-        judged = self._judged
-        if judged is None:
+        if self.dataset:
+            self._bridge.run(self._look_back, self.dataset, then=partial(self._revealed, self.dataset))
+
+    def _look_back(self, dataset: str) -> tuple[Presentation, tuple[str, ...]] | None:
+        judged = self._services.labelling.last_presentation(dataset)
+        return None if judged is None else (judged, self._services.labelling.reveal(judged))
+
+    def _revealed(self, dataset: str, found: tuple[Presentation, tuple[str, ...]] | None) -> None:
+        if dataset != self.dataset:
+            return
+        here = self.presentation
+        if found is None or (here is not None and here.item.id == found[0].item.id):
             self.desk.bottom.revealed.setText("Judge an item first: models stay hidden until then.")
             return
-        self._bridge.run(self._services.labelling.reveal, judged, then=lambda models: self._revealed(judged, models))
-
-    def _revealed(self, judged: Presentation, models: tuple[str, ...]) -> None:
+        judged, models = found
         names = [f"{LETTERS[place]} {models[candidate]}" for place, candidate in enumerate(judged.shown)]
         self.desk.bottom.revealed.setText("written by: " + "  ·  ".join(names))
 
@@ -257,15 +274,16 @@ class AnnotatePage(QWidget):
 
     def _choose(self, name: str) -> None:
         self.dataset = name
-        self.desk.presentation = self._judged = None
+        self.desk.presentation, self._panel = None, ""
         self._shell.remember("annotate.dataset", name)
         self.desk.top.show_datasets(self._datasets, name)
         self._stack.setCurrentWidget(self._busy)
-        self._bridge.run(self._services.labelling.start, name, then=self._started, failed=self._broken)
+        self._bridge.run(self._services.labelling.start, name, then=partial(self._started, name), failed=self._broken)
         self.setFocus()
 
-    def _started(self, answer: tuple[Presentation | None, LabelProgress]) -> None:
-        self._show(*answer)
+    def _started(self, name: str, answer: tuple[Presentation | None, LabelProgress]) -> None:
+        if name == self.dataset:  # else another one was chosen meanwhile, and is on the way
+            self._show(*answer)
 
     def _broken(self, error: WorkbenchError) -> None:
         old = self._error
@@ -279,9 +297,13 @@ class AnnotatePage(QWidget):
         self._stack.setCurrentWidget(self.desk)
         self.desk.show_item(presentation, progress)
         self._since = time.perf_counter()
+        panel, self._panel = self._panel, ""
+        if panel and presentation is not None:
+            self.desk.open_panel(panel)
 
     def _dropped(self, place: int, onto: int, level: bool) -> None:
-        if self._waiting:
+        if not self.ready:
+            self.desk.bottom.say_early()
             return
         tiers = self.desk.draft.tiers
         target = next((t for t, tier in enumerate(tiers) if onto in tier), len(tiers))

@@ -46,6 +46,12 @@ class CurvesTab(QWidget):
         self._grid.setSpacing(12)
         self._area.setWidget(body)
         column.addWidget(self._area, 1)
+        self.axis = text("step →", "quiet")
+        self.axis.setObjectName("runs.axis")
+        self.axis.setAccessibleName("All plots run over the steps of training")
+        self.axis.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.axis.hide()
+        column.addWidget(self.axis)
         theme.changed.connect(self._dress)
 
     @property
@@ -184,6 +190,7 @@ class CurvesTab(QWidget):
         self.plots = {name: self.plots[name] for name in names}
         self.nothing.setVisible(not names)
         self._area.setVisible(bool(names))
+        self.axis.setVisible(bool(names))
         self._place()
         self.redraw()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QTabWidget, QVBoxLayout, QWidget
 
 from workbench.domain.runs import JobState
 from workbench.gui.pages.runs.curves import CurvesTab
@@ -17,6 +17,7 @@ from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, clear, restyle, text, wear_icon
 from workbench.services.views import RunDetail, RunView
 
+LONGEST_NOTE = 2000
 TABS = ("curves", "samples", "log", "spec", "files")
 
 
@@ -27,11 +28,13 @@ class Asked:
     pause: Callable[[], Any]
     resume: Callable[[], Any]
     stop: Callable[[], Any]
-    earlier: Callable[[], Any]
+    sooner: Callable[[], Any]
+    later: Callable[[], Any]
     delete: Callable[[], Any]
     again: Callable[[], Any]
     copied: Callable[[], Any]
     tab: Callable[[str], Any]
+    note: Callable[[str, str], Any]
 
 
 class Health(QFrame):
@@ -86,6 +89,7 @@ class Detail(QWidget):
         self.run_id = ""
         self._asked = asked
         self._command = ""
+        self._noted = ("", "")
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 24, 16)
         column.setSpacing(12)
@@ -95,6 +99,13 @@ class Detail(QWidget):
         self.bar.setAccessibleName("Progress")
         self.bar.setTextVisible(False)
         column.addWidget(self.bar)
+        self.note = QLineEdit()
+        self.note.setObjectName("runs.note")
+        self.note.setAccessibleName("Note about the run")
+        self.note.setPlaceholderText("Write a note: it is kept with the run, and the filter finds it")
+        self.note.setMaxLength(LONGEST_NOTE)
+        self.note.editingFinished.connect(self.keep_note)
+        column.addWidget(self.note)
         self.health = Health()
         column.addWidget(self.health)
         self.tabs = QTabWidget()
@@ -118,6 +129,7 @@ class Detail(QWidget):
 
     def show_view(self, view: RunView) -> None:
         """What is known at once: name, state, progress, what can be done."""
+        self._show_note(view)
         self.run_id = view.id
         self.title.setText(view.name or view.id)
         look = LOOKS[view.state]
@@ -132,14 +144,13 @@ class Detail(QWidget):
             numbers(view),
         ]
         self.facts.setText("  ·  ".join(part for part in parts if part))
-        self.facts.setToolTip(view.note)
         self.bar.setVisible(at_work)
         self.bar.setRange(0, view.steps if view.steps else 0)
         self.bar.setValue(view.step)
         can = deeds(view.state)
         for one, visible in (
             (self.pause, can.pause), (self.resume, bool(can.resume)), (self.stop, can.stop),
-            (self.earlier, can.reorder), (self.delete, can.delete),
+            (self.sooner, can.reorder), (self.later, can.reorder), (self.delete, can.delete), (self.note, True),
         ):  # fmt: skip
             one.setVisible(visible)
         self.resume.setText(can.resume or "Resume")
@@ -153,13 +164,37 @@ class Detail(QWidget):
         self.spec.show_spec(detail.spec)
         self.files.show_files(view.folder, detail.files)
 
+    def show_place(self, place: int, waiting: int) -> None:
+        """Where a queued run stands among those that wait: the first can't come sooner, the last not later."""
+        self.sooner.setEnabled(place > 0)
+        self.later.setEnabled(place < waiting - 1)
+
+    def keep_note(self) -> None:
+        """Hand a changed note to the page; what was typed belongs to the run that was on show then."""
+        run, before = self._noted
+        words = self.note.text().strip()
+        if run and words != before:
+            self._noted = (run, words)
+            self._asked.note(run, words)
+
+    def _show_note(self, view: RunView) -> None:
+        if view.id != self._noted[0]:
+            self.keep_note()
+        elif self.note.hasFocus() or view.note == self._noted[1]:  # never type over a person
+            return
+        self._noted = (view.id, view.note)
+        self.note.setText(view.note)
+
     def show_several(self, views: Sequence[RunView]) -> None:
         """The head over the curves of several runs."""
+        self.keep_note()
         self.run_id = ""
         self.title.setText(f"{len(views)} runs side by side")
         self.state.setText("")
         self.facts.setText("  ·  ".join(view.name for view in views))
-        for part in (self.bar, self.pause, self.resume, self.stop, self.earlier, self.delete):
+        for part in (
+            self.bar, self.pause, self.resume, self.stop, self.sooner, self.later, self.delete, self.note,
+        ):  # fmt: skip
             part.hide()
         self.health.tell(("", ""), ())
         self.tabs.setCurrentIndex(0)
@@ -195,11 +230,14 @@ class Detail(QWidget):
         self.pause = wear_icon(button("Pause", "runs.pause", self._asked.pause), "pause", theme)
         self.resume = wear_icon(button("Resume", "runs.resume", self._asked.resume, "primary"), "train", theme)
         self.stop = wear_icon(button("Stop", "runs.stop", self._asked.stop), "stop", theme)
-        self.earlier = wear_icon(button("Run next", "runs.run_next", self._asked.earlier), "chevron_up", theme)
+        self.sooner = wear_icon(button("Sooner", "runs.sooner", self._asked.sooner), "chevron_up", theme)
+        self.later = wear_icon(button("Later", "runs.later", self._asked.later), "chevron_down", theme)
+        self.sooner.setToolTip("One place up in the queue")
+        self.later.setToolTip("One place down in the queue")
         self.delete = wear_icon(
             button("", "runs.delete", self._asked.delete, "flat", accessible="Delete the run"), "trash", theme
         )
         self.delete.setToolTip("Delete the run and its folder")
-        for one in (self.earlier, self.pause, self.resume, self.stop, self.delete):
+        for one in (self.sooner, self.later, self.pause, self.resume, self.stop, self.delete):
             row.addWidget(one)
         return row

@@ -63,10 +63,12 @@ class RunsPage(QWidget):
 
     def hidden(self) -> None:
         """Nobody looks: draw nothing, ask nothing."""
+        self.detail.keep_note()
         self._timer.stop()
 
     def closing(self) -> None:
         """The window closes."""
+        self.detail.keep_note()
         self._timer.stop()
 
     def actions(self) -> list[Action]:  # type: ignore[override]
@@ -77,6 +79,12 @@ class RunsPage(QWidget):
             Action("runs.stop", "Stop the run", "", self.steering.stop),
             Action("runs.filter", "Filter runs", "Ctrl+F", self.roster.field.setFocus),
         ]
+        if self.detail.sooner.isEnabled() and not self.detail.sooner.isHidden():
+            own.append(Action("runs.sooner", "Move the run up in the queue", "", self.steering.sooner))
+        if self.detail.later.isEnabled() and not self.detail.later.isHidden():
+            own.append(Action("runs.later", "Move the run down in the queue", "", self.steering.later))
+        if not self.detail.note.isHidden():
+            own.append(Action("runs.note", "Write a note about the run", "", self.detail.note.setFocus))
         return [action for action in own if self.detail.run_id or action.id == "runs.filter"]
 
     # Live.
@@ -98,7 +106,7 @@ class RunsPage(QWidget):
     def _take(self, news: RunNews) -> None:
         if news.run == self.detail.run_id:
             before = self.detail.state.text()
-            self.detail.show_view(news.view)
+            self._head(news.view)
             if self.detail.state.text() != before:
                 self._look()
         if news.run not in self._history:
@@ -143,7 +151,7 @@ class RunsPage(QWidget):
         if not views:
             return
         if len(views) == 1:
-            self.detail.show_view(views[0])
+            self._head(views[0])
         else:
             self.detail.show_several(views)
         fresh = [view.id for view in views if view.id not in self._history]
@@ -177,7 +185,7 @@ class RunsPage(QWidget):
     def _detailed(self, run: str, detail: RunDetail) -> None:
         if run == self.detail.run_id:
             self.roster.model.update_one(detail.view)
-            self.detail.show_view(detail.view)
+            self._head(detail.view)
             self.detail.show_detail(detail)
 
     def _gone(self, error: WorkbenchError) -> None:
@@ -200,23 +208,31 @@ class RunsPage(QWidget):
     def _changed(self, view: RunView) -> None:
         self.roster.model.update_one(view)
         if view.id == self.detail.run_id:
-            self.detail.show_view(view)
+            self._head(view)
+
+    def _head(self, view: RunView) -> None:
+        model = self.roster.model
+        self.detail.show_view(view)
+        self.detail.show_place(model.queue_place(view.id), len(model.waiting))
 
     def _build(self) -> None:
         theme = self._shell.theme
         self.roster = Roster(theme, self._chosen)
         steer = self.steering = Steering(
-            self._services.runs, self._bridge, self._shell, self._current, self._changed, self.shown
-        )
+            self._services.runs, self._bridge, self._shell, self._current, self._changed, self.shown,
+            self.roster.model.queue_place,
+        )  # fmt: skip
         asked = Asked(
             steer.pause,
             steer.resume,
             steer.stop,
-            steer.earlier,
+            steer.sooner,
+            steer.later,
             steer.delete,
             steer.again,
             lambda: self._shell.notify("The command is in the clipboard.", kind="good"),
             lambda _: self._look(),
+            steer.note,
         )
         self.detail = Detail(theme, asked)
         self._choose = EmptyState(

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from workbench.domain.runs import JobState
 from workbench.gui.pages.runs.telling import (
     LOOKS,
     headline_number,
@@ -90,8 +91,12 @@ class RosterModel(QAbstractListModel):
 
     def queue_place(self, run: str) -> int:
         """Where a queued run stands in the queue, from 0."""
-        waiting = [view.id for view in in_list_order(list(self._all.values())) if view.state.value == "queued"]
-        return waiting.index(run) if run in waiting else 0
+        return self.waiting.index(run) if run in self.waiting else 0
+
+    @property
+    def waiting(self) -> list[str]:
+        """Ids of the queued runs in the queue's order, shown or not."""
+        return [view.id for view in self._all.values() if view.state is JobState.QUEUED]
 
     @property
     def count(self) -> int:

@@ -1,4 +1,4 @@
-"""What a person can ask of the run on show: pause, resume, stop, run next, delete, train again."""
+"""What a person can ask of the run on show: pause, resume, stop, sooner, later, note, delete, train again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from workbench.domain.runs import JobState
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.runs.telling import LOOKS
 from workbench.gui.shell import Shell
@@ -24,9 +25,10 @@ class Steering:
         current: Callable[[], RunView | None],
         changed: Callable[[RunView], Any],
         relist: Callable[[], Any],
+        place: Callable[[str], int],
     ) -> None:
         self._runs, self._bridge, self._shell = runs, bridge, shell
-        self._current, self._changed, self._relist = current, changed, relist
+        self._current, self._changed, self._relist, self._place = current, changed, relist, place
 
     def pause(self) -> None:
         """Write a checkpoint and end, to go on later."""
@@ -40,10 +42,17 @@ class Steering:
         """End, with a checkpoint."""
         self._ask(self._runs.stop, "stops after its step and keeps a checkpoint.")
 
-    def earlier(self) -> None:
-        """Be the next one in the queue."""
-        if view := self._current():
-            self._bridge.run(self._runs.move_in_queue, view.id, 0, then=lambda _: self._relist())
+    def sooner(self) -> None:
+        """One place up in the queue."""
+        self._shift(-1)
+
+    def later(self) -> None:
+        """One place down in the queue."""
+        self._shift(1)
+
+    def note(self, run: str, words: str) -> None:
+        """Keep a person's note with a run."""
+        self._bridge.run(self._runs.note, run, words, then=self._changed)
 
     def again(self) -> None:
         """Open the Train page with this run's settings."""
@@ -58,6 +67,12 @@ class Steering:
                 "Its folder with curves, samples, checkpoints and log is deleted. This can't be undone.",
                 partial(self._bridge.run, self._runs.delete, view.id, then=lambda _: self._relist()),
             )
+
+    def _shift(self, places: int) -> None:
+        view = self._current()
+        if view is not None and view.state is JobState.QUEUED:
+            place = max(0, self._place(view.id) + places)
+            self._bridge.run(self._runs.move_in_queue, view.id, place, then=lambda _: self._relist())
 
     def _ask(self, deed: Callable[[str], RunView], words: str) -> None:
         if view := self._current():

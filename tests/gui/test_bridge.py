@@ -129,6 +129,18 @@ def test_that_a_flood_of_answers_arrives_whole(bridge: Bridge, qtbot: QtBot) -> 
     assert heard == list(range(50_000))
 
 
+def test_that_short_writes_asked_for_before_closing_still_happen_in_order() -> None:
+    bridge = Bridge(lambda _: None)
+    door = threading.Event()
+    written: list[int] = []
+    bridge.run(lambda: (door.wait(10), written.append(0)))
+    for number in range(1, 20):
+        bridge.run(written.append, number)
+    threading.Timer(0.05, door.set).start()
+    bridge.close()
+    assert written == list(range(20))
+
+
 def test_that_a_closed_bridge_takes_no_work_and_leaves_no_thread(qtbot: QtBot) -> None:
     bridge = Bridge(lambda _: None)
     answers: list[int] = []

@@ -111,7 +111,7 @@ class Bridge(QObject):
         self._tickets.add(ticket)
         if progress is not None:
             kw["progress"] = self._teller(ticket, progress)
-        self._pools[lane].put(lambda: self._work(ticket, fn, args, kw, then, failed, ended))
+        self._pools[lane].put(lambda: self._work(ticket, fn, args, kw, then, failed, ended, lane))
         return ticket
 
     def relay(self, to: Callable[..., Any]) -> Callable[..., None]:
@@ -140,9 +140,10 @@ class Bridge(QObject):
         then: Callable[[Any], Any] | None,
         failed: Callable[[WorkbenchError], Any] | None,
         ended: Callable[[], Any] | None,
+        lane: Lane,
     ) -> None:
-        try:
-            answer = fn(*args, **kw) if not (ticket.cancelled and self._closed) else None
+        try:  # what was asked of the quick lane before closing still happens: it may be a label or a note
+            answer = fn(*args, **kw) if lane == "quick" or not (ticket.cancelled and self._closed) else None
         except WorkbenchError as error:
             self._send(ticket, failed or self.report, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, a person must hear of it

@@ -14,7 +14,10 @@ from workbench.domain.text import Candidate, Prompt
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
+from workbench.services.lane import Lane
 from workbench.services.workbench import Workbench, new_workspace
+from workbench.services.workspace import Workspace
+from workbench.store.store import open_store
 
 
 def item(number: int, candidates: int = 2) -> Item:
@@ -32,6 +35,12 @@ def item(number: int, candidates: int = 2) -> Item:
 @pytest.fixture
 def bench(tmp_path: Path) -> Workbench:
     return Workbench.open(new_workspace(tmp_path / "space"))
+
+
+def unsupervised(path: Path) -> Workbench:
+    """An open workbench that starts no run: what is queued stays queued."""
+    lane = Lane()
+    return Workbench(Workspace(path, lane.do(open_store, path), lane))
 
 
 @pytest.fixture

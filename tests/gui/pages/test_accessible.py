@@ -1,0 +1,98 @@
+"""Everything that a person can act on has a name: for tests (object name) and for screen readers (accessible name)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QHeaderView,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollBar,
+    QTabWidget,
+    QTextEdit,
+    QWidget,
+)
+
+from workbench.gui.page_table import PAGES
+from workbench.services.workbench import Workbench
+
+Visit = Callable[..., QWidget]
+Fill = Callable[..., None]
+ACTED_ON = (
+    QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit,
+    QTabWidget, QTextEdit,
+)  # fmt: skip
+
+
+def inside_another(widget: QWidget) -> bool:
+    """Qt's own parts of a field, a list or a tab widget, which speak through their owner."""
+    if widget.objectName().startswith("qt_") or isinstance(widget, QScrollBar | QHeaderView):
+        return True
+    owner = widget.parentWidget()
+    while owner is not None:
+        if isinstance(owner, QAbstractSpinBox | QComboBox | QLineEdit | QAbstractItemView):
+            return True
+        owner = owner.parentWidget()
+    return type(widget).__name__ in {"QTabBar", "QToolButton"} and type(widget.parentWidget()).__name__ == "QTabBar"
+
+
+def acted_on(page: QWidget) -> list[QWidget]:
+    return [w for w in page.findChildren(QWidget) if isinstance(w, ACTED_ON) and not inside_another(w)]
+
+
+def spoken(widget: QWidget) -> str:
+    heard = QAccessible.queryAccessibleInterface(widget)
+    return widget.accessibleName() or (heard.text(QAccessible.Text.Name) if heard is not None else "")
+
+
+@pytest.fixture
+def furnished(bench: Workbench, shared: Path, fill: Fill) -> None:
+    fill(2, candidates=3)
+    bench.models.add_folder(shared / "models" / "stories260K", "stories")
+    bench.datasets.import_files([shared / "data" / "llama_factory" / "alpaca_en_demo.json"], "asks", skip_bad=True)
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize("page_id", [entry.id for entry in PAGES])
+def test_that_everything_to_act_on_has_an_object_name_and_an_accessible_name(visit: Visit, page_id: str) -> None:
+    page = visit(page_id)
+    found = acted_on(page)
+    assert found
+    nameless = [f"{type(w).__name__} in {w.parentWidget().objectName()!r}" for w in found if not w.objectName()]
+    unspoken = [w.objectName() or type(w).__name__ for w in found if not spoken(w).strip()]
+    assert (nameless, unspoken) == ([], [])
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize("page_id", ["annotate", "train", "runs"])
+def test_that_no_two_visible_things_have_the_same_object_name(visit: Visit, page_id: str) -> None:
+    names = [w.objectName() for w in acted_on(visit(page_id)) if w.isVisible()]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize("page_id", ["train", "runs"])
+def test_that_everything_visible_can_be_reached_with_tab(visit: Visit, page_id: str) -> None:
+    page = visit(page_id)
+    for widget in acted_on(page):
+        if widget.isVisible() and widget.isEnabled():
+            assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus, widget.objectName()
+
+
+@pytest.mark.usefixtures("furnished")
+def test_that_everything_on_annotate_has_a_key_or_can_be_reached_with_tab(visit: Visit) -> None:
+    page = visit("annotate")
+    keyed = {"annotate." + name for name in ("undo", "redo", "reveal", "level", "accept", "all_bad", "skip", "note")}
+    keyed |= {"annotate.write", "annotate.differences", *(f"annotate.place_{n}" for n in range(1, 10))}
+    reading = {"annotate.prompt", *(f"annotate.card_{n}.text" for n in range(1, 10))}  # Page Up, Page Down and Space
+    for widget in acted_on(page):
+        if widget.isVisible() and widget.objectName() not in keyed | reading:
+            assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus, widget.objectName()

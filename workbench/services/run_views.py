@@ -104,6 +104,7 @@ class RunViews:
             error_hint=record.error_hint if troubled else "",
             model=record.model,
             note=record.note,
+            place=record.place,
         )
 
     def _eta(self, record: RunRecord) -> float | None:

@@ -131,7 +131,7 @@ class RunView:
     """One run in a list.
 
     `headline` is the name of the metric that stands for it, `spark` its recent values, `last[headline]` the last one;
-    `eta_seconds` is None when unknown.
+    `eta_seconds` is None when unknown; `place` orders those that are queued, the next one first.
     """
 
     id: str
@@ -153,6 +153,7 @@ class RunView:
     error_hint: str = ""
     model: str | None = None
     note: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,10 @@ def test_that_a_deleted_run_is_gone_from_the_choice(roster: Roster, told: list[l
 
 
 def test_that_the_queue_keeps_its_order_and_knows_each_place(roster: Roster) -> None:
-    queue = [view("first", S.QUEUED, age=1), view("second", S.QUEUED, age=5), view("third", S.QUEUED, age=0)]
+    ages = {"third": 0, "first": 1, "second": 5}
+    queue = [view(name, S.QUEUED, age, place=("first", "second", "third").index(name)) for name, age in ages.items()]
     roster.model.replace([view("done"), *queue])
+    assert names(roster) == ["first", "second", "third", "done"]
     assert roster.model.waiting == ["first", "second", "third"]
     assert [roster.model.queue_place(name) for name in ("first", "second", "third")] == [0, 1, 2]
     assert roster.model.queue_place("done") == 0

@@ -74,7 +74,7 @@ def test_that_a_search_finds_name_kind_state_and_note() -> None:
 
 def test_that_work_comes_first_then_the_queue_in_its_order_then_the_newest() -> None:
     views = [
-        view("old", JobState.DONE, 9), view("second", JobState.QUEUED, 1), view("new", JobState.FAILED, 2),
-        view("third", JobState.QUEUED, 5), view("work", JobState.RUNNING, 8),
+        view("old", JobState.DONE, 9), view("third", JobState.QUEUED, 5, place=8), view("new", JobState.FAILED, 2),
+        view("second", JobState.QUEUED, 1, place=3), view("work", JobState.RUNNING, 8),
     ]  # fmt: skip
     assert [v.name for v in in_list_order(views)] == ["work", "second", "third", "new", "old"]

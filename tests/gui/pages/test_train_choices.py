@@ -1,8 +1,11 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from workbench.domain.errors import BadInput
 from workbench.domain.rows import DatasetKind
 from workbench.domain.runs import ModelKind, ModelRef
-from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.kinds import SPECS, parse_spec
 from workbench.gui.pages.train.choices import (
     KINDS,
     about_data,
@@ -11,6 +14,7 @@ from workbench.gui.pages.train.choices import (
     fitting_models,
     missing,
     reward_models,
+    wrong_name,
 )
 from workbench.services.views import DatasetView
 
@@ -58,6 +62,30 @@ def test_that_a_model_is_described_by_kind_size_and_parents() -> None:
         name="m", path="/m", kind="dpo", form="adapter", parents=("sft-1",), parameters=2_610_000, created=NOON
     )
     assert about_model(told) == "dpo, 2.6 M parameters, from sft-1, adapter"
+
+
+@pytest.mark.parametrize("name", ["", "dpo-1", "Best_2.1", "x" * 80])
+def test_that_a_name_that_a_model_can_have_is_free_to_use(name: str) -> None:
+    assert wrong_name(name) is None
+    assert parse_spec({"kind": "sft", "name": name}).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("my run", "my-run"), ("a/b", "a-b"), ("été", "t"), ("x\n", "x"), (" lead", "lead")]
+)
+def test_that_another_name_is_refused_with_one_that_will_do(name: str, instead: str) -> None:
+    refused = wrong_name(name)
+    assert refused is not None
+    assert refused[1].endswith(f"for example {instead}.")
+    assert wrong_name(instead) is None
+    with pytest.raises(BadInput):
+        parse_spec({"kind": "sft", "name": name})
+
+
+def test_that_a_name_without_any_usable_letter_gets_no_example() -> None:
+    assert wrong_name("שלום") == (
+        "A run can't be called “שלום”: it is the name of its model too.", "Use letters, digits, dots, - and _.",
+    )  # fmt: skip
 
 
 def test_that_what_is_missing_is_named_one_thing_at_a_time() -> None:

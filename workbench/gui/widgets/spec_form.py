@@ -137,8 +137,10 @@ class SpecForm(QWidget):
 
     def show_field(self, path: str, visible: bool) -> None:
         """Show or hide a field that doesn't apply with the options chosen."""
-        self._rows[path].hidden = not visible
-        self._show_rows()
+        row = self._rows[path]
+        if row.hidden == visible:  # dressing all rows again at every key that is pressed would be felt
+            row.hidden = not visible
+            self._show_rows()
 
     def _build(self, hidden: Collection[str]) -> None:
         groups: dict[str, list[tuple[str, FieldInfo, Any]]] = {}

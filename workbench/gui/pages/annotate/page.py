@@ -14,8 +14,9 @@ from workbench.domain.errors import WorkbenchError
 from workbench.domain.judgement import SkipReason
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.annotate.desk import Asked, Desk
-from workbench.gui.pages.annotate.draft import LETTERS, Verdict
+from workbench.gui.pages.annotate.draft import Verdict
 from workbench.gui.pages.annotate.keys import Command, command, typing_in
+from workbench.gui.pages.annotate.reveal import Reveal
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
 from workbench.services.views import DatasetView, LabelProgress, Presentation, Recorded
@@ -64,6 +65,7 @@ class AnnotatePage(QWidget):
             self._do, self._choose, self._skipped, self._write, self._dropped, lambda: shell.go("train"), self.setFocus
         )
         self.desk = Desk(shell.theme, asked, raw=shell.settings.raw_text)
+        self._reveal = Reveal(services.labelling, bridge, self.desk, lambda: self.dataset)
         self._busy = BusyState("Opening the dataset", name="annotate.busy", theme=shell.theme)
         self._empty = EmptyState(
             "Rank responses, blind and by keyboard",
@@ -87,11 +89,8 @@ class AnnotatePage(QWidget):
     @property
     def ready(self) -> bool:
         """Whether a key acts: nothing is being committed, and what it would act on has been on screen."""
-        return not self._waiting and self._stack.currentWidget() is self.desk and self._seen
-
-    @property
-    def _seen(self) -> bool:
-        return self.presentation is None or self.desk.board.seen
+        seen = self.presentation is None or self.desk.board.seen
+        return seen and not self._waiting and self._stack.currentWidget() is self.desk
 
     # What the window calls.
 
@@ -139,7 +138,7 @@ class AnnotatePage(QWidget):
         elif asked.name == "redo":
             self.redo()
         elif asked.name == "reveal":
-            self._reveal()
+            self._reveal.ask()
         elif self.ready and self.presentation is not None:
             self.desk.bottom.forget_early()
             self._act(asked)
@@ -237,25 +236,6 @@ class AnnotatePage(QWidget):
         self.desk.write.field.clear()
         self.desk.close_panels()
         self._shell.notify("Your response is saved as a demonstration.", f"It is in the dataset “{dataset}”.", "good")
-
-    def _reveal(self) -> None:
-        if self.dataset:
-            self._bridge.run(self._look_back, self.dataset, then=partial(self._revealed, self.dataset))
-
-    def _look_back(self, dataset: str) -> tuple[Presentation, tuple[str, ...]] | None:
-        judged = self._services.labelling.last_presentation(dataset)
-        return None if judged is None else (judged, self._services.labelling.reveal(judged))
-
-    def _revealed(self, dataset: str, found: tuple[Presentation, tuple[str, ...]] | None) -> None:
-        if dataset != self.dataset:
-            return
-        here = self.presentation
-        if found is None or (here is not None and here.item.id == found[0].item.id):
-            self.desk.bottom.revealed.setText("Judge an item first: models stay hidden until then.")
-            return
-        judged, models = found
-        names = [f"{LETTERS[place]} {models[candidate]}" for place, candidate in enumerate(judged.shown)]
-        self.desk.bottom.revealed.setText("written by: " + "  ·  ".join(names))
 
     # What is on screen.
 

@@ -96,7 +96,7 @@ class RosterModel(QAbstractListModel):
     @property
     def waiting(self) -> list[str]:
         """Ids of the queued runs in the queue's order, shown or not."""
-        return [view.id for view in self._all.values() if view.state is JobState.QUEUED]
+        return [view.id for view in in_list_order(list(self._all.values())) if view.state is JobState.QUEUED]
 
     @property
     def count(self) -> int:

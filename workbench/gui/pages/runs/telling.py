@@ -98,7 +98,7 @@ def in_list_order(views: Sequence[RunView]) -> list[RunView]:
     """At work first, then the queue in its order, then the rest; newest first."""
     place = {S.RUNNING: 0, S.STARTING: 0, S.QUEUED: 1}
     newest = sorted(views, key=lambda view: view.created, reverse=True)
-    waiting = [view for view in views if view.state == S.QUEUED]
+    waiting = sorted((view for view in views if view.state == S.QUEUED), key=lambda view: view.place)
     at_work = [view for view in newest if place.get(view.state) == 0]
     rest = [view for view in newest if view.state not in place]
     return [*at_work, *waiting, *rest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
@@ -9,6 +10,8 @@ from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.kinds import DATA_KIND
 from workbench.services.views import DatasetView
+
+_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
 class Kind(NamedTuple):
@@ -71,6 +74,17 @@ def missing(kind: str, base: str, data: str, reward_model: str) -> str:
     if kind == "ppo" and not reward_model:
         return "Choose the reward model that scores completions; train one first if there is none."
     return ""
+
+
+def wrong_name(name: str) -> tuple[str, str] | None:
+    """Why a run can't be called this and what would do instead; None when it can (an empty name is made up later)."""
+    if _NAME.fullmatch(name):
+        return None
+    instead = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
+    return (
+        f"A run can't be called “{name}”: it is the name of its model too.",
+        f"Use letters, digits, dots, - and _{f', for example {instead}' if instead else ''}.",
+    )
 
 
 def _dataset_kind(name: str) -> DatasetKind:

@@ -13,11 +13,11 @@ from workbench.domain.errors import BadInput, WorkbenchError
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.kinds import SPECS, Spec, parse_spec
 from workbench.gui.bridge import Bridge, Ticket
-from workbench.gui.pages.train.choices import KINDS, missing
+from workbench.gui.pages.train.choices import KINDS, missing, wrong_name
 from workbench.gui.pages.train.chooser import Chooser
 from workbench.gui.pages.train.side import Side
 from workbench.gui.shell import Action, Shell
-from workbench.gui.widgets.basics import button, text, wear_icon
+from workbench.gui.widgets.basics import button, restyle, text, wear_icon
 from workbench.gui.widgets.spec_form import SpecForm
 from workbench.services.formula import formula
 from workbench.services.views import DatasetView, Fit, RunView
@@ -81,9 +81,12 @@ class TrainPage(QWidget):
     def spec(self) -> Spec:
         """What stands on the page; BadInput names what is wrong."""
         assert self.form is not None
+        name = self.chooser.name.text().strip()
+        if wrong := wrong_name(name):
+            raise BadInput(*wrong)
         values = self.form.values() | {
             "kind": self.chooser.kind,
-            "name": self.chooser.name.text().strip(),
+            "name": name,
             "base": self.chooser.base.chosen,
             "data": self.chooser.data.chosen,
         }
@@ -155,8 +158,10 @@ class TrainPage(QWidget):
             spec = self.spec()
         except BadInput as error:
             self.form.result()  # marks the fields
-            self.side.fit.say(error.what)
+            self._mark_name()
+            self.side.fit.say(f"{error.what} {error.hint}")
             return
+        self._mark_name()
         self.form.explain({})
         card = formula(spec)
         self.side.formula.show_formula(card.lines, card.terms, card.note)
@@ -175,6 +180,9 @@ class TrainPage(QWidget):
             failed=lambda error: self._unfit(error),
             lane="long",
         )
+
+    def _mark_name(self) -> None:
+        restyle(self.chooser.name, wrong=bool(wrong_name(self.chooser.name.text().strip())))
 
     def _checked(self, answer: tuple[str, Fit]) -> None:
         command, self._fit = answer

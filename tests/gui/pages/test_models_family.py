@@ -94,6 +94,25 @@ def test_that_three_generations_are_seen_whole_in_a_small_window(page: ModelsPag
     assert not page.tree_area.horizontalScrollBar().isVisible()
 
 
+def test_that_no_button_of_the_card_is_cut_in_a_small_window(page: ModelsPage, window: Window, calm: Calm) -> None:
+    window.resize(1024, 640)
+    calm()
+    for each in page.card.findChildren(QPushButton):
+        if each.isVisibleTo(page):
+            wanted = each.fontMetrics().horizontalAdvance(each.text()) + each.iconSize().width()
+            assert each.width() > wanted + 16, each.text()
+
+
+def test_that_a_family_of_four_generations_scrolls_rather_than_shrinks(
+    add: Callable[..., None], page: ModelsPage, window: Window, calm: Calm
+) -> None:
+    add(("ppo", "ppo", ("sft", "judge")))
+    window.resize(1024, 640)
+    page.shown()
+    calm()
+    assert page.tree.box("ppo").width() == 132
+
+
 def test_that_a_wide_window_gives_boxes_their_full_width(page: ModelsPage, window: Window, calm: Calm) -> None:
     window.resize(1400, 800)
     calm()

@@ -25,7 +25,7 @@ class ModelCard(QFrame):
         super().__init__()
         self.setObjectName("models.card")
         self.setProperty("role", "card")
-        self.setMinimumWidth(260)
+        self.setMinimumWidth(280)
         self._shell, self._rename = shell, rename
         self._name = self._run = self._path = ""
         self._play, self._train, self._remove = play, train, remove
@@ -99,7 +99,15 @@ class ModelCard(QFrame):
         self.play = button("Open in playground", "models.play", lambda: self._play(self._name), "primary")
         wear_icon(self.play, "playground", theme)
         self.train = wear_icon(
-            button("Train from this", "models.train", lambda: self._train(self._name)), "train", theme
+            button(
+                "Train",
+                "models.train",
+                lambda: self._train(self._name),
+                accessible="Train from this model",
+                tip="Train from this model",
+            ),
+            "train",
+            theme,
         )
         self.run = wear_icon(button("Its run", "models.run", self._show_run), "runs", theme)
         self.copy = wear_icon(button("Copy path", "models.copy", self._copy), "copy", theme)

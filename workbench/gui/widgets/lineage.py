@@ -14,7 +14,7 @@ from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import plain_tip
 
 BOX = (132.0, 48.0)
-NARROWEST = 100.0
+NARROWEST, NARROW_UP_TO = 100.0, 3  # a family of more generations scrolls anyway: its names are better read in full
 GAP = (24.0, 12.0)
 EDGE = 4.0
 
@@ -95,7 +95,8 @@ class LineageView(QWidget):
         if self._current not in self._places:
             self._current = ""
             self.setAccessibleDescription("")
-        self.setMinimumSize(self._size(NARROWEST))
+        generations = 1 + max((column for column, _ in self._places.values()), default=0)
+        self.setMinimumSize(self._size(NARROWEST if generations <= NARROW_UP_TO else BOX[0]))
         self.updateGeometry()
         self.update()
 

@@ -1,5 +1,6 @@
 """Everything that a person can act on has a name: for tests (object name) and for screen readers (accessible name)."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from tests.gui.pages.conftest import item, unsupervised
+from workbench.domain.specs.kinds import SftSpec
 from workbench.gui.page_table import PAGES
-from workbench.services.workbench import Workbench
+from workbench.services.workbench import Workbench, new_workspace
 
 Visit = Callable[..., QWidget]
-Fill = Callable[..., None]
 ACTED_ON = (
     QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit,
     QTabWidget, QTextEdit,
@@ -53,14 +55,25 @@ def spoken(widget: QWidget) -> str:
     return widget.accessibleName() or (heard.text(QAccessible.Text.Name) if heard is not None else "")
 
 
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
+    """A workspace with something on every page, made once and copied for each test."""
+    place = new_workspace(tmp_path_factory.mktemp("furnished") / "space")
+    with unsupervised(place) as bench:
+        for number in range(2):
+            bench.labelling.add_item("pairs", item(number, 3))
+        bench.models.add_folder(shared / "models" / "stories260K", "stories")
+        bench.datasets.import_files([shared / "data" / "llama_factory" / "alpaca_en_demo.json"], "asks", skip_bad=True)
+        bench.training.start(SftSpec(name="first", base="stories", data="asks", device="cpu", max_steps=6))
+    return place
+
+
 @pytest.fixture
-def furnished(bench: Workbench, shared: Path, fill: Fill) -> None:
-    fill(2, candidates=3)
-    bench.models.add_folder(shared / "models" / "stories260K", "stories")
-    bench.datasets.import_files([shared / "data" / "llama_factory" / "alpaca_en_demo.json"], "asks", skip_bad=True)
+def bench(furnished: Path, tmp_path: Path) -> Workbench:
+    shutil.copytree(furnished, tmp_path / "space")
+    return unsupervised(tmp_path / "space")
 
 
-@pytest.mark.usefixtures("furnished")
 @pytest.mark.parametrize("page_id", [entry.id for entry in PAGES])
 def test_that_everything_to_act_on_has_an_object_name_and_an_accessible_name(visit: Visit, page_id: str) -> None:
     page = visit(page_id)
@@ -71,14 +84,12 @@ def test_that_everything_to_act_on_has_an_object_name_and_an_accessible_name(vis
     assert (nameless, unspoken) == ([], [])
 
 
-@pytest.mark.usefixtures("furnished")
 @pytest.mark.parametrize("page_id", ["annotate", "train", "runs"])
 def test_that_no_two_visible_things_have_the_same_object_name(visit: Visit, page_id: str) -> None:
     names = [w.objectName() for w in acted_on(visit(page_id)) if w.isVisible()]
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.usefixtures("furnished")
 @pytest.mark.parametrize("page_id", ["train", "runs"])
 def test_that_everything_visible_can_be_reached_with_tab(visit: Visit, page_id: str) -> None:
     page = visit(page_id)
@@ -87,7 +98,6 @@ def test_that_everything_visible_can_be_reached_with_tab(visit: Visit, page_id: 
             assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus, widget.objectName()
 
 
-@pytest.mark.usefixtures("furnished")
 def test_that_everything_on_annotate_has_a_key_or_can_be_reached_with_tab(visit: Visit) -> None:
     page = visit("annotate")
     keyed = {"annotate." + name for name in ("undo", "redo", "reveal", "level", "accept", "all_bad", "skip", "note")}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 
@@ -16,3 +18,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real material is not there: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_worker_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Workers outlive their application by design; those that a test started end with the session at the latest."""
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "worker" in words and any(word.startswith(base) for word in words):
+            process.kill()

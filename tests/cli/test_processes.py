@@ -15,9 +15,11 @@ PATIENCE = 240
 
 
 def start(*words: str | Path) -> "subprocess.Popen[str]":
+    """A command as a terminal starts it: tests that run in a shell's background inherit a SIGINT that is ignored."""
     return subprocess.Popen(
         [sys.executable, "-m", "workbench", *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

@@ -246,7 +246,10 @@ def test_that_a_tally_of_nothing_and_of_the_impossible_stay_numbers() -> None:
 def test_that_a_card_holds_the_spec_the_numbers_and_the_way_to_load(kind: type[Spec], method: Any) -> None:
     spec = kind(method=method, base="/a/b/base-model")  # type: ignore[call-arg]
     text = card(spec, 1234, 56, {"loss": 1.23456789, "eval/loss": float("nan"), "accuracy": 0.0})
-    assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == spec.model_dump(mode="json")
+    assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == {
+        **spec.model_dump(mode="json"),
+        "base": "base-model",
+    }
     rows = [line for line in text.splitlines() if line.startswith("| ") and "|---" not in line]
     assert "| rows trained on | 1234 |" in rows
     assert "| optimizer steps | 56 |" in rows

@@ -46,11 +46,11 @@ class RunRow(QWidget):
         grid.setColumnStretch(0, 1)
         spark = Spark(theme.colours.accent)
         spark.show_values(run.spark, theme.colours.accent)
-        spark.setFixedWidth(120)
+        spark.setFixedWidth(104)
         grid.addWidget(spark, 0, 1, 2, 1)
         self.value = _right(text(headline(run), "strong"))
         self.under = _right(text(progress_words(run), "quiet"))
-        self.value.setFixedWidth(168)
+        self.value.setFixedWidth(188)  # the longest headline, rewards/accuracy with four digits
         grid.addWidget(self.value, 0, 2)
         grid.addWidget(self.under, 1, 2)
         if run.state in _ACTIVE and run.steps:

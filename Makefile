@@ -23,9 +23,10 @@ run: $(READY)
 	  $(BIN)/python -m workbench tour --no-window; \
 	fi
 
+# One thread for each of the two test processes: threads that wait for each other on shared cores cost ten times as much.
 test: $(READY)
 	@$(BIN)/python packaging/check_system.py
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check workbench tests resources packaging plugins

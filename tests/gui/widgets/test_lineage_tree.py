@@ -120,16 +120,22 @@ def test_that_the_tree_asks_for_the_room_it_needs(tree: LineageView) -> None:
     assert not tree.grab().isNull()
 
 
-def test_that_boxes_give_way_in_a_narrow_window_but_stay_apart(tree: LineageView) -> None:
-    wide = tree.box("ppo").width()
+def test_that_boxes_of_three_generations_give_way_in_a_narrow_window_but_stay_apart(tree: LineageView) -> None:
+    family = (Member("base", "base", "", ()), Member("sft", "sft", "", ("base",)), Member("dpo", "dpo", "", ("sft",)))
+    tree.show_members(family)
+    wide = tree.box("dpo").width()
     tree.resize(tree.minimumSize())
     assert tree.minimumWidth() < tree.sizeHint().width()
     assert tree.minimumHeight() == tree.sizeHint().height()
-    boxes = [tree.box(m.name) for m in FAMILY]
+    boxes = [tree.box(m.name) for m in family]
     assert {box.width() for box in boxes} == {NARROWEST} != {wide}
     for n, one in enumerate(boxes):
         assert tree.rect().toRectF().contains(one)
         assert not any(one.intersects(other) for other in boxes[n + 1 :])
+
+
+def test_that_a_larger_family_keeps_its_width_and_is_scrolled(tree: LineageView) -> None:
+    assert tree.minimumWidth() == tree.sizeHint().width()
 
 
 def test_that_each_kind_has_its_own_colour_and_an_unknown_one_a_quiet_one(tree: LineageView) -> None:

@@ -27,7 +27,8 @@ from tokenizer import train_tokenizer
 from workbench.analysis.story_rule import NAMES, THINGS, score_story
 from workbench.domain.decoding import Sample
 from workbench.domain.judgement import Item, Judgement, ranking_from_scores
-from workbench.domain.specs.kinds import PretrainSpec, Spec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.text import Candidate, Prompt
 from workbench.protocol.run_folder import RunFolder
 from workbench.services.tour_plan import MAX_NEW_TOKENS, sft_spec

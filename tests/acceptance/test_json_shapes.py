@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.conftest import Say
 from workbench.domain.events import Metrics, SampleText
 from workbench.domain.runs import JobState
-from workbench.domain.specs.kinds import DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
 from workbench.services.workbench import Workbench
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)

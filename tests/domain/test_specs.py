@@ -10,7 +10,10 @@ from workbench.domain.errors import BadInput
 from workbench.domain.rows import COLUMNS, DATASET_KINDS, usable_as
 from workbench.domain.settings import Settings
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import DATA_KIND, SPECS, DpoSpec, PpoSpec, SftSpec, parse_spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import DATA_KIND, SPECS, parse_spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.sft import SftSpec
 
 DECLARED: list[type[BaseModel]] = [*SPECS.values(), LoraPart, Settings, *STRATEGIES.values()]
 FIELDS = [

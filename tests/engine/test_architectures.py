@@ -22,7 +22,7 @@ from transformers import (
 
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import forward
 from workbench.engine.batches import collate
 from workbench.engine.device import Setup

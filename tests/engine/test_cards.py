@@ -1,6 +1,8 @@
 """The card beside a model travels with it."""
 
-from workbench.domain.specs.kinds import PpoSpec, RewardSpec, SftSpec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.cards import card
 
 

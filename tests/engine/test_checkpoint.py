@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from workbench.domain.errors import RunFailed, TooNew
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.checkpoint import load_latest, save
 from workbench.engine.optim import adamw
 from workbench.protocol.run_folder import RunFolder

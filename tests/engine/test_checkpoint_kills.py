@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine import checkpoint
 from workbench.engine.checkpoint import Checkpoint, load_latest, save
 from workbench.engine.optim import adamw

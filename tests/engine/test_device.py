@@ -13,7 +13,7 @@ import torch
 
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine import forward
 from workbench.engine.batches import collate
 from workbench.engine.device import Setup, memory_gib, prepare, seed_all, set_threads

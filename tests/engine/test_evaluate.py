@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.batches import Pair
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import Tally, evaluate_pairs, evaluating, fixed_prompts, report_samples

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from workbench.domain.errors import BadInput, RunFailed
-from workbench.domain.specs.kinds import PpoSpec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.text import Prompt
 from workbench.engine.batches import collate
 from workbench.engine.device import prepare

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.batches import (
     Pair,
     collate,

@@ -15,7 +15,11 @@ from safetensors import safe_open
 from torch import nn
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import DpoSpec, PretrainSpec, RewardSpec, SftSpec, Spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.batches import collate
 from workbench.engine.cards import card
 from workbench.engine.device import Setup

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2LMH
 
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine import forward
 from workbench.engine.batches import Batch, collate
 from workbench.engine.models import (

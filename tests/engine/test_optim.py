@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.optim import adamw, clip, finite, schedule, set_learning_rate, trainable
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine.device import prepare
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.models import load_policy

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from workbench.domain.errors import BadInput, RunFailed
-from workbench.domain.specs.kinds import PpoSpec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.protocol.run_folder import RunFolder
 
 Rows = list[dict[str, Any]]

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import PretrainSpec
+from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.protocol.run_folder import RunFolder
 
 Make = Callable[..., RunFolder]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import RewardSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.text import Prompt
 from workbench.engine.batches import collate
 from workbench.engine.forward import rewards

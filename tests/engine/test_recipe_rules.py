@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, OPTConfi
 
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import PretrainSpec, SftSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.models import load_tokenizer, save_model
 from workbench.protocol.run_folder import RunFolder
 

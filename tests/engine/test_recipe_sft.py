@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workbench.domain.errors import BadInput, RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.protocol.run_folder import RunFolder
 
 Rows = list[dict[str, Any]]

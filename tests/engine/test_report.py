@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.cards import card
 from workbench.engine.device import prepare, set_threads
 from workbench.engine.keeper import due

@@ -11,7 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, RewardSpec, Spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.protocol.run_folder import RunFolder
 
 COMMON: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from workbench.domain.errors import BadInput, RunFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.domain.text import Prompt, Turn
 from workbench.engine.batches import Pair, collate, cut
 from workbench.engine.data import row_key, split_holdout

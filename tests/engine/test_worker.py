@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import PretrainSpec, SftSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine.worker import explain, main
 from workbench.protocol.run_folder import RunFolder
 

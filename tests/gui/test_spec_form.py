@@ -11,7 +11,9 @@ from pytestqt.qtbot import QtBot
 
 from workbench.domain.decoding import STRATEGIES
 from workbench.domain.settings import Settings
-from workbench.domain.specs.kinds import SPECS, PpoSpec, SftSpec
+from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.fields import field_for, plain
 from workbench.gui.widgets.spec_form import SpecForm

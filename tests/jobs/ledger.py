@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.domain.events import Event
 from workbench.domain.runs import JobState, can_move
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.jobs.launch import Launcher
 from workbench.jobs.supervisor import Job, Supervisor
 from workbench.protocol.run_folder import RunFolder

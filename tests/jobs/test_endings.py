@@ -12,7 +12,9 @@ import pytest
 from workbench.domain.errors import StorageFailed
 from workbench.domain.events import Checkpointed, Event, Failed, Finished, Halted, Metrics, Noticed, Phase, Resumed
 from workbench.domain.runs import JobState, Wanted
-from workbench.domain.specs.kinds import SPECS, DpoSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.sft import SftSpec
 from workbench.jobs import folders
 from workbench.jobs.child import Child, how_it_ended, read_launched
 from workbench.jobs.launch import environment

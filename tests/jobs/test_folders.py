@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed
-from workbench.domain.specs.kinds import DpoSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.jobs import folders
 from workbench.jobs.launch import Launcher
 from workbench.protocol.run_folder import RunFolder

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from workbench.domain.errors import StorageFailed
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.jobs.child import Child, read_launched
 from workbench.jobs.launch import Launcher, environment, worker_command
 from workbench.protocol.run_folder import RunFolder

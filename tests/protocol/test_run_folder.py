@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from workbench.domain.errors import BadInput, NotFound
-from workbench.domain.specs.kinds import SPECS, SftSpec
+from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.sft import SftSpec
 from workbench.protocol.run_folder import RunFolder, read_json, write_atomically
 
 

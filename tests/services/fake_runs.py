@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.jobs.ledger import FAKE
 from workbench.domain.runs import JobState
-from workbench.domain.specs.kinds import SftSpec, Spec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.sft import SftSpec
 from workbench.domain.text import Demonstration, Prompt
 from workbench.jobs.launch import Launcher
 from workbench.services.runs import RunsService

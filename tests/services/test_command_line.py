@@ -14,7 +14,12 @@ from workbench.cli.train import make_spec
 from workbench.cli.values import parse_sets
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import SPECS, DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec, Spec, parse_spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS, Spec, parse_spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.services.command_line import changed_fields, command_line
 
 WORK = Path("/w/my work")

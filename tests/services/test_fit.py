@@ -5,7 +5,11 @@ import pytest
 
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.services import fit
 
 SHAPE = fit.Shape(width=1024, layers=24, vocabulary=32000, context=2048)

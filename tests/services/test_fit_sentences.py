@@ -9,7 +9,11 @@ from tests.services.conftest import make_item
 from tests.services.fake_runs import FakeRuns, demonstrations, sft
 from workbench.domain.judgement import Ranking
 from workbench.domain.specs.common import LoraPart
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, Spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.services import fit as estimates
 from workbench.services.workbench import Workbench
 

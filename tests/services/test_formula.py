@@ -1,7 +1,12 @@
 import pytest
 
 from workbench.domain.metrics import METRICS
-from workbench.domain.specs.kinds import SPECS, DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec, Spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS, Spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.services.formula import formula, metric_table
 
 VARIANTS: list[Spec] = [

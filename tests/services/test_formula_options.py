@@ -5,8 +5,14 @@ from itertools import product
 import pytest
 
 from workbench.domain.metrics import METRICS
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec, Spec
-from workbench.services.formula import FormulaCard, formula
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
+from workbench.services.formula import formula
+from workbench.services.formulas.card import FormulaCard
 
 PPO = [
     {"entropy_bonus": e, "missing_eos_penalty": p, "whiten_rewards": w, "value_clip": v, "kl_target": k}

@@ -13,7 +13,10 @@ from tests.services.conftest import make_item
 from workbench.domain.errors import BadInput, NotFound, RunFailed
 from workbench.domain.judgement import Judgement, Ranking
 from workbench.domain.runs import MetricPoint, ModelRef
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, RewardSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.services.starter import BASE, HELD_OUT, RANKINGS, TO_RANK, kit_folder
 from workbench.services.tour import CURVES, RANK_AT_LEAST, RESULT, Tour
 from workbench.services.tour_report import Curve, Report, Row, render

@@ -10,7 +10,12 @@ from workbench.cli.train import make_spec
 from workbench.domain.errors import BadInput, StorageFailed
 from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.runs import JobState
-from workbench.domain.specs.kinds import SPECS, DpoSpec, PpoSpec, PretrainSpec, RewardSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.domain.text import Candidate, Prompt
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line

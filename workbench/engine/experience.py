@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import PpoSpec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine import advantages
 from workbench.engine.batches import Batch, collate, micro_batches
 from workbench.engine.device import Setup

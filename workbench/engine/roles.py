@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.domain.errors import BadInput
-from workbench.domain.specs.kinds import PpoSpec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine.device import Setup
 from workbench.engine.models import Loaded, load_policy, load_reward, make_trainable, without_dropout
 

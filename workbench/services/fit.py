@@ -11,7 +11,11 @@ from pathlib import Path
 import psutil
 
 from workbench.domain.runs import ModelRef
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, PretrainSpec, RewardSpec, Spec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.services.hardware import read_gpus
 
 GIB = 2**30

@@ -9,7 +9,8 @@ from pathlib import Path
 from workbench.domain.errors import NotFound, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.runs import ModelRef
-from workbench.domain.specs.kinds import DATA_KIND, PpoSpec, Spec
+from workbench.domain.specs.kinds import DATA_KIND, Spec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.services.datasets import DatasetsService
 from workbench.services.hardware import read_gpus
 from workbench.services.model_folder import ModelFolder, inspect_folder

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from workbench.domain.specs.kinds import DpoSpec, PpoSpec, RewardSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 
 MAX_NEW_TOKENS = 112
 LENGTH = 160

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
 from workbench.domain.rows import usable_as
-from workbench.domain.specs.kinds import DATA_KIND, SPECS, PpoSpec, PretrainSpec, RewardSpec, Spec, parse_spec
+from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, parse_spec
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.jobs import folders
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from tests.gui.pages.conftest import item, unsupervised
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.gui.page_table import PAGES
 from workbench.services.workbench import Workbench, new_workspace
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.runs import JobState, MetricPoint
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.gui.pages.runs import RunsPage
 from workbench.gui.pages.runs.curves import CurvesTab
 from workbench.gui.pages.runs.detail import Health

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.runs import JobState
-from workbench.domain.specs.kinds import DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
 from workbench.gui.pages.runs.detail import LONGEST_NOTE, TABS, Asked, Detail, Health
 from workbench.gui.pages.runs.tabs import FilesTab, SamplesTab, SpecTab, sample_number
 from workbench.gui.theme import Theme

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.conftest import unsupervised
 from workbench.domain.runs import JobState
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.gui.pages.runs import RunsPage
 from workbench.gui.pages.train import TrainPage
 from workbench.gui.window import Window

@@ -8,7 +8,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from workbench.domain.specs.kinds import SPECS, DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS
 from workbench.gui.pages.runs import RunsPage
 from workbench.gui.pages.train import TrainPage
 from workbench.gui.window import Window

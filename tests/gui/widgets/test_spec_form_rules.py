@@ -13,7 +13,10 @@ from pytestqt.qtbot import QtBot
 from workbench.domain.decoding import STRATEGIES
 from workbench.domain.settings import Settings
 from workbench.domain.specs.common import group
-from workbench.domain.specs.kinds import SPECS, DpoSpec, PpoSpec, SftSpec
+from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.spec_form import SpecForm
 

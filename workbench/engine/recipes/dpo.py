@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from workbench.domain.specs.kinds import DpoSpec
+from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import advantages, losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card

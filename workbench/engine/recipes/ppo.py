@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from workbench.domain.errors import BadInput
-from workbench.domain.specs.kinds import PpoSpec
+from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine import advantages, losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.kinds import PretrainSpec
+from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.engine import losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.domain.specs.kinds import RewardSpec
+from workbench.domain.specs.reward import RewardSpec
 from workbench.engine import losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card

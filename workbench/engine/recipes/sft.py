@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from workbench.domain.specs.kinds import SftSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.engine import losses
 from workbench.engine.batches import collate, count_steps, micro_batches, rows_at
 from workbench.engine.cards import card

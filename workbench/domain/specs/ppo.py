@@ -1,0 +1,155 @@
+"""The spec of proximal policy optimisation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from workbench.domain.specs.common import TrainingSpec, group
+
+
+class PpoSpec(TrainingSpec):
+    """Proximal policy optimisation against a reward model, with a critic and a KL penalty to the starting policy."""
+
+    kind: Literal["ppo"] = "ppo"
+    reward_model: str = Field(
+        "", description="Folder of the reward model that scores completions.", json_schema_extra=group("Run")
+    )
+    learning_rate: float = Field(
+        3e-6, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
+    )
+    epsilon: float = Field(
+        1e-5,
+        gt=0,
+        le=1e-2,
+        description="AdamW: added to the denominator.",
+        json_schema_extra=group("Optimizer", advanced=True),
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "linear", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
+    )
+    warmup: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the steps in which the learning rate rises from zero.",
+        json_schema_extra=group("Optimizer"),
+    )
+    holdout: float = Field(
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="Share of the prompts kept for evaluation and never trained on.",
+        json_schema_extra=group("Evaluation"),
+    )
+    eval_every: int = Field(
+        10,
+        ge=0,
+        le=1_000_000,
+        description="Evaluate on held-out rows every so many rollouts (0 = at the end only).",
+        json_schema_extra=group("Evaluation", unit="steps"),
+    )
+    batch_size: int = Field(
+        64,
+        ge=1,
+        le=65536,
+        description="Completions sampled for each rollout; one rollout is one step.",
+        json_schema_extra=group("Batch", unit="rows"),
+    )
+    minibatches: int = Field(
+        4, ge=1, le=1024, description="Optimizer steps in each pass over a rollout.", json_schema_extra=group("Batch")
+    )
+    ppo_epochs: int = Field(4, ge=1, le=64, description="Passes over each rollout.", json_schema_extra=group("Batch"))
+    max_new_tokens: int = Field(
+        64,
+        ge=1,
+        le=32768,
+        description="Longest completion that is sampled.",
+        json_schema_extra=group("Rollout", unit="tokens"),
+    )
+    temperature: float = Field(
+        1.0,
+        gt=0.0,
+        le=10.0,
+        description="Sampling temperature of rollouts; also divides the logits of all log-probabilities.",
+        json_schema_extra=group("Rollout"),
+    )
+    missing_eos_penalty: float = Field(
+        1.0,
+        ge=0.0,
+        le=100.0,
+        description="Taken from the score of a completion that doesn't end by itself.",
+        json_schema_extra=group("Rollout"),
+    )
+    kl_coefficient: float = Field(
+        0.05,
+        ge=0.0,
+        le=100.0,
+        description="Weight of the per-token KL penalty in the reward (start value when adaptive).",
+        json_schema_extra=group("Loss"),
+    )
+    kl_target: float = Field(
+        0.0,
+        ge=0.0,
+        le=10_000.0,
+        description="Adapt the KL weight towards this KL for each completion (0 = fixed weight).",
+        json_schema_extra=group("Loss", unit="nats"),
+    )
+    kl_horizon: int = Field(
+        10_000,
+        ge=1,
+        le=100_000_000,
+        description="Completions over which the adaptive KL weight reacts.",
+        json_schema_extra=group("Loss", unit="rows", advanced=True),
+    )
+    clip: float = Field(
+        0.2,
+        gt=0.0,
+        lt=1.0,
+        description="The policy's probability ratio is clipped to 1 ± this.",
+        json_schema_extra=group("Loss"),
+    )
+    value_clip: float = Field(
+        0.2,
+        ge=0.0,
+        le=100.0,
+        description="A value may move this far from its old one in each rollout (0 = off).",
+        json_schema_extra=group("Loss", advanced=True),
+    )
+    value_weight: float = Field(
+        0.1,
+        ge=0.0,
+        le=100.0,
+        description="Weight of the critic's loss.",
+        json_schema_extra=group("Loss", advanced=True),
+    )
+    critic_learning_rate: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Learning rate of the critic (0 = the policy's).",
+        json_schema_extra=group("Optimizer"),
+    )
+    entropy_bonus: float = Field(
+        0.0,
+        ge=0.0,
+        le=10.0,
+        description="Weight of the policy's entropy, added to keep it exploring.",
+        json_schema_extra=group("Loss", advanced=True),
+    )
+    gamma: float = Field(
+        1.0, gt=0.0, le=1.0, description="Discount of later rewards.", json_schema_extra=group("Loss", advanced=True)
+    )
+    lam: float = Field(
+        0.95,
+        ge=0.0,
+        le=1.0,
+        description="GAE λ: 0 trusts the critic, 1 trusts the rewards.",
+        json_schema_extra=group("Loss", advanced=True),
+    )
+    whiten_rewards: bool = Field(
+        False,
+        description="Scale rewards to unit variance within each rollout.",
+        json_schema_extra=group("Loss", advanced=True),
+    )

@@ -1,0 +1,1 @@
+"""The loss of each recipe, for reading: one file for each kind of run."""

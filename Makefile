@@ -16,7 +16,7 @@ $(READY): pyproject.toml packaging/constraints.txt
 
 # On a screen: the window on the starter workspace. Without one: the tour, with its report on the terminal.
 run: $(READY)
-	@$(BIN)/python packaging/check_system.py
+	@$(BIN)/python packaging/check_system.py --window
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 	  $(BIN)/python -m workbench; \
 	else \

@@ -194,6 +194,20 @@ def test_that_only_one_application_supervises_at_a_time(ledger: FileLedger) -> N
     assert supervisor.in_charge
 
 
+def test_that_what_another_application_booked_meanwhile_is_not_booked_again(ledger: FileLedger) -> None:
+    ledger.add("run", steps=200, delay=0.02)
+    first = supervise(ledger)
+    tick_until(first, lambda: len(steps(ledger, "run")) > 2)
+    time.sleep(1.1)  # the lease runs out
+    second = supervise(FileLedger(ledger.home, owner="the other"))
+    tick_until(second, lambda: len(steps(ledger, "run")) > 60)
+    first.tick()
+    assert not first.in_charge
+    time.sleep(1.1)
+    tick_until(first, lambda: ledger.state("run") is JobState.DONE)
+    assert steps(ledger, "run") == list(range(1, 201))
+
+
 def test_that_a_launch_whose_booking_was_lost_is_found_by_its_folder(ledger: FileLedger) -> None:
     job = ledger.add("run", steps=60, delay=0.02)
     first = supervise(ledger)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.domain.errors import RunFailed
-from workbench.domain.specs.common import TrainingSpec
+from workbench.domain.specs.common import JobSpec
 
 
 class Setup(NamedTuple):
@@ -56,7 +56,7 @@ class Setup(NamedTuple):
         return f"{where}, {str(self.compute).removeprefix('torch.')}"
 
 
-def prepare(spec: TrainingSpec) -> Setup:
+def prepare(spec: JobSpec) -> Setup:
     """Choose the device and precision, set threads, seed everything and ask for deterministic kernels."""
     device = _device(spec.device)
     set_threads()

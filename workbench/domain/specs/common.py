@@ -44,8 +44,8 @@ class LoraPart(Part):
     )
 
 
-class TrainingSpec(Part):
-    """Fields of every recipe that trains a model by gradient descent."""
+class JobSpec(Part):
+    """Fields of every job: what it is called, the model and the data that it works with, and where it computes."""
 
     name: str = Field(
         "",
@@ -67,6 +67,10 @@ class TrainingSpec(Part):
         description="Arithmetic of the forward pass; auto is bfloat16 on a GPU that has it, float32 elsewhere.",
         json_schema_extra=group("Run", advanced=True),
     )
+
+
+class TrainingSpec(JobSpec):
+    """Fields of every recipe that trains a model by gradient descent."""
 
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the data.", json_schema_extra=group("Length"))
     max_steps: int = Field(

@@ -14,9 +14,10 @@ from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.text import Prompt
 from workbench.engine.batches import collate
+from workbench.engine.critic import ValueHead, values
 from workbench.engine.device import prepare
 from workbench.engine.experience import Judged, check_start, describe, judge, reward_tokens, sample, stream
-from workbench.engine.forward import completion_logprobs, rewards, values
+from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.models import load_policy, load_reward, load_tokenizer, make_reward_head
 from workbench.engine.roles import load_roles, same_tokens
 from workbench.engine.rollout import Rollout
@@ -51,7 +52,9 @@ def test_that_reference_and_reward_model_stay_as_they_were_while_policy_and_crit
                 if parameter.requires_grad:
                     parameter.add_(0.05)
         assert not torch.allclose(completion_logprobs(roles.policy.model, batch), start, atol=1e-3)
-        assert not torch.allclose(values(roles.critic, batch)[0, 0], values(roles.scorer, batch)[0, 0], atol=1e-3)
+        assert not torch.allclose(
+            values(roles.critic, batch, roles.policy.model)[0, 0], values(roles.scorer, batch, None)[0, 0], atol=1e-3
+        )
         with roles.reference() as reference:
             assert torch.equal(completion_logprobs(reference, batch), start)
         assert torch.equal(rewards(roles.scorer, batch), score)
@@ -63,6 +66,37 @@ def test_that_the_critic_starts_as_the_reward_model(stories: Path, judge_folder:
     batch = collate([[1, 5, 6]], [[7, 8, 9]], 0)
     with torch.no_grad():
         assert torch.equal(rewards(roles.critic, batch), rewards(roles.scorer, batch))
+
+
+@pytest.mark.parametrize("start", ["policy", "shared"])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_that_a_critic_with_an_empty_head_values_everything_at_zero_until_it_learns(
+    start: str, method: str, stories: Path, judge_folder: Path, tmp_path: Path
+) -> None:
+    spec = spec_for(stories, judge_folder, critic=start, method=method)
+    roles = load_roles(spec, tmp_path, prepare(spec))
+    batch = collate([[1, 5, 6], [1]], [[7, 8, 9], [4]], 0)
+    with roles.valuing() as critic:
+        found = values(critic, batch, roles.policy.model)
+        assert isinstance(critic, ValueHead) == (start == "shared")
+        assert found.shape == (2, 3) and not found.any()
+        found.sum().backward()
+        learned = [p for p in critic.parameters() if p.requires_grad and p.grad is not None and p.grad.any()]
+        with torch.no_grad():
+            for parameter in learned:
+                parameter.sub_(parameter.grad)
+        after = values(critic, batch, roles.policy.model)
+        assert after[0].all() and after[1, 0] and not after[1, 1:].any()
+
+
+def test_that_a_run_without_need_of_them_has_neither_reference_nor_critic(
+    stories: Path, judge_folder: Path, tmp_path: Path
+) -> None:
+    spec = spec_for(stories, judge_folder)
+    roles = load_roles(spec, tmp_path, prepare(spec), reference=False, critic=False)
+    assert (roles.frozen, roles.critic) == (None, None)
+    with roles.scoring() as scorer:
+        assert not any(p.requires_grad for p in scorer.parameters())
 
 
 def test_that_models_with_different_tokenizers_are_refused(stories: Path, judge_folder: Path, tmp_path: Path) -> None:
@@ -109,7 +143,9 @@ def test_that_what_the_models_say_about_a_rollout_is_what_they_say_row_by_row(
         batch = collate([prompt], [rollout.completions[row]], 0)
         n = len(rollout.completions[row])
         with torch.no_grad():
-            torch.testing.assert_close(found.values[row, :n], values(roles.critic, batch)[0], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                found.values[row, :n], values(roles.critic, batch, roles.policy.model)[0], atol=1e-5, rtol=1e-5
+            )
             torch.testing.assert_close(found.score[row], rewards(roles.scorer, batch)[0], atol=1e-5, rtol=1e-5)
         assert not found.values[row, n:].any()
     check_start(roles, rollout, prompts, spec, setup)

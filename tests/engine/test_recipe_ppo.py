@@ -148,6 +148,31 @@ def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_nor
             assert other[step] == pytest.approx(found[0][step], rel=2e-5, abs=1e-5)
 
 
+@pytest.mark.parametrize("gradient", [True, False])
+def test_that_a_critic_on_the_policys_body_teaches_it_only_when_asked_to(
+    gradient: bool, stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    found = []
+    for weight in (0.0, 50.0):
+        spec = spec_for(
+            stories, judge_folder, critic="shared", critic_gradient=gradient, value_weight=weight, max_steps=2
+        )
+        folder = make_run(spec, openings, f"weight{weight}")
+        here(folder)
+        found.append(curves(folder))
+    assert found[0][1]["reward/score"] == found[1][1]["reward/score"]
+    # What was learned in the first step shows in what is sampled in the second.
+    assert (found[0][2]["kl/k1"] == found[1][2]["kl/k1"]) == (not gradient)
+    assert found[1][1]["value/loss"] > 0
+
+
+def test_that_a_truncated_rollout_is_warned_about(
+    stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here
+) -> None:
+    events = here(make_run(spec_for(stories, judge_folder, max_steps=1, top_k=5), openings))
+    assert any("may become negative" in event["what"] for event in events if event["kind"] == "noticed")
+
+
 def test_that_the_kl_weight_follows_its_target(
     stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
 ) -> None:

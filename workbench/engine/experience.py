@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from workbench.domain.errors import RunFailed
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine import advantages
 from workbench.engine.batches import Batch, collate, micro_batches
+from workbench.engine.critic import values
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import completion_logprobs, rewards, values
+from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.models import eos_ids
 from workbench.engine.reference import agree
+from workbench.engine.report import Report
 from workbench.engine.roles import Roles
 from workbench.engine.rollout import Rollout, sample_batch
 
@@ -67,8 +70,18 @@ def stream(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(seed[0]) << 31 | int(seed[1]) >> 1)
 
 
+def warn_of_truncation(spec: OnlineSpec, report: Report) -> None:
+    """Say what a truncated sampling distribution does to KL."""
+    if spec.top_k or spec.top_p < 1:
+        report.notice(
+            "Rollouts are sampled with top_k or top_p, while log-probabilities are those of the whole distribution: KL is estimated "
+            "too low and may become negative, and the policy learns from texts that it wouldn't sample.",
+            "Set top_k to 0 and top_p to 1 unless this is meant.",
+        )
+
+
 def sample(roles: Roles, prompts: Sequence[list[int]], spec: PpoSpec, setup: Setup, draw: torch.Generator) -> Rollout:
-    """Sample one completion for each prompt at the spec's temperature, without truncating the distribution."""
+    """Sample one completion for each prompt as the spec says."""
     with setup.autocast():
         return sample_batch(
             roles.policy.model,
@@ -77,6 +90,8 @@ def sample(roles: Roles, prompts: Sequence[list[int]], spec: PpoSpec, setup: Set
             temperature=spec.temperature,
             eos=eos_ids(roles.policy),
             generator=draw,
+            top_k=spec.top_k,
+            top_p=spec.top_p,
         )
 
 
@@ -103,8 +118,10 @@ def judge(
                 found.logprobs[part, :width] = completion_logprobs(roles.policy.model, batch, spec.temperature)
             with roles.reference() as reference:
                 found.ref_logprobs[part, :width] = completion_logprobs(reference, batch, spec.temperature)
-            found.values[part, :width] = values(roles.critic, batch)
-            found.score[part] = rewards(roles.scorer, batch)
+            with roles.valuing() as critic:
+                found.values[part, :width] = values(critic, batch, roles.policy.model)
+            with roles.scoring() as scorer:
+                found.score[part] = rewards(scorer, batch)
     return found
 
 

@@ -98,9 +98,8 @@ def completion_scores(
     model: Any, batch: Batch, temperature: float = 1.0, with_entropy: bool = False, learn_entropy: bool = False
 ) -> Scored:
     """Scores of all completion tokens as one flat row [N], in the order of `batch.completion_mask`."""
-    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
     labels = batch.completion_ids[batch.completion_mask]
-    return score_labels(model, at(hidden, batch), labels, temperature, with_entropy, learn_entropy)
+    return score_labels(model, completion_states(model, batch), labels, temperature, with_entropy, learn_entropy)
 
 
 @overload
@@ -123,6 +122,11 @@ def completion_logprobs(
     scored = completion_scores(model, batch, temperature, with_entropy)
     logprobs = spread(scored.logprobs, batch.completion_mask)
     return logprobs if scored.entropy is None else (logprobs, spread(scored.entropy, batch.completion_mask))
+
+
+def completion_states(model: Any, batch: Batch) -> Tensor:
+    """[N, H]: the model's hidden states at the positions that predict a completion token, in the order of the mask."""
+    return at(hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids), batch)
 
 
 def at(hidden: Tensor, batch: Batch) -> Tensor:

@@ -9,18 +9,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.domain.errors import BadInput
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
+from workbench.engine.critic import value_head
 from workbench.engine.device import Setup
-from workbench.engine.models import Loaded, load_policy, load_reward, make_trainable, without_dropout
+from workbench.engine.models import (
+    Loaded,
+    load_policy,
+    load_reward,
+    make_reward_head,
+    make_trainable,
+    without_dropout,
+)
 
 
 class Roles(NamedTuple):
-    """Models of one PPO run. `frozen` is the reference's own copy, None where it is the policy with its adapter off."""
+    """Models of one run. `frozen` is the reference's own copy, None where it is the policy with its adapter off.
+
+    Recipes reach them through the contexts, so that it is nobody else's business how many models there are in fact.
+    """
 
     policy: Loaded
     frozen: Any | None
-    scorer: Any
-    critic: Any
+    scorer: Any | None
+    critic: Any | None
 
     @contextmanager
     def reference(self) -> Iterator[Any]:
@@ -31,28 +43,62 @@ class Roles(NamedTuple):
         with self.policy.model.disable_adapter():
             yield self.policy.model
 
+    @contextmanager
+    def scoring(self) -> Iterator[Any]:
+        """The reward model, for as long as the context lasts."""
+        assert self.scorer is not None
+        yield self.scorer
 
-def load_roles(spec: PpoSpec, folder: Path, setup: Setup) -> Roles:
-    """Load policy and reward model, and make reference and critic from them. Raises BadInput when they don't fit.
+    @contextmanager
+    def valuing(self) -> Iterator[Any]:
+        """The critic, for as long as the context lasts; a mere head reads the hidden states of `policy.model`."""
+        assert self.critic is not None
+        yield self.critic
+
+
+def load_roles(spec: OnlineSpec, folder: Path, setup: Setup, *, reference: bool = True, critic: bool = True) -> Roles:
+    """Load the policy and, where the spec names one, the reward model; make reference and critic from them where asked for.
 
     The reference is the policy as it starts: a frozen copy, or the base below a fresh adapter (an adapter that was trained before
-    has been merged into that base on loading). The critic starts as the reward model with its head: its forecasts are off at first,
-    but they vary with the text, and it explained some of the returns after four rollouts where an empty head needed ten.
+    has been merged into that base on loading). Raises BadInput when they don't fit.
     """
     if not spec.reward_model:
         raise BadInput("PPO needs a reward model, and none was chosen.", "Train a reward model first, then choose it.")
     start = load_policy(spec.base, setup.device, setup.weights(spec.method))
-    scorer = load_reward(spec.reward_model, setup.device, setup.frozen)
-    same_tokens(start, scorer)
-    judge = load_reward(spec.reward_model, setup.device, setup.weights(spec.method))._replace(merged=False)
+    scorer = load_reward(spec.reward_model, setup.device, setup.frozen) if spec.reward_model else None
+    if scorer is not None:
+        same_tokens(start, scorer)
+        without_dropout(scorer.model.requires_grad_(False))
     # In the policy's own precision, although it is never trained: rounded weights would be another policy, at a KL above zero.
-    frozen = None if spec.method == "lora" else copy.deepcopy(start.model).requires_grad_(False)
+    apart = reference and spec.method != "lora"
+    frozen = copy.deepcopy(start.model).requires_grad_(False) if apart else None
     policy = make_trainable(start, spec, folder / "base")
-    critic = make_trainable(judge, spec, folder / "critic", head=True)
-    scorer.model.requires_grad_(False)
-    for model in (policy, critic):
-        without_dropout(model)
-    return Roles(start._replace(model=policy), frozen, scorer.model, critic)
+    without_dropout(policy)
+    made = make_critic(spec, policy, folder, setup) if critic and isinstance(spec, PpoSpec) else None
+    return Roles(start._replace(model=policy), frozen, None if scorer is None else scorer.model, made)
+
+
+def make_critic(spec: PpoSpec, policy: Any, folder: Path, setup: Setup) -> Any:
+    """The critic, ready to be trained: the reward model with its head, the policy with an empty one, or an empty head alone.
+
+    A reward model's forecasts are off at first, but they vary with the text: it explained some of the returns after four
+    rollouts, where an empty head needed ten.
+    """
+    start = spec.critic if spec.critic != "auto" else "reward_model" if spec.reward_model else "policy"
+    if start == "shared":
+        return value_head(policy, setup.device)
+    if start == "reward_model":
+        if not spec.reward_model:
+            raise BadInput(
+                "The critic is to start as the reward model, and none was chosen.",
+                "Choose one, or set critic to policy.",
+            )
+        body = load_reward(spec.reward_model, setup.device, setup.weights(spec.method))
+    else:
+        body = make_reward_head(spec.base, setup.device, setup.weights(spec.method), zero=True)
+    critic = make_trainable(body._replace(merged=False), spec, folder / "critic", head=True)
+    without_dropout(critic)
+    return critic
 
 
 def same_tokens(policy: Loaded, scorer: Loaded) -> None:

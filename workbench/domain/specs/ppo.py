@@ -6,16 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from workbench.domain.specs.common import TrainingSpec, group
+from workbench.domain.specs.common import group
+from workbench.domain.specs.online import OnlineSpec
 
 
-class PpoSpec(TrainingSpec):
-    """Proximal policy optimisation against a reward model, with a critic and a KL penalty to the starting policy."""
+class PpoSpec(OnlineSpec):
+    """Proximal policy optimisation of sampled completions, with a critic and a KL penalty to the starting policy."""
 
     kind: Literal["ppo"] = "ppo"
-    reward_model: str = Field(
-        "", description="Folder of the reward model that scores completions.", json_schema_extra=group("Run")
-    )
     learning_rate: float = Field(
         3e-6, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
     )
@@ -61,19 +59,15 @@ class PpoSpec(TrainingSpec):
         4, ge=1, le=1024, description="Optimizer steps in each pass over a rollout.", json_schema_extra=group("Batch")
     )
     ppo_epochs: int = Field(4, ge=1, le=64, description="Passes over each rollout.", json_schema_extra=group("Batch"))
-    max_new_tokens: int = Field(
-        64,
-        ge=1,
-        le=32768,
-        description="Longest completion that is sampled.",
-        json_schema_extra=group("Rollout", unit="tokens"),
+    critic: Literal["auto", "reward_model", "policy", "shared"] = Field(
+        "auto",
+        description="What the critic starts as: the reward model, the policy with an empty head, or a head on the policy's own body.",
+        json_schema_extra=group("Rollout", advanced=True),
     )
-    temperature: float = Field(
-        1.0,
-        gt=0.0,
-        le=10.0,
-        description="Sampling temperature of rollouts; also divides the logits of all log-probabilities.",
-        json_schema_extra=group("Rollout"),
+    critic_gradient: bool = Field(
+        True,
+        description="A shared critic's loss also trains the policy's body, not its own head alone.",
+        json_schema_extra=group("Rollout", advanced=True),
     )
     missing_eos_penalty: float = Field(
         1.0,

@@ -15,11 +15,21 @@ from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine import advantages, losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
+from workbench.engine.critic import ValueHead, values, values_at
 from workbench.engine.data import Row, need_columns, prompt_of, read_rows, split_holdout
 from workbench.engine.device import Setup, memory_gib, prepare
 from workbench.engine.examples import tell
-from workbench.engine.experience import Experience, check_start, describe, judge, reward_tokens, sample, stream
-from workbench.engine.forward import completion_scores, spread, values
+from workbench.engine.experience import (
+    Experience,
+    check_start,
+    describe,
+    judge,
+    reward_tokens,
+    sample,
+    stream,
+    warn_of_truncation,
+)
+from workbench.engine.forward import completion_states, score_labels, spread
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, save_model
 from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
@@ -38,6 +48,8 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
     report.phase("loading models")
     roles = load_roles(spec, folder.path, setup)
     policy, critic, tokenizer = roles.policy.model, roles.critic, roles.policy.tokenizer
+    assert critic is not None
+    warn_of_truncation(spec, report)
     max_length = context(policy, spec.max_length, report)
 
     report.phase("reading data")
@@ -59,7 +71,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         notes=(
             str(setup),
             f"{len(held)} prompts are held out",
-            "the critic starts as the reward model, the reference is the policy as it starts",
+            "the reference is the policy as it starts",
         ),
     )
     optimizers = {
@@ -154,6 +166,7 @@ def learn(
     """Several passes of clipped steps over a rollout; returns means over the optimizer steps (the largest for ratio_max)."""
     white = advantages.whiten(experience.advantages, experience.mask)
     lengths, rows = experience.lengths, len(experience.prompts)
+    assert roles.critic is not None
     weights = {
         name: [p for _, p in trainable(model)]
         for name, model in (("policy", roles.policy.model), ("critic", roles.critic))
@@ -196,9 +209,17 @@ def learn_part(
         return full[part, :width]
 
     with setup.autocast():
+        hidden = completion_states(roles.policy.model, batch)
+        labels = batch.completion_ids[mask]
         bonus = spec.entropy_bonus > 0
-        scored = completion_scores(roles.policy.model, batch, spec.temperature, with_entropy=True, learn_entropy=bonus)
-        forecast = values(roles.critic, batch)
+        scored = score_labels(
+            roles.policy.model, hidden, labels, spec.temperature, with_entropy=True, learn_entropy=bonus
+        )
+        if isinstance(roles.critic, ValueHead):
+            forecast = values_at(roles.critic, hidden if spec.critic_gradient else hidden.detach(), batch)
+        else:
+            with roles.valuing() as critic:
+                forecast = values(critic, batch, roles.policy.model)
     logprobs = spread(scored.logprobs, mask)
     found = losses.ppo_policy(logprobs, old(experience.logprobs), old(white), mask, spec.clip, num_tokens=tokens)
     worth = losses.ppo_value(

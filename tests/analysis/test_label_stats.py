@@ -39,7 +39,10 @@ def test_that_an_empty_dataset_has_the_fixed_shape_with_nothing_in_it() -> None:
         "annotators": [],
         "agreement": {"raw": None, "cohen_kappa": {}, "fleiss_kappa": None, "alpha_nominal": None},
         "order": {"left_rate": None, "low": None, "high": None},
+        "reliability": {"alpha_ordinal": None, "intervals": {}, "accuracy": {}},
+        "habits": {"longer_wins": None, "pace": {}},
         "ratings": [],
+        "comparison": {"ties": None, "circles": 0, "triples": 0},
     }
 
 
@@ -139,3 +142,31 @@ def test_that_importing_the_statistics_loads_neither_numpy_nor_scipy() -> None:
     code = "import sys, workbench.analysis.label_stats as m; print(sorted({'numpy', 'scipy'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_that_the_published_agreement_of_real_annotators_comes_with_intervals(shared: Path) -> None:
+    rows = json.loads((shared / "data" / "pandalm" / "testset-v1.json").read_text(encoding="utf-8"))
+    items, labels = [], []
+    for number, row in enumerate(rows):
+        items.append(item(str(number), "x", "y"))
+        for who in ("annotator1", "annotator2", "annotator3"):
+            verdict = int(row[who])
+            labels.append(said(str(number), who, *(TIE if verdict == 0 else A_FIRST if verdict == 1 else B_FIRST)))
+    stats = label_stats(items, labels)
+    assert stats.fleiss_kappa == pytest.approx(0.8642, abs=5e-5)
+    assert stats.alpha_nominal == pytest.approx(0.8642, abs=5e-5)
+    for name in ("raw", "fleiss_kappa", "alpha_nominal"):
+        found = stats.intervals[name]
+        assert found.low < found.value < found.high
+        assert found.high - found.low < 0.06
+    assert set(stats.consensus) == {"annotator1", "annotator2", "annotator3"}
+    assert min(stats.consensus.values()) > 0.9
+    assert stats.ties is not None
+
+
+def test_that_habits_and_circles_reach_the_document() -> None:
+    items = [item("p", "x", "y"), item("q", "y", "z"), item("r", "z", "x")]
+    document = label_stats(items, [said(n, "ann", *A_FIRST) for n in "pqr"]).as_json()
+    assert document["comparison"] == {"ties": None, "circles": 1, "triples": 1}
+    assert document["habits"]["pace"]["ann"]["seconds"] == 1.2
+    assert json.dumps(document)

@@ -122,6 +122,15 @@ def test_that_label_statistics_have_the_fixed_shape(run: Run, work: Path) -> Non
     assert stats["ratings"] == []
 
 
+def test_that_statistics_read_as_sentences(work: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    imported(run, work)
+    assert main(["label", "stats", str(work), "pairs"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing was judged by two annotators" in said
+    assert "longer response preferred: 100%" in said
+    assert "None" not in said
+
+
 def test_that_a_model_is_added_listed_and_shown(run: Run, shared: Path) -> None:
     folder = shared / "models/stories260K"
     added = run("models", "add", str(folder), "--name", "stories")

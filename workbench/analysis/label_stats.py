@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
 from workbench.analysis.agreement import cohen_kappas, fleiss_kappa, krippendorff_alpha, raw_agreement
+from workbench.analysis.alpha import Interval, Measure, alpha, bootstrap
+from workbench.analysis.consensus import dawid_skene
+from workbench.analysis.habits import Pace, Share, circles, longer_wins, pace
 from workbench.analysis.order import left_pick_rate
 from workbench.analysis.ratings import Game, bradley_terry, elo, tally
+from workbench.analysis.tied_ratings import tied_ratings
 from workbench.domain.judgement import Item, Judgement
 
 Votes = list[dict[str, str]]
+ORDERED = ("first", "tie", "second")
+BOOTSTRAP_PAIRS = 20_000  # beyond so many pairs an interval is narrower than anybody reads, and takes seconds
+MEASURES: dict[str, Measure] = {"raw": raw_agreement, "fleiss_kappa": fleiss_kappa, "alpha_nominal": krippendorff_alpha}
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,13 @@ class LabelStats:
     left_low: float | None
     left_high: float | None
     ratings: tuple[Rating, ...]
+    alpha_ordinal: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    consensus: Mapping[str, float] = field(default_factory=dict)
+    longer_wins: Share | None = None
+    pace: Mapping[str, Pace] = field(default_factory=dict)
+    circles: tuple[int, int] = (0, 0)
+    ties: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document that `workbench label stats --json` prints."""
@@ -58,7 +72,17 @@ class LabelStats:
                 "alpha_nominal": self.alpha_nominal,
             },
             "order": {"left_rate": self.left_rate, "low": self.left_low, "high": self.left_high},
+            "reliability": {
+                "alpha_ordinal": self.alpha_ordinal,
+                "intervals": {name: [found.low, found.high] for name, found in self.intervals.items()},
+                "accuracy": dict(self.consensus),
+            },
+            "habits": {
+                "longer_wins": asdict(self.longer_wins) if self.longer_wins else None,
+                "pace": {who: asdict(found) for who, found in self.pace.items()},
+            },
             "ratings": [vars(rating) for rating in self.ratings],
+            "comparison": {"ties": self.ties, "circles": self.circles[0], "triples": self.circles[1]},
         }
 
 
@@ -66,14 +90,20 @@ def label_stats(items: Iterable[Item], judgements: Iterable[Judgement]) -> Label
     """Statistics of the current judgements (none undone) of some items; judgements of other items are passed over.
 
     Agreement is counted on pairs of candidates, so that rankings of any size compare: a vote is "first", "second" or "tie" for
-    each pair, or "all bad"; skips are no votes. Ratings take the same pairs where both candidates name different models; "all
-    bad" is a tie there. Order bias looks at people's strict choices between two responses that they saw on the screen.
+    each pair, or "all bad"; skips are no votes. The ordinal alpha takes first < tie < second and leaves "all bad" out; intervals are
+    bootstrapped over pairs; `consensus` says how often each annotator is right, by Dawid and Skene. Ratings take the same pairs
+    where both candidates name different models; "all bad" is a tie there. Order bias looks at people's strict choices between two
+    responses that they saw on the screen.
     """
     known = {item.id: item for item in items}
     said = sorted((j for j in judgements if j.item in known), key=lambda j: j.created)
     votes = _votes(said, known)
     games = _games(said, known)
     lefts, rights = _places(said)
+    together = [unit for unit in votes if len(unit) > 1]
+    ordered = [kept for unit in together if (kept := {who: v for who, v in unit.items() if v in ORDERED})]
+    consensus = dawid_skene(together)
+    davidson = tied_ratings(games, "davidson")
     rate, low, high = left_pick_rate(lefts, rights)
     return LabelStats(
         items=len({j.item for j in said}),
@@ -87,7 +117,21 @@ def label_stats(items: Iterable[Item], judgements: Iterable[Judgement]) -> Label
         left_low=low,
         left_high=high,
         ratings=_ratings(games),
+        alpha_ordinal=alpha(ordered, "ordinal", ORDERED),
+        intervals=_intervals(together),
+        consensus=consensus.accuracy if consensus else {},
+        longer_wins=longer_wins(known, said),
+        pace=pace(said),
+        circles=circles(games),
+        ties=davidson.ties if davidson else None,
     )
+
+
+def _intervals(together: Votes) -> dict[str, Interval]:
+    if len(together) > BOOTSTRAP_PAIRS:
+        return {}
+    found = {name: bootstrap(measure, together, rounds=400) for name, measure in MEASURES.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def agreement_of(datasets: Iterable[Iterable[Judgement]]) -> float | None:

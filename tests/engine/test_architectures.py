@@ -26,7 +26,7 @@ from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import forward
 from workbench.engine.batches import collate
 from workbench.engine.device import Setup
-from workbench.engine.evaluate import packed_scores
+from workbench.engine.evaluate import token_scores
 from workbench.engine.models import (
     Loaded,
     attach_lora,
@@ -177,8 +177,8 @@ def test_that_documents_packed_into_one_row_score_as_they_do_alone(folder: Path,
     assert len(together) == 1
     order = sorted(range(3), key=lambda number: together.ids[0].tolist().index(documents[number][1]))
     with torch.no_grad():
-        found = packed_scores(model, together, [0], CPU).logprobs
-        alone = [packed_scores(model, pack([documents[number]], 32, 2, 0), [0], CPU).logprobs for number in order]
+        found = token_scores(model, together.batch([0])).logprobs
+        alone = [token_scores(model, pack([documents[number]], 32, 2, 0).batch([0])).logprobs for number in order]
     torch.testing.assert_close(found, torch.cat(alone), atol=2e-4, rtol=0)
 
 

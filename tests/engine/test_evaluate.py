@@ -12,10 +12,11 @@ from workbench.domain.errors import RunFailed
 from workbench.domain.specs.sft import SftSpec
 from workbench.engine.batches import Pair
 from workbench.engine.device import Setup
-from workbench.engine.evaluate import Tally, evaluate_pairs, evaluating, fixed_prompts, report_samples
+from workbench.engine.evaluate import Tally, evaluate_rows, evaluating, fixed_prompts, report_samples
 from workbench.engine.examples import encode_demonstrations, tell
 from workbench.engine.forward import Scored
 from workbench.engine.models import Loaded
+from workbench.engine.packing import Padded
 from workbench.engine.report import Report
 from workbench.protocol.event_log import EventTail
 from workbench.protocol.run_folder import RunFolder
@@ -50,7 +51,7 @@ def test_that_evaluation_does_not_depend_on_the_batch_and_leaves_no_trace(loaded
     pairs = encode_demonstrations(demonstrations, loaded.tokenizer, "auto", 160).pairs[:12]
     loaded.model.train()
     state = torch.get_rng_state()
-    by_one, by_five = (evaluate_pairs(loaded.model, pairs, size, loaded.pad, CPU) for size in (1, 5))
+    by_one, by_five = (evaluate_rows(loaded.model, Padded(pairs, loaded.pad), size, CPU) for size in (1, 5))
     assert by_one == pytest.approx(by_five, rel=1e-5)
     assert torch.equal(torch.get_rng_state(), state)
     assert loaded.model.training

@@ -6,7 +6,7 @@ import torch
 
 from workbench.domain.errors import RunFailed
 from workbench.engine.device import Setup
-from workbench.engine.evaluate import evaluate_packed, packed_scores
+from workbench.engine.evaluate import evaluate_rows, token_scores
 from workbench.engine.models import Loaded
 from workbench.engine.packing import pack
 from workbench.engine.text import encode_documents
@@ -40,8 +40,7 @@ def test_that_targets_are_all_tokens_but_each_documents_first() -> None:
     rows = range(len(packed))
     batch = packed.batch(rows)
     assert batch.targets == packed.targets(rows) == sum(packed.lengths) - packed.pieces
-    first_tokens = batch.input_ids[:, 1:][batch.has_target] == 1
-    assert not first_tokens.any()  # BOS is never a target
+    assert not (batch.labels == 1).any()  # BOS is never a target
 
 
 def test_that_documents_in_one_row_score_exactly_as_they_do_alone(loaded: Loaded) -> None:
@@ -50,16 +49,16 @@ def test_that_documents_in_one_row_score_exactly_as_they_do_alone(loaded: Loaded
     together = pack(documents, 128, loaded.pad, seed=0)
     assert len(together) == 1
     with torch.no_grad():
-        whole = packed_scores(loaded.model, together, [0], CPU).logprobs.sum()
+        whole = token_scores(loaded.model, together.batch([0])).logprobs.sum()
         alone = sum(
-            packed_scores(loaded.model, pack([ids], 128, loaded.pad, 0), [0], CPU).logprobs.sum() for ids in documents
+            token_scores(loaded.model, pack([ids], 128, loaded.pad, 0).batch([0])).logprobs.sum() for ids in documents
         )
     assert whole.item() == pytest.approx(float(alone), rel=1e-5)
 
 
 def test_that_evaluation_does_not_depend_on_how_rows_are_batched(loaded: Loaded, texts: list[str]) -> None:
     packed = pack(encode_documents(loaded.tokenizer, texts[:30]), 128, loaded.pad, 0)
-    by_one, by_eight = (evaluate_packed(loaded.model, packed, size, CPU) for size in (1, 8))
+    by_one, by_eight = (evaluate_rows(loaded.model, packed, size, CPU) for size in (1, 8))
     assert by_one == pytest.approx(by_eight, rel=1e-5)
     assert by_one["eval/perplexity"] == pytest.approx(np.exp(by_one["eval/loss"]))
 

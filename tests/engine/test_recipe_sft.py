@@ -96,7 +96,7 @@ def test_that_recomputing_activations_changes_nothing(
 def test_that_a_prompt_is_either_trained_on_or_held_out(
     stories: Path, demonstrations: Rows, make_run: Make, here: Here
 ) -> None:
-    events = here(make_run(spec_for(stories, holdout=0.3), demonstrations))
+    events = here(make_run(spec_for(stories, holdout=0.3, max_steps=0, epochs=0.2), demonstrations))
     planned = next(event for event in events if event["kind"] == "planned")
     assert 0 < planned["rows"] < len(demonstrations)
     assert f"{len(demonstrations) - planned['rows']} rows are held out" in planned["notes"]
@@ -107,7 +107,7 @@ def test_that_rows_that_cannot_be_used_are_counted_and_told(
 ) -> None:
     long = {"prompt": [{"role": "user", "content": "word " * 300}], "raw": True, "completion": "x"}
     empty = {**demonstrations[0], "completion": "  "}
-    events = here(make_run(spec_for(stories), [*demonstrations, long, empty, empty]))
+    events = here(make_run(spec_for(stories, max_steps=0, epochs=0.1), [*demonstrations, long, empty, empty]))
     assert next(event for event in events if event["kind"] == "planned")["rows_left_out"] == 3
     notices = " ".join(event["what"] for event in events if event["kind"] == "noticed")
     assert "3 rows were left out" in notices

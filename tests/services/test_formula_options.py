@@ -21,7 +21,8 @@ PPO = [
 DPO = [{"label_smoothing": s, "sft_weight": w} for s, w in product((0.0, 0.1), (0.0, 0.5))]
 REWARD = [{"margin": m, "center": c} for m, c in product((False, True), (0.0, 0.02))]
 ALL: list[Spec] = [
-    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *(RewardSpec(**f) for f in REWARD), SftSpec(), PretrainSpec(),
+    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *(RewardSpec(**f) for f in REWARD), SftSpec(),
+    SftSpec(loss_on="assistant", packing=True), PretrainSpec(),
 ]  # fmt: skip
 
 

@@ -23,6 +23,33 @@ class Pair(NamedTuple):
         return len(self.prompt) + len(self.completion)
 
 
+class Example(NamedTuple):
+    """Ids of one text, and the places in it that are learned; the last of these ranges is the last answer."""
+
+    ids: list[int]
+    learned: tuple[range, ...]
+
+    @property
+    def length(self) -> int:
+        """All tokens."""
+        return len(self.ids)
+
+    @property
+    def targets(self) -> int:
+        """Tokens that are learned; a text's first token has nothing before it that could predict it."""
+        return sum(len(places) - (0 in places) for places in self.learned)
+
+    @property
+    def prompt(self) -> list[int]:
+        """What the last answer answers."""
+        return self.ids[: self.learned[-1].start]
+
+    @property
+    def completion(self) -> list[int]:
+        """The last answer, with what the chat template puts behind it."""
+        return self.ids[self.learned[-1].start :]
+
+
 class Batch(NamedTuple):
     """B sequences, right-padded to length L; completions of at most T tokens, aligned at their first token.
 
@@ -105,6 +132,30 @@ def micro_batches(rows: Sequence[int], lengths: Sequence[int], size: int) -> Ite
         yield ordered[start : start + size]
 
 
+def buckets(rows: Sequence[int], lengths: Sequence[int], size: int, start_cost: int) -> list[list[int]]:
+    """The rows in groups of at most `size` (0 = any number) of similar length, longest first, so that little is padding.
+
+    Rows of one group are padded to its longest. A further group costs as much as `start_cost` tokens: of all ways to cut the
+    rows, sorted by length, this is the cheapest (Bellman; quadratic in the number of rows).
+    """
+    ordered = sorted(rows, key=lambda row: -lengths[row])
+    longest = np.array([lengths[row] for row in ordered])
+    most = size if size > 0 else len(ordered)
+    cost, cuts = np.zeros(len(ordered) + 1), [0]  # of the first n rows: the least cost, and where its last group begins
+    for end in range(1, len(ordered) + 1):
+        begins = np.arange(max(0, end - most), end)
+        costs = cost[begins] + (end - begins) * longest[begins] + start_cost
+        best = int(costs.argmin())  # of equal costs the earliest beginning: the fewest groups
+        cost[end] = costs[best]
+        cuts.append(int(begins[best]))
+    groups: list[list[int]] = []
+    end = len(ordered)
+    while end:
+        groups.append(ordered[cuts[end] : end])
+        end = cuts[end]
+    return groups[::-1]
+
+
 def epoch_order(rows: int, epoch: int, seed: int) -> list[int]:
     """A permutation of the rows that depends on seed and epoch only."""
     order: list[int] = np.random.default_rng([seed, epoch]).permutation(rows).tolist()
@@ -120,6 +171,13 @@ def rows_at(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
     first, last = start // rows, (start + batch_size - 1) // rows
     stream = [index for epoch in range(first, last + 1) for index in epoch_order(rows, epoch, seed)]
     return stream[start - first * rows :][:batch_size]
+
+
+def visits_at(step: int, rows: int, batch_size: int, seed: int) -> list[tuple[int, int]]:
+    """Like `rows_at`, as (row, epoch): which row, and how often it was seen before."""
+    start = step * batch_size
+    chosen = rows_at(step, rows, batch_size, seed)
+    return [(row, (start + place) // rows) for place, row in enumerate(chosen)]
 
 
 def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int) -> int:

@@ -30,6 +30,14 @@ class Setup(NamedTuple):
         """Dtype to load a model in that is trained by a method: full training needs float32."""
         return self.frozen if method == "lora" else torch.float32
 
+    @property
+    def start_cost(self) -> int:
+        """What one more forward and backward pass costs before its first token, in tokens; see `batches.buckets`.
+
+        On a CPU that is the reading of all weights; a GPU takes this many in the time in which its kernels are launched.
+        """
+        return 2048 if self.device.type == "cuda" else 64
+
     def autocast(self) -> AbstractContextManager[object]:
         """Context of every forward pass."""
         if self.compute is torch.float32:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from workbench.engine.batches import Pair, collate
+from workbench.engine.batches import buckets
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
-from workbench.engine.forward import Scored, completion_scores, hidden_states, score_labels
+from workbench.engine.forward import Scored, hidden_states, score_labels
 from workbench.engine.models import Loaded, eos_ids
-from workbench.engine.packing import Packed
+from workbench.engine.packing import Packed, Padded, TokenBatch
 from workbench.engine.report import Report
 from workbench.engine.rollout import sample_batch
 from workbench.engine.text import decode
@@ -29,22 +29,21 @@ class Tally:
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._nll = 0.0
-        self._correct = 0
+        self._parts: list[Tensor] = []
 
     def add(self, scored: Scored) -> None:
-        """Count the scored tokens."""
+        """Count the scored tokens. Nothing is read here, so that a GPU needn't be waited for."""
         self.tokens += len(scored.logprobs)
-        self._nll -= float(scored.logprobs.detach().double().sum())
-        self._correct += int(scored.correct.sum())
+        self._parts.append(torch.stack([-scored.logprobs.detach().double().sum(), scored.correct.double().sum()]))
 
     def values(self, prefix: str = "") -> dict[str, float]:
         """Loss in nats for each token, its exponential, and the share of tokens that were the likeliest."""
-        loss = self._nll / max(1, self.tokens)
+        nll, correct = torch.stack(self._parts).sum(0).tolist() if self._parts else (0.0, 0.0)
+        loss = nll / max(1, self.tokens)
         return {
             f"{prefix}loss": loss,
             f"{prefix}perplexity": math.exp(min(loss, 700.0)),
-            f"{prefix}token_accuracy": self._correct / max(1, self.tokens),
+            f"{prefix}token_accuracy": correct / max(1, self.tokens),
         }
 
 
@@ -60,32 +59,19 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def evaluate_pairs(model: Any, pairs: Sequence[Pair], size: int, pad: int, setup: Setup) -> dict[str, float]:
-    """`eval/` metrics over the completions of held-out pairs, `size` at a time, longest first."""
+def evaluate_rows(model: Any, rows: Padded | Packed, size: int, setup: Setup) -> dict[str, float]:
+    """`eval/` metrics over what is learned of held-out rows, at most `size` at a time, those of like length together."""
     tally = Tally()
-    ordered = sorted(pairs, key=lambda pair: -pair.length)
     with evaluating(model), setup.autocast():
-        for start in range(0, len(ordered), size):
-            part = ordered[start : start + size]
-            batch = collate([p.prompt for p in part], [p.completion for p in part], pad).to(setup.device)
-            tally.add(completion_scores(model, batch))
+        for part in buckets(range(len(rows)), rows.lengths, size, setup.start_cost):
+            tally.add(token_scores(model, rows.batch(part).to(setup.device)))
     return tally.values("eval/")
 
 
-def evaluate_packed(model: Any, packed: Packed, size: int, setup: Setup) -> dict[str, float]:
-    """`eval/` metrics over held-out documents, `size` packed rows at a time."""
-    tally = Tally()
-    with evaluating(model), setup.autocast():
-        for start in range(0, len(packed), size):
-            tally.add(packed_scores(model, packed, range(start, min(start + size, len(packed))), setup))
-    return tally.values("eval/")
-
-
-def packed_scores(model: Any, packed: Packed, rows: Sequence[int], setup: Setup) -> Scored:
-    """Scores of every token of packed rows that has a predecessor in its own document."""
-    batch = packed.batch(rows).to(setup.device)
+def token_scores(model: Any, batch: TokenBatch) -> Scored:
+    """Scores [N] of the batch's targets."""
     hidden = hidden_states(model, batch.input_ids, batch.attention, batch.position_ids)
-    return score_labels(model, hidden[:, :-1][batch.has_target], batch.input_ids[:, 1:][batch.has_target])
+    return score_labels(model, hidden.flatten(0, 1).index_select(0, batch.places), batch.labels)
 
 
 def fixed_prompts(rows: Sequence[Row], encoded: Sequence[list[int]], count: int) -> list[tuple[str, list[int]]]:

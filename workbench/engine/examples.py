@@ -1,4 +1,4 @@
-"""Demonstrations and documents as token ids, with counts of what was left out or cut and why."""
+"""Demonstrations as token ids, with counts of what was left out or cut and why."""
 
 from __future__ import annotations
 
@@ -7,48 +7,100 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from workbench.domain.errors import BadInput, RunFailed
-from workbench.engine.batches import Pair, cut
+from workbench.domain.specs.sft import SftSpec
+from workbench.engine.batches import Example, epoch_order
+from workbench.engine.conversation import assistant_example, completion_example
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.report import Report
-from workbench.engine.text import encode_completion, encode_prompt
+
+
+class Limit(NamedTuple):
+    """How many usable rows, or how many tokens in them, are enough (0 = no limit)."""
+
+    rows: int = 0
+    tokens: int = 0
+
+
+NO_LIMIT = Limit()
 
 
 class Examples(NamedTuple):
-    """Usable rows with their ids, in the order of the rows; reasons of those left out, and how many were cut."""
+    """Usable rows with their ids, in the order of the rows; reasons of those left out, how many were cut, and not looked at."""
 
-    pairs: list[Pair]
+    pairs: list[Example]
     rows: list[Row]
     left_out: Counter[str]
     cut: int
+    unread: int = 0
 
     @property
     def missing(self) -> int:
         """How many rows were left out."""
-        return sum(self.left_out.values())
+        return self.left_out.total()
+
+    @property
+    def share(self) -> float:
+        """Share of the rows, those left out not counted, that were looked at."""
+        return len(self.pairs) / max(1, len(self.pairs) + self.unread)
 
 
-def encode_demonstrations(rows: Sequence[Row], tokenizer: Any, chat_format: str, max_length: int) -> Examples:
-    """Prompt and completion ids of each row; a completion that is too long is cut, and its EOS with it."""
-    pairs, kept, left_out, shortened = [], [], Counter[str](), 0
+def enough(rows: Sequence[Row], spec: SftSpec) -> tuple[Sequence[Row], Limit]:
+    """The rows in an order to encode them in, and when to stop: a run of so many steps needn't read more than it uses.
+
+    Which rows it then uses depends on the seed only.
+    """
+    count = spec.max_steps * spec.batch_size
+    if not 0 < count < len(rows):
+        return rows, NO_LIMIT
+    drawn = [rows[index] for index in epoch_order(len(rows), 0, spec.seed)]
+    return drawn, Limit(tokens=count * spec.max_length) if spec.packing else Limit(rows=count)
+
+
+def encode_demonstrations(
+    rows: Sequence[Row],
+    tokenizer: Any,
+    chat_format: str,
+    max_length: int,
+    loss_on: str = "completion",
+    limit: Limit = NO_LIMIT,
+) -> Examples:
+    """Ids of each row up to the limit; what is too long is cut, and its EOS with it.
+
+    `loss_on` says what is learned: the completion, or with assistant all of the assistant's turns.
+    """
+    encode = assistant_example if loss_on == "assistant" else completion_example
+    pairs: list[Example] = []
+    kept, left_out, shortened, tokens, seen = [], Counter[str](), 0, 0, 0
     for row in rows:
+        if 0 < limit.rows <= len(pairs) or 0 < limit.tokens <= tokens:
+            break
+        seen += 1
         if not (row["completion"] or "").strip():
             left_out["the completion is empty"] += 1
             continue
         try:
-            pair = Pair(
-                encode_prompt(tokenizer, prompt_of(row), chat_format), encode_completion(tokenizer, row["completion"])
-            )
+            whole = encode(tokenizer, prompt_of(row), row["completion"], chat_format)
         except BadInput as error:
             left_out[error.what] += 1
             continue
-        short = cut(pair, max_length)
+        short = shorten(whole, max_length)
         if short is None:
             left_out[f"the prompt alone has {max_length} tokens or more"] += 1
             continue
-        shortened += short.length < pair.length
+        shortened += short.length < whole.length
+        tokens += short.length
         pairs.append(short)
         kept.append(row)
-    return Examples(pairs, kept, left_out, shortened)
+    return Examples(pairs, kept, left_out, shortened, len(rows) - seen)
+
+
+def shorten(example: Example, max_length: int) -> Example | None:
+    """The example cut to fit (a cut EOS is not put back); None when nothing that is learned is left."""
+    if example.length <= max_length:
+        return example if example.targets else None
+    learned = tuple(range(places.start, min(places.stop, max_length)) for places in example.learned)
+    short = Example(example.ids[:max_length], tuple(places for places in learned if places))
+    return short if short.targets else None
 
 
 def tell(report: Report, left_out: Counter[str], shortened: int, usable: int, max_length: int) -> None:

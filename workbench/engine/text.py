@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.domain.errors import BadInput
-from workbench.domain.text import Prompt
+from workbench.domain.text import Prompt, Turn
 
 _SPEAKER = {"system": "", "user": "Human: ", "assistant": "Assistant: ", "tool": "Tool: "}
 
@@ -91,8 +91,13 @@ def one_bos(tokenizer: Any, ids: list[int]) -> list[int]:
 
 def plain(prompt: Prompt) -> str:
     """Turns as plain lines that end where the assistant speaks: "Human: …", blank line, "Assistant:"."""
-    lines = [f"{_SPEAKER[turn.role]}{turn.content.strip()}" for turn in prompt.turns]
-    return "\n\n".join([*lines, "Assistant:"])
+    return plain_lines(prompt.turns, answer=True)
+
+
+def plain_lines(turns: Sequence[Turn], answer: bool = False) -> str:
+    """Turns as plain lines; with `answer`, they end where the assistant speaks."""
+    lines = [f"{_SPEAKER[turn.role]}{turn.content.strip()}" for turn in turns]
+    return "\n\n".join([*lines, "Assistant:"] if answer else lines)
 
 
 def uses_template(tokenizer: Any, chat_format: str) -> bool:

@@ -11,7 +11,7 @@ from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
 from workbench.engine.device import memory_gib, prepare
-from workbench.engine.evaluate import Tally, evaluate_packed, packed_scores, report_samples
+from workbench.engine.evaluate import Tally, evaluate_rows, report_samples, token_scores
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, load_or_initialise, make_trainable, save_model
 from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
@@ -83,7 +83,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
         tally = Tally()
         for part in micro_batches(chosen, lengths, spec.micro_batch_size):
             with setup.autocast():
-                scored = packed_scores(model, packed, part, setup)
+                scored = token_scores(model, packed.batch(part).to(setup.device))
             # The tokens of the whole step, so that the split into micro-batches changes nothing.
             setup.backward(losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets))
             tally.add(scored)
@@ -106,7 +106,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
         last |= values
         if packed_held and due(step, spec.eval_every, steps):
             report.phase("evaluating")
-            measured = evaluate_packed(model, packed_held, spec.micro_batch_size or spec.batch_size, setup)
+            measured = evaluate_rows(model, packed_held, spec.micro_batch_size or spec.batch_size, setup)
             report.metric(step, measured)
             last |= measured
             report.phase("training")

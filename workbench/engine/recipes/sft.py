@@ -1,21 +1,24 @@
-"""Supervised fine-tuning: imitate demonstrations, with loss on completion tokens only."""
+"""Supervised fine-tuning: imitate demonstrations, with loss on what the assistant says only."""
 
 from __future__ import annotations
 
 import time
 
+import torch
+
 from workbench.domain.specs.sft import SftSpec
 from workbench.engine import losses
-from workbench.engine.batches import collate, count_steps, micro_batches, rows_at
+from workbench.engine.batches import buckets, count_steps, rows_at
 from workbench.engine.cards import card
-from workbench.engine.data import need_columns, read_rows, row_key, split_holdout
+from workbench.engine.data import need_columns, read_rows, split_holdout
 from workbench.engine.device import memory_gib, prepare
-from workbench.engine.evaluate import Tally, evaluate_pairs, fixed_prompts, report_samples
-from workbench.engine.examples import encode_demonstrations, tell
-from workbench.engine.forward import completion_scores
+from workbench.engine.evaluate import Tally, evaluate_rows, report_samples, token_scores
+from workbench.engine.examples import Examples, encode_demonstrations, enough, tell
+from workbench.engine.generation import evaluate_generation, questions_of
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, load_policy, make_trainable, save_model
 from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
+from workbench.engine.packing import Packed, Padded, pack_examples
 from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
@@ -30,26 +33,30 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     max_length = context(model, spec.max_length, report)
 
     report.phase("reading data")
-    rows = read_rows(folder.data)
-    need_columns(rows, "prompt", "completion")
-    examples = encode_demonstrations(rows, tokenizer, spec.chat_format, max_length)
-    tell(report, examples.left_out, examples.cut, len(examples.pairs), max_length)
-    usable = list(zip(examples.rows, examples.pairs, strict=True))
-    train, held = split_holdout(usable, spec.holdout, spec.seed, key=lambda one: row_key(one[0]))
-    pairs, held_pairs = [pair for _, pair in train], [pair for _, pair in held]
-    shown = held + train
-    prompts = fixed_prompts([row for row, _ in shown], [pair.prompt for _, pair in shown], spec.sample_count)
-    lengths = [pair.length for pair in pairs]
+    data = read_rows(folder.data)
+    need_columns(data, "prompt", "completion")
+    train, held = split_holdout(data, spec.holdout, spec.seed)
+    drawn, limit = enough(train, spec)
+    examples = encode_demonstrations(drawn, tokenizer, spec.chat_format, max_length, spec.loss_on, limit)
+    held_out = encode_demonstrations(held, tokenizer, spec.chat_format, max_length, spec.loss_on)
+    left_out = examples.left_out + held_out.left_out
+    tell(report, left_out, examples.cut + held_out.cut, len(examples.pairs), max_length)
+    rows = pack_examples(examples.pairs, max_length, pad, spec.seed) if spec.packing else Padded(examples.pairs, pad)
+    held_rows = Padded(held_out.pairs, pad)
+    shown = questions_of(held_out.rows + examples.rows, tokenizer, spec.chat_format, spec.sample_count)
+    questions = questions_of(held_out.rows, tokenizer, spec.chat_format, spec.eval_generation)
+    prompts = [(question.shown, question.ids) for question in shown]
+    lengths = rows.lengths
 
-    steps = count_steps(len(pairs), spec.batch_size, spec.epochs, spec.max_steps)
+    steps = count_steps(len(rows), spec.batch_size, spec.epochs, spec.max_steps)
     parameters, training = count_parameters(model)
     report.planned(
         steps,
-        rows=len(pairs),
-        rows_left_out=examples.missing,
+        rows=len(examples.pairs),
+        rows_left_out=left_out.total(),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), f"{len(held_pairs)} rows are held out", "the loss is on completion tokens only"),
+        notes=(str(setup), *notes(spec, examples, rows, len(held_rows))),
     )
     optimizer = adamw(model, spec)
     weights = [parameter for _, parameter in trainable(model)]
@@ -64,16 +71,15 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
             return
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
-        chosen = rows_at(step, len(pairs), spec.batch_size, spec.seed)
-        targets = sum(len(pairs[row].completion) for row in chosen)
+        chosen = rows_at(step, len(rows), spec.batch_size, spec.seed)
+        targets = rows.targets(chosen)
         tally = Tally()
-        for part in micro_batches(chosen, lengths, spec.micro_batch_size):
-            batch = collate([pairs[row].prompt for row in part], [pairs[row].completion for row in part], pad)
-            batch = batch.to(setup.device)
+        for part in buckets(chosen, lengths, spec.micro_batch_size, setup.start_cost):
+            batch = rows.batch(part).to(setup.device)
             with setup.autocast():
-                scored = completion_scores(model, batch)
+                scored = token_scores(model, batch)
             # The tokens of the whole step, so that the split into micro-batches changes nothing.
-            setup.backward(losses.sft(scored.logprobs, scored.logprobs.new_ones(len(scored.logprobs)), targets))
+            setup.backward(losses.sft(scored.logprobs, torch.ones_like(scored.logprobs), targets))
             tally.add(scored)
         values = tally.values()
         finite("loss", values["loss"])
@@ -89,12 +95,15 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
             grad_norm=norm,
             tokens_per_second=speed,
             memory_gib=memory_gib(setup.device),
-            epoch=step * spec.batch_size / len(pairs),
+            epoch=step * spec.batch_size / len(rows) * examples.share,
         )
         last |= values
-        if held_pairs and due(step, spec.eval_every, steps):
+        if len(held_rows) and due(step, spec.eval_every, steps):
             report.phase("evaluating")
-            measured = evaluate_pairs(model, held_pairs, spec.micro_batch_size or spec.batch_size, pad, setup)
+            measured = evaluate_rows(model, held_rows, spec.micro_batch_size or spec.batch_size, setup)
+            if questions:
+                now = loaded._replace(model=model)
+                measured |= evaluate_generation(now, questions, spec.eval_max_new_tokens, max_length, setup)
             report.metric(step, measured)
             last |= measured
             report.phase("training")
@@ -105,5 +114,20 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
         keeper.save_when_due(step, steps, {"last": last})
 
     report.phase("saving")
-    save_model(model, tokenizer, folder.model, card(spec, len(pairs), steps, last))
+    save_model(model, tokenizer, folder.model, card(spec, len(examples.pairs), steps, last))
     report.finished(steps, parameters)
+
+
+def notes(spec: SftSpec, examples: Examples, rows: Padded | Packed, held: int) -> list[str]:
+    """What a person should know of the data before it is trained on."""
+    tokens = sum(rows.lengths)
+    what = "every turn of the assistant" if spec.loss_on == "assistant" else "completions"
+    found = [
+        f"{held} rows are held out",
+        f"the loss is on {what} only: {rows.targets(range(len(rows))) / tokens:.0%} of {tokens} tokens",
+    ]
+    if examples.unread:
+        found.append(f"{examples.unread} more rows aren't needed for {spec.max_steps} steps")
+    if isinstance(rows, Packed):
+        found.append(f"{rows.pieces} demonstrations are packed into {len(rows)} rows ({rows.fill:.0%} full)")
+    return found

@@ -13,7 +13,7 @@ from torch import nn
 from workbench.domain.errors import RunFailed, TooNew
 from workbench.domain.specs.sft import SftSpec
 from workbench.engine.checkpoint import load_latest, save
-from workbench.engine.optim import adamw
+from workbench.engine.optim import make_optimizer
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -52,7 +52,7 @@ def train(net: Tied, optimizer: torch.optim.Optimizer, steps: int) -> list[float
 def test_that_training_goes_on_bit_for_bit_from_a_checkpoint(folder: RunFolder) -> None:
     torch.manual_seed(1)
     net = Tied()
-    optimizer = adamw(net, SftSpec(learning_rate=0.1, weight_decay=0.1))
+    optimizer = make_optimizer(net, SftSpec(learning_rate=0.1, weight_decay=0.1))
     train(net, optimizer, 3)
     extra = {"beta": 0.1 + 0.2, "names": ["x"]}
     save(
@@ -61,7 +61,7 @@ def test_that_training_goes_on_bit_for_bit_from_a_checkpoint(folder: RunFolder) 
     straight = train(net, optimizer, 4)
 
     fresh = Tied()
-    other = adamw(fresh, SftSpec(learning_rate=0.1, weight_decay=0.1))
+    other = make_optimizer(fresh, SftSpec(learning_rate=0.1, weight_decay=0.1))
     latest = load_latest(folder)
     assert latest is not None
     latest.restore({"net": fresh}, {"adam": other})
@@ -109,7 +109,7 @@ def test_that_saving_a_step_again_keeps_what_is_there(folder: RunFolder) -> None
 
 def test_that_nothing_in_a_checkpoint_is_pickled(folder: RunFolder) -> None:
     net = Tied()
-    save(folder, 1, modules={"net": net}, optimizers={"adam": adamw(net, SftSpec())})
+    save(folder, 1, modules={"net": net}, optimizers={"adam": make_optimizer(net, SftSpec())})
     assert {path.suffix for path in (folder.checkpoints / "1").iterdir()} == {".safetensors", ".json"}
 
 

@@ -19,7 +19,7 @@ from workbench.domain.errors import RunFailed
 from workbench.domain.specs.sft import SftSpec
 from workbench.engine import checkpoint
 from workbench.engine.checkpoint import Checkpoint, load_latest, save
-from workbench.engine.optim import adamw
+from workbench.engine.optim import make_optimizer
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -69,14 +69,14 @@ def net_at(value: float) -> nn.Linear:
 def value_of(found: Checkpoint) -> float:
     """The weight that a checkpoint holds; fails when any of its files is torn."""
     net = nn.Linear(2, 1)
-    optimizer = adamw(net, SftSpec())
+    optimizer = make_optimizer(net, SftSpec())
     found.restore({"net": net}, {"adam": optimizer})
     return float(net.weight.detach()[0, 0])
 
 
 def write(folder: RunFolder, step: int, keep: int = 2) -> None:
     net = net_at(float(step))
-    optimizer = adamw(net, SftSpec(learning_rate=1e-30))
+    optimizer = make_optimizer(net, SftSpec(learning_rate=1e-30))
     net(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     save(folder, step, modules={"net": net}, optimizers={"adam": optimizer}, keep=keep)
@@ -250,13 +250,13 @@ def test_that_weights_of_another_spec_are_refused(folder: RunFolder, other: Call
 def test_that_an_optimizer_of_another_spec_is_refused(folder: RunFolder, other: Callable[[], nn.Module]) -> None:
     write(folder, 1)
     with pytest.raises(RunFailed, match="other parameters"):
-        load_latest(folder).restore(optimizers={"adam": adamw(other(), SftSpec())})  # type: ignore[union-attr]
+        load_latest(folder).restore(optimizers={"adam": make_optimizer(other(), SftSpec())})  # type: ignore[union-attr]
 
 
 def test_that_an_optimizer_before_its_first_step_comes_back_empty(folder: RunFolder) -> None:
     net = net_at(1.0)
-    save(folder, 0, modules={"net": net}, optimizers={"adam": adamw(net, SftSpec())})
-    fresh = adamw(net, SftSpec())
+    save(folder, 0, modules={"net": net}, optimizers={"adam": make_optimizer(net, SftSpec())})
+    fresh = make_optimizer(net, SftSpec())
     load_latest(folder).restore(optimizers={"adam": fresh})  # type: ignore[union-attr]
     assert fresh.state_dict()["state"] == {}
 
@@ -264,13 +264,13 @@ def test_that_an_optimizer_before_its_first_step_comes_back_empty(folder: RunFol
 def test_that_the_optimizers_moments_come_back_to_the_last_bit(folder: RunFolder) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(5, 5), nn.LayerNorm(5))
-    optimizer = adamw(net, SftSpec(learning_rate=0.1))
+    optimizer = make_optimizer(net, SftSpec(learning_rate=0.1))
     for _ in range(3):
         net(torch.randn(4, 5)).square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     save(folder, 3, optimizers={"adam": optimizer})
-    fresh = adamw(net, SftSpec(learning_rate=0.1))
+    fresh = make_optimizer(net, SftSpec(learning_rate=0.1))
     load_latest(folder).restore(optimizers={"adam": fresh})  # type: ignore[union-attr]
     ours, theirs = optimizer.state_dict()["state"], fresh.state_dict()["state"]
     assert ours.keys() == theirs.keys()

@@ -18,7 +18,7 @@ from workbench.engine import forward
 from workbench.engine.batches import collate
 from workbench.engine.device import Setup, memory_gib, prepare, seed_all, set_threads
 from workbench.engine.models import attach_lora, load_policy, make_reward_head
-from workbench.engine.optim import adamw, trainable
+from workbench.engine.optim import make_optimizer, trainable
 from workbench.engine.packing import pack
 from workbench.engine.worker import explain
 
@@ -57,12 +57,16 @@ def test_that_a_run_that_demands_a_gpu_ends_without_one(monkeypatch: pytest.Monk
         ("cuda", "bfloat16", torch.bfloat16),
         ("cpu", "auto", torch.float32),
         ("cpu", "bfloat16", torch.bfloat16),
+        ("cpu", "float16", torch.float16),
+        ("cuda", "float16", torch.float16),
     ],
 )
 def test_that_precision_follows_the_spec_and_then_the_device(
     with_gpu: pytest.MonkeyPatch, device: str, precision: str, compute: torch.dtype
 ) -> None:
-    assert prepare(SftSpec(device=device, precision=precision)).compute is compute  # type: ignore[arg-type]
+    setup = prepare(SftSpec(device=device, precision=precision))  # type: ignore[arg-type]
+    assert setup.compute is compute
+    assert (setup.scale is not None) == (compute is torch.float16)
 
 
 def test_that_a_gpu_that_only_emulates_bfloat16_computes_in_float32(with_gpu: pytest.MonkeyPatch) -> None:
@@ -90,9 +94,9 @@ def test_that_a_setup_tells_a_person_where_and_how_it_computes(with_gpu: pytest.
 
 
 def test_that_float32_needs_no_autocast_and_half_precision_has_it() -> None:
-    for compute, expected in ((torch.float32, torch.float32), (torch.bfloat16, torch.bfloat16)):
+    for compute in (torch.float32, torch.bfloat16, torch.float16):
         with Setup(CPU, compute).autocast():
-            assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype is expected
+            assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype is compute
     assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype is torch.float32
 
 
@@ -193,7 +197,7 @@ def test_that_an_adapter_on_a_halved_base_is_trained_in_float32(stories: Path, t
 def test_that_small_steps_move_the_head_of_a_halved_reward_model(stories: Path, tmp_path: Path) -> None:
     model = attach_lora(make_reward_head(stories, "cpu", torch.bfloat16), LoraPart(rank=2), tmp_path, head=True)
     setup = Setup(CPU, torch.bfloat16)
-    optimizer = adamw(model, SftSpec(learning_rate=1e-6))
+    optimizer = make_optimizer(model, SftSpec(learning_rate=1e-6))
     head = next(parameter for name, parameter in trainable(model) if "score" in name)
     before = head.detach().clone()
     with setup.autocast():

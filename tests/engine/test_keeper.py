@@ -27,7 +27,7 @@ from workbench.engine.evaluate import Tally
 from workbench.engine.forward import Scored, completion_logprobs
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import Loaded, attach_lora, load_policy, save_model
-from workbench.engine.optim import adamw
+from workbench.engine.optim import make_optimizer
 from workbench.engine.preferences import Preference, pair_batch
 from workbench.engine.reference import agree, reference_of
 from workbench.engine.report import Report
@@ -57,7 +57,7 @@ class Run:
     def __init__(self, folder: RunFolder, **spec: Any) -> None:
         self.spec = SftSpec(**spec)
         self.net = nn.Linear(2, 1)
-        self.optimizer = adamw(self.net, self.spec)
+        self.optimizer = make_optimizer(self.net, self.spec)
         self.report = Report(folder)
         self.keeper = Keeper(self.spec, folder, self.report, {"net": self.net}, {"adam": self.optimizer})
 

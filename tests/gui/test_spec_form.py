@@ -120,13 +120,31 @@ def test_that_advanced_fields_wait_behind_a_switch(theme: Theme, qtbot: QtBot) -
     assert form.editor("epochs").isVisible()
 
 
-def test_that_a_field_that_does_not_apply_is_hidden(theme: Theme, qtbot: QtBot) -> None:
+def test_that_a_field_is_shown_only_with_the_values_it_matters_with(theme: Theme, qtbot: QtBot) -> None:
     form = SpecForm(SftSpec, theme, "form")
     qtbot.addWidget(form)
     form.show()
-    form.show_field("lora.rank", False)
     assert not form.editor("lora.rank").isVisible()
-    form.show_field("lora.rank", True)
+    form.set_values({"method": "lora", "schedule": "step"})
+    assert form.editor("lora.rank").isVisible()
+    assert form.editor("drops").isVisible()
+    assert not form.editor("lora.dropout").isVisible()  # advanced
+    form.advanced.setChecked(True)
+    assert form.editor("lora.dropout").isVisible()
+    assert not form.editor("momentum").isVisible()
+    form.set_values({"optimizer": "sgd"})
+    assert form.editor("momentum").isVisible()
+    assert not form.editor("beta1").isVisible()
+    assert not form.editor("lora.rank").isVisible()
+
+
+def test_that_a_choice_of_a_person_shows_what_belongs_to_it(theme: Theme, qtbot: QtBot) -> None:
+    form = SpecForm(SftSpec, theme, "form")
+    qtbot.addWidget(form)
+    form.show()
+    box = form.editor("method")
+    assert isinstance(box, QComboBox)
+    box.setCurrentIndex([box.itemData(index) for index in range(box.count())].index(("lora",)))
     assert form.editor("lora.rank").isVisible()
 
 

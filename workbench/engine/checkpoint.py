@@ -108,6 +108,23 @@ def save(
     return target
 
 
+def save_module(module: nn.Module, file: Path) -> None:
+    """Write a module's trainable parameters and buffers into one file; complete or absent."""
+    beside = file.with_name(f".{file.name}.tmp")
+    _write(beside, _content(module))
+    _sync(beside)
+    beside.replace(file)
+
+
+def load_module(module: nn.Module, file: Path) -> None:
+    """Put back what `save_module` wrote; raises RunFailed when the file is missing, damaged or another model's."""
+    try:
+        saved = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise RunFailed(f"The kept weights {file} are missing or damaged.", "Resume from a checkpoint.") from error
+    _fill(module, saved)
+
+
 def load_latest(folder: RunFolder) -> Checkpoint | None:
     """The newest complete checkpoint, or None."""
     complete = folder.complete_checkpoints()
@@ -159,21 +176,41 @@ def _foreign(why: str) -> RunFailed:
 
 
 def _optimizer_content(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{key}": torch.as_tensor(value) for index, one in state.items() for key, value in one.items()}
+    """State by parameter number and name; a dict within (8-bit optimizers have one) is written as `number.dict.name`."""
+    found: dict[str, Tensor] = {}
+    for index, one in optimizer.state_dict()["state"].items():
+        for key, value in one.items():
+            if isinstance(value, dict):  # cloned, because 8-bit optimizers share code books between parameters
+                found |= {f"{index}.{key}.{name}": torch.as_tensor(part).clone() for name, part in value.items()}
+            elif value is not None:
+                found[f"{index}.{key}"] = torch.as_tensor(value)
+    return found
 
 
 def _fill_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in saved.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+    state: dict[int, dict[str, Any]] = {}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for place, one in state.items():
-        sizes = {tensor.shape for tensor in one.values() if tensor.ndim}
-        if place >= len(parameters) or not sizes <= {parameters[place].shape}:
+    for path, tensor in saved.items():
+        index, *middle, name = path.split(".")
+        if int(index) >= len(parameters) or not _fits(name, tensor, parameters[int(index)]):
             raise _foreign("its optimizer has other parameters")
+        place = state.setdefault(int(index), {})
+        if middle:
+            place = place.setdefault(middle[0], {})
+        # Counters that were whole numbers are so again; where they were tensors they stay it.
+        place[name] = int(tensor) if tensor.ndim == 0 and not tensor.is_floating_point() else tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _fits(name: str, tensor: Tensor, parameter: Tensor) -> bool:
+    """Whether a piece of state can be that parameter's: of its shape, or with ones in it (Adafactor keeps rows and columns)."""
+    if tensor.ndim == 0 or name.startswith(
+        ("qmap", "absmax")
+    ):  # the code books of 8-bit states have sizes of their own
+        return True
+    if tensor.ndim != parameter.ndim:
+        return False
+    return all(size in {1, whole} for size, whole in zip(tensor.shape, parameter.shape, strict=True))
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:

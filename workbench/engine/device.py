@@ -13,13 +13,17 @@ from torch import Tensor
 
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.common import JobSpec
+from workbench.engine.loss_scale import LossScale
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Setup(NamedTuple):
-    """Device, the dtype of trained weights (always float32), and the dtype of the forward pass."""
+    """Device, and the dtype of the forward pass; trained weights are always float32. `scale` is there for float16."""
 
     device: torch.device
     compute: torch.dtype
+    scale: LossScale | None = None
 
     @property
     def frozen(self) -> torch.dtype:
@@ -27,8 +31,8 @@ class Setup(NamedTuple):
         return self.compute if self.device.type == "cuda" else torch.float32
 
     def weights(self, method: str) -> torch.dtype:
-        """Dtype to load a model in that is trained by a method: full training needs float32."""
-        return self.frozen if method == "lora" else torch.float32
+        """Dtype to load a model in that is trained by a method: what trains its own weights needs float32."""
+        return torch.float32 if method in {"full", "bitfit"} else self.frozen
 
     @property
     def start_cost(self) -> int:
@@ -45,7 +49,9 @@ class Setup(NamedTuple):
         return torch.autocast(self.device.type, dtype=self.compute)
 
     def backward(self, loss: Tensor) -> None:
-        """The gradient of a loss, computed the same way each time."""
+        """The gradient of a loss, computed the same way each time; `optim.take_step` undoes the scale."""
+        if self.scale is not None:
+            loss = loss * self.scale.value
         if self.device.type != "cuda":
             loss.backward()
             return
@@ -55,6 +61,13 @@ class Setup(NamedTuple):
             loss.backward()
         finally:
             torch.use_deterministic_algorithms(True, warn_only=True)
+
+    def gauges(self) -> dict[str, float]:
+        """Metrics of every recipe: memory in GiB, and with float16 the loss scale and the steps it skipped."""
+        found = {"memory_gib": memory_gib(self.device)}
+        if self.scale is not None:
+            found |= {"loss_scale": self.scale.value, "skipped_steps": float(self.scale.skipped)}
+        return found
 
     def __str__(self) -> str:
         """For a person: device, precision, threads."""
@@ -74,7 +87,8 @@ def prepare(spec: JobSpec) -> Setup:
     # Kernels without a deterministic form warn into the log instead of ending the run.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return Setup(device, _compute(spec.precision, device))
+    compute = _compute(spec.precision, device)
+    return Setup(device, compute, LossScale() if compute is torch.float16 else None)
 
 
 def set_threads() -> None:
@@ -103,7 +117,7 @@ def _compute(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         good = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if good else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    return DTYPES[precision]
 
 
 def memory_gib(device: torch.device) -> float:

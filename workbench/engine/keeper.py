@@ -10,12 +10,13 @@ from torch import nn
 
 from workbench.domain.specs.common import TrainingSpec
 from workbench.engine import checkpoint
+from workbench.engine.loss_scale import LossScale
 from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
 
 class Keeper:
-    """Knows the modules and optimizers whose state is the run's state."""
+    """Knows the modules and optimizers whose state is the run's state, and the loss scale if there is one."""
 
     def __init__(
         self,
@@ -24,12 +25,14 @@ class Keeper:
         report: Report,
         modules: Mapping[str, nn.Module],
         optimizers: Mapping[str, torch.optim.Optimizer],
+        scale: LossScale | None = None,
     ) -> None:
         self._spec = spec
         self._folder = folder
         self._report = report
         self._modules = modules
         self._optimizers = optimizers
+        self._scale = scale
 
     def resume(self) -> tuple[int, dict[str, Any]]:
         """(optimizer steps done, the recipe's own numbers) of the newest checkpoint, restored; (0, {}) without one.
@@ -41,6 +44,8 @@ class Keeper:
         if latest is not None:
             latest.restore(self._modules, self._optimizers)
             step, extra = latest.step, latest.extra
+            if self._scale is not None and "loss_scale" in extra:
+                self._scale.restore(extra["loss_scale"])
         if self._report.restarted or latest is not None:
             self._report.resumed(step)
         return step, extra
@@ -61,6 +66,8 @@ class Keeper:
 
     def save(self, step: int, extra: Mapping[str, Any] | None = None) -> None:
         """Write a complete checkpoint of `step`."""
+        if self._scale is not None:
+            extra = {**(extra or {}), "loss_scale": self._scale.state()}
         checkpoint.save(
             self._folder,
             step,

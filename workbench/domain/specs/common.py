@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from workbench.domain.specs.methods import LoraPart as LoraPart
+from workbench.domain.specs.methods import Method
+from workbench.domain.specs.parts import Part as Part
+from workbench.domain.specs.parts import group as group
 
-def group(name: str, *, unit: str = "", advanced: bool = False) -> dict[str, Any]:
-    """Where a field stands in the form, its unit, and whether it is shown only among the advanced ones."""
-    return {"group": name, "unit": unit, "advanced": advanced}
-
-
-class Part(BaseModel):
-    """Base of specs and their parts: unknown fields are refused, values are checked on assignment."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
-
-class LoraPart(Part):
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
-
-    rank: int = Field(16, ge=1, le=1024, description="Rank of the update matrices.", json_schema_extra=group("Adapter"))
-    alpha: float = Field(
-        32.0,
-        gt=0,
-        le=4096,
-        description="Scale of the update: alpha / rank multiplies it.",
-        json_schema_extra=group("Adapter"),
-    )
-    dropout: float = Field(
-        0.0,
-        ge=0.0,
-        lt=1.0,
-        description="Dropout on the adapter's input; off where log-probability ratios are taken.",
-        json_schema_extra=group("Adapter", advanced=True),
-    )
-    targets: str = Field(
-        "all-linear",
-        min_length=1,
-        description="Modules that get an adapter: all-linear, or names separated by commas.",
-        json_schema_extra=group("Adapter", advanced=True),
-    )
+_ADAM = ("optimizer", ("adamw", "adamw8bit"))
+_STEP = ("schedule", ("step",))
 
 
 class JobSpec(Part):
@@ -62,9 +33,9 @@ class JobSpec(Part):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where to compute; auto takes a GPU if there is one.", json_schema_extra=group("Run")
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="Arithmetic of the forward pass; auto is bfloat16 on a GPU that has it, float32 elsewhere.",
+        description="Arithmetic of the forward pass; auto is bfloat16 on a GPU that has it, float32 elsewhere; float16 scales the loss.",
         json_schema_extra=group("Run", advanced=True),
     )
 
@@ -108,11 +79,30 @@ class TrainingSpec(JobSpec):
         json_schema_extra=group("Batch", advanced=True),
     )
 
+    optimizer: Literal["adamw", "adamw8bit", "adafactor", "sgd"] = Field(
+        "adamw",
+        description="AdamW; with 8-bit states (CUDA and bitsandbytes); Adafactor, almost stateless; or plain descent.",
+        json_schema_extra=group("Optimizer"),
+    )
     learning_rate: float = Field(
         1e-4, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
     )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
+    schedule: Literal["cosine", "linear", "constant", "step"] = Field(
         "cosine", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
+    )
+    drops: int = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="How often the rate drops, at equal distances.",
+        json_schema_extra=group("Optimizer", when=_STEP),
+    )
+    drop_factor: float = Field(
+        0.1,
+        gt=0.0,
+        lt=1.0,
+        description="What each drop multiplies the rate by.",
+        json_schema_extra=group("Optimizer", when=_STEP),
     )
     warmup: float = Field(
         0.05,
@@ -120,6 +110,13 @@ class TrainingSpec(JobSpec):
         lt=1.0,
         description="Share of the steps in which the learning rate rises from zero.",
         json_schema_extra=group("Optimizer"),
+    )
+    momentum: float = Field(
+        0.9,
+        ge=0.0,
+        lt=1.0,
+        description="How much of the last step goes into the next (0 = none).",
+        json_schema_extra=group("Optimizer", when=("optimizer", ("sgd",))),
     )
     weight_decay: float = Field(
         0.0,
@@ -133,21 +130,21 @@ class TrainingSpec(JobSpec):
         ge=0.0,
         lt=1.0,
         description="AdamW: decay of the gradient's mean.",
-        json_schema_extra=group("Optimizer", advanced=True),
+        json_schema_extra=group("Optimizer", advanced=True, when=_ADAM),
     )
     beta2: float = Field(
         0.999,
         ge=0.0,
         lt=1.0,
         description="AdamW: decay of the squared gradient's mean.",
-        json_schema_extra=group("Optimizer", advanced=True),
+        json_schema_extra=group("Optimizer", advanced=True, when=_ADAM),
     )
     epsilon: float = Field(
         1e-8,
         gt=0,
         le=1e-2,
         description="AdamW: added to the denominator.",
-        json_schema_extra=group("Optimizer", advanced=True),
+        json_schema_extra=group("Optimizer", advanced=True, when=_ADAM),
     )
     max_grad_norm: float = Field(
         1.0,
@@ -157,13 +154,15 @@ class TrainingSpec(JobSpec):
         json_schema_extra=group("Optimizer", advanced=True),
     )
 
-    method: Literal["full", "lora"] = Field(
-        "full", description="Train all weights, or a low-rank adapter.", json_schema_extra=group("Adapter")
+    method: Method = Field(
+        "full",
+        description="Train all weights, or a low-rank adapter.",
+        json_schema_extra=group("Adapter"),
     )
     lora: LoraPart = Field(
         default_factory=lambda: LoraPart(),
         description="Settings of the low-rank adapter.",
-        json_schema_extra=group("Adapter"),
+        json_schema_extra=group("Adapter", when=("method", ("lora",))),
     )
 
     chat_format: Literal["auto", "template", "plain"] = Field(
@@ -184,6 +183,25 @@ class TrainingSpec(JobSpec):
         le=1_000_000,
         description="Evaluate on held-out rows every so many steps (0 = at the end only).",
         json_schema_extra=group("Evaluation", unit="steps"),
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Stop after so many evaluations without a better one (0 = never).",
+        json_schema_extra=group("Evaluation", unit="evaluations", advanced=True),
+    )
+    keep_best: bool = Field(
+        False,
+        description="The result is the model of the best evaluation instead of the last.",
+        json_schema_extra=group("Evaluation", advanced=True),
+    )
+    best_by: str = Field(
+        "auto",
+        min_length=1,
+        max_length=80,
+        description="Evaluation metric that says what is better, such as eval/loss; auto is the kind's own.",
+        json_schema_extra=group("Evaluation", advanced=True),
     )
     sample_every: int = Field(
         0,

@@ -22,9 +22,9 @@ class PpoSpec(OnlineSpec):
         gt=0,
         le=1e-2,
         description="AdamW: added to the denominator.",
-        json_schema_extra=group("Optimizer", advanced=True),
+        json_schema_extra=group("Optimizer", advanced=True, when=("optimizer", ("adamw", "adamw8bit"))),
     )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
+    schedule: Literal["cosine", "linear", "constant", "step"] = Field(
         "linear", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
     )
     warmup: float = Field(

@@ -28,5 +28,5 @@ class PretrainSpec(TrainingSpec):
         ge=0.0,
         lt=1.0,
         description="AdamW: decay of the squared gradient's mean.",
-        json_schema_extra=group("Optimizer", advanced=True),
+        json_schema_extra=group("Optimizer", advanced=True, when=("optimizer", ("adamw", "adamw8bit"))),
     )

@@ -13,16 +13,17 @@ from workbench.engine import advantages, losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, row_key, split_holdout
-from workbench.engine.device import Setup, memory_gib, prepare
+from workbench.engine.device import Setup, prepare
 from workbench.engine.evaluate import evaluating, fixed_prompts, report_samples
 from workbench.engine.examples import tell
 from workbench.engine.forward import completion_scores, spread
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, load_policy, make_trainable, save_model, without_dropout
-from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
+from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.preferences import Preference, encode_preferences, pair_batch
 from workbench.engine.reference import Reference, reference_of
 from workbench.engine.report import Report
+from workbench.engine.stopping import Stopper
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -61,16 +62,17 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
     report.phase("reference")
     # The weights are still those of the start: what they say now is what the reference says, so no second model is needed.
     task = Task(model, pairs, reference_of(model, pairs, spec, folder, loaded.pad, setup), loaded.pad, setup)
-    optimizer = adamw(model, spec)
-    weights = [parameter for _, parameter in trainable(model)]
-    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer})
+    optimizer = make_optimizer(model, spec)
+    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)
     step, extra = keeper.resume()
     last: dict[str, float] = extra.get("last", {})
+    stopper = Stopper(spec, folder, report, model, extra)
+    steps = stopper.steps(step, steps)
     report.phase("training")
     model.train()
 
     while step < steps:
-        if keeper.halted(step, {"last": last}):
+        if keeper.halted(step, {"last": last, **stopper.state}):
             return
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
@@ -81,17 +83,14 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
             setup.backward(loss)
             values = {name: values.get(name, 0.0) + value for name, value in measured.items()}
         finite("loss", values["loss"])
-        norm = clip(weights, spec.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        (norm,) = take_step(setup, spec.max_grad_norm, optimizer)
         step += 1
         report.metric(
             step,
-            values,
+            values | setup.gauges(),
             learning_rate=rate,
             grad_norm=norm,
             tokens_per_second=2 * sum(lengths[row] for row in chosen) / (time.perf_counter() - began),
-            memory_gib=memory_gib(setup.device),
             epoch=step * spec.batch_size / len(train),
         )
         last |= values
@@ -100,13 +99,15 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
             measured = evaluate(task, held_rows, spec)
             report.metric(step, measured)
             last |= measured
+            steps = stopper.watch(step, measured, steps)
             report.phase("training")
         if prompts and due(step, spec.sample_every, steps):
             report.phase("sampling")
             report_samples(report, loaded._replace(model=model), step, prompts, spec.seed, max_length, setup)
             report.phase("training")
-        keeper.save_when_due(step, steps, {"last": last})
+        keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 
+    last |= stopper.finish()
     report.phase("saving")
     save_model(model, loaded.tokenizer, folder.model, card(spec, len(train), steps, last))
     report.finished(steps, parameters)

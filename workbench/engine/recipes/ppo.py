@@ -17,7 +17,7 @@ from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
 from workbench.engine.critic import ValueHead, values, values_at
 from workbench.engine.data import Row, need_columns, prompt_of, read_rows, split_holdout
-from workbench.engine.device import Setup, memory_gib, prepare
+from workbench.engine.device import Setup, prepare
 from workbench.engine.examples import tell
 from workbench.engine.experience import (
     Experience,
@@ -32,9 +32,10 @@ from workbench.engine.experience import (
 from workbench.engine.forward import completion_states, score_labels, spread
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, save_model
-from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
+from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.report import Report
 from workbench.engine.roles import Roles, load_roles
+from workbench.engine.stopping import Stopper
 from workbench.engine.text import decode, encode_prompt
 from workbench.protocol.run_folder import RunFolder
 
@@ -75,12 +76,14 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         ),
     )
     optimizers = {
-        "policy": adamw(policy, spec),
-        "critic": adamw(critic, spec, spec.critic_learning_rate or spec.learning_rate),
+        "policy": make_optimizer(policy, spec),
+        "critic": make_optimizer(critic, spec, spec.critic_learning_rate or spec.learning_rate),
     }
-    keeper = Keeper(spec, folder, report, {"policy": policy, "critic": critic}, optimizers)
+    keeper = Keeper(spec, folder, report, {"policy": policy, "critic": critic}, optimizers, setup.scale)
     step, extra = keeper.resume()
     last: dict[str, float] = extra.get("last", {})
+    stopper = Stopper(spec, folder, report, policy, extra)
+    steps = stopper.steps(step, steps)
     controller = advantages.AdaptiveKL(spec.kl_coefficient, spec.kl_target, spec.kl_horizon)
     controller.beta = extra.get("kl_beta", controller.beta)
     policy.train()
@@ -90,7 +93,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         report.metric(0, evaluate(roles, held, spec, setup, report, 0, show=False))
 
     while step < steps:
-        if keeper.halted(step, {"last": last, "kl_beta": controller.beta}):
+        if keeper.halted(step, {"last": last, "kl_beta": controller.beta, **stopper.state}):
             return
         began = time.perf_counter()
         rates = {name: set_learning_rate(optimizer, step, steps, spec) for name, optimizer in optimizers.items()}
@@ -114,10 +117,9 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         step += 1
         report.metric(
             step,
-            measured,
+            measured | setup.gauges(),
             learning_rate=rates["policy"],
             tokens_per_second=sum(map(len, rollout.completions)) / (time.perf_counter() - began),
-            memory_gib=memory_gib(setup.device),
             epoch=step * spec.batch_size / len(prompts),
         )
         last |= measured
@@ -127,8 +129,10 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
             evaluated = evaluate(roles, held, spec, setup, report, step, show=show)
             report.metric(step, evaluated)
             last |= evaluated
-        keeper.save_when_due(step, steps, {"last": last, "kl_beta": controller.beta})
+            steps = stopper.watch(step, evaluated, steps)
+        keeper.save_when_due(step, steps, {"last": last, "kl_beta": controller.beta, **stopper.state})
 
+    last |= stopper.finish()
     report.phase("saving")
     save_model(policy, tokenizer, folder.model, card(spec, len(prompts), steps, last))
     report.finished(steps, parameters)
@@ -166,11 +170,6 @@ def learn(
     """Several passes of clipped steps over a rollout; returns means over the optimizer steps (the largest for ratio_max)."""
     white = advantages.whiten(experience.advantages, experience.mask)
     lengths, rows = experience.lengths, len(experience.prompts)
-    assert roles.critic is not None
-    weights = {
-        name: [p for _, p in trainable(model)]
-        for name, model in (("policy", roles.policy.model), ("critic", roles.critic))
-    }
     history: list[dict[str, float]] = []
     for epoch in range(spec.ppo_epochs):
         order = np.random.default_rng([spec.seed, MINIBATCH, step, epoch]).permutation(rows)
@@ -182,11 +181,7 @@ def learn(
                     before = values.get(name, 0.0)
                     values[name] = max(before, value) if name == "policy/ratio_max" else before + value
             finite("loss", values["loss"])
-            values["grad_norm"] = clip(weights["policy"], spec.max_grad_norm)
-            clip(weights["critic"], spec.max_grad_norm)
-            for optimizer in optimizers.values():
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+            values["grad_norm"], _ = take_step(setup, spec.max_grad_norm, optimizers["policy"], optimizers["critic"])
             history.append(values)
     merged = {name: sum(one[name] for one in history) / len(history) for name in history[0]}
     return merged | {"policy/ratio_max": max(one["policy/ratio_max"] for one in history)}

@@ -10,13 +10,14 @@ from workbench.engine import losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
-from workbench.engine.device import memory_gib, prepare
+from workbench.engine.device import prepare
 from workbench.engine.evaluate import Tally, evaluate_rows, report_samples, token_scores
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import context, count_parameters, load_or_initialise, make_trainable, save_model
-from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
+from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.packing import pack
 from workbench.engine.report import Report
+from workbench.engine.stopping import Stopper
 from workbench.engine.text import encode_documents, encode_text
 from workbench.protocol.run_folder import RunFolder
 
@@ -65,16 +66,17 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
             "documents in one row don't see each other; a document's first token is no target",
         ),
     )
-    optimizer = adamw(model, spec)
-    weights = [parameter for _, parameter in trainable(model)]
-    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer})
+    optimizer = make_optimizer(model, spec)
+    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)
     step, extra = keeper.resume()
     last: dict[str, float] = extra.get("last", {})
+    stopper = Stopper(spec, folder, report, model, extra)
+    steps = stopper.steps(step, steps)
     report.phase("training")
     model.train()
 
     while step < steps:
-        if keeper.halted(step, {"last": last}):
+        if keeper.halted(step, {"last": last, **stopper.state}):
             return
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
@@ -89,18 +91,15 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
             tally.add(scored)
         values = tally.values()
         finite("loss", values["loss"])
-        norm = clip(weights, spec.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        (norm,) = take_step(setup, spec.max_grad_norm, optimizer)
         step += 1
         speed = sum(lengths[row] for row in chosen) / (time.perf_counter() - began)
         report.metric(
             step,
-            values,
+            values | setup.gauges(),
             learning_rate=rate,
             grad_norm=norm,
             tokens_per_second=speed,
-            memory_gib=memory_gib(setup.device),
             epoch=step * spec.batch_size / len(packed),
         )
         last |= values
@@ -109,13 +108,15 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
             measured = evaluate_rows(model, packed_held, spec.micro_batch_size or spec.batch_size, setup)
             report.metric(step, measured)
             last |= measured
+            steps = stopper.watch(step, measured, steps)
             report.phase("training")
         if prompts and due(step, spec.sample_every, steps):
             report.phase("sampling")
             report_samples(report, loaded._replace(model=model), step, prompts, spec.seed, max_length, setup)
             report.phase("training")
-        keeper.save_when_due(step, steps, {"last": last})
+        keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 
+    last |= stopper.finish()
     report.phase("saving")
     save_model(model, tokenizer, folder.model, card(spec, len(train), steps, last))
     report.finished(steps, parameters)

@@ -14,7 +14,7 @@ from workbench.engine import losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import Row, need_columns, prompt_of, read_rows, row_key, split_holdout
-from workbench.engine.device import Setup, memory_gib, prepare
+from workbench.engine.device import Setup, prepare
 from workbench.engine.evaluate import evaluating
 from workbench.engine.examples import tell
 from workbench.engine.forward import rewards
@@ -27,9 +27,10 @@ from workbench.engine.models import (
     save_model,
     without_dropout,
 )
-from workbench.engine.optim import adamw, clip, finite, set_learning_rate, trainable
+from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.preferences import Preference, encode_preferences, pair_batch, reward_metrics
 from workbench.engine.report import Report
+from workbench.engine.stopping import Stopper
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -63,16 +64,17 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
         parameters=parameters,
         notes=(str(setup), f"{len(held_pairs)} pairs are held out", "a score is taken at the last completion token"),
     )
-    optimizer = adamw(model, spec)
-    weights = [parameter for _, parameter in trainable(model)]
-    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer})
+    optimizer = make_optimizer(model, spec)
+    keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)
     step, extra = keeper.resume()
     last: dict[str, float] = extra.get("last", {})
+    stopper = Stopper(spec, folder, report, model, extra)
+    steps = stopper.steps(step, steps)
     report.phase("training")
     model.train()
 
     while step < steps:
-        if keeper.halted(step, {"last": last}):
+        if keeper.halted(step, {"last": last, **stopper.state}):
             return
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
@@ -88,18 +90,15 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
             total += float(loss.detach())
             scored.append((scores.detach(), sizes))
         finite("loss", total)
-        norm = clip(weights, spec.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        (norm,) = take_step(setup, spec.max_grad_norm, optimizer)
         step += 1
         values = {"loss": total, **metrics_of(scored)}
         report.metric(
             step,
-            values,
+            values | setup.gauges(),
             learning_rate=rate,
             grad_norm=norm,
             tokens_per_second=2 * sum(lengths[row] for row in chosen_rows) / (time.perf_counter() - began),
-            memory_gib=memory_gib(setup.device),
             epoch=step * spec.batch_size / len(pairs),
         )
         last |= values
@@ -108,11 +107,13 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
             measured = evaluate(model, held_pairs, loaded.pad, setup, spec)
             report.metric(step, measured)
             last |= measured
+            steps = stopper.watch(step, measured, steps)
             report.phase("training")
         if due(step, spec.sample_every, steps):
             report_scores(report, step, model, shown, loaded.pad, setup)
-        keeper.save_when_due(step, steps, {"last": last})
+        keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 
+    last |= stopper.finish()
     report.phase("saving")
     save_model(model, loaded.tokenizer, folder.model, card(spec, len(pairs), steps, last))
     report.finished(steps, parameters)

@@ -17,6 +17,8 @@ from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import restyle, text
 from workbench.gui.widgets.fields import Field, field_for, plain
 
+_Condition = tuple[str, tuple[str, ...]]  # the path of another field, and its values with which this one matters
+
 
 @dataclass
 class _Row:
@@ -31,7 +33,8 @@ class _Row:
     reset: QToolButton
     unit: QLabel
     advanced: bool
-    hidden: bool = False
+    when: tuple[_Condition, ...]
+    idle: bool = False  # another field's value makes this one mean nothing
 
 
 class SpecForm(QWidget):
@@ -100,6 +103,7 @@ class SpecForm(QWidget):
             row.field.blockSignals(True)
             row.field.set_value(flat.get(path, row.default))
             row.field.blockSignals(False)
+        self._follow()
         self._mark_all()
 
     def set_choices(self, path: str, choices: Sequence[str]) -> None:
@@ -135,18 +139,11 @@ class SpecForm(QWidget):
         """The widget that edits a field."""
         return self._rows[path].field.widget
 
-    def show_field(self, path: str, visible: bool) -> None:
-        """Show or hide a field that doesn't apply with the options chosen."""
-        row = self._rows[path]
-        if row.hidden == visible:  # dressing all rows again at every key that is pressed would be felt
-            row.hidden = not visible
-            self._show_rows()
-
     def _build(self, hidden: Collection[str]) -> None:
-        groups: dict[str, list[tuple[str, FieldInfo, Any]]] = {}
-        for path, info, default in _declared(self.model, self._defaults):
+        groups: dict[str, list[tuple[str, FieldInfo, Any, tuple[_Condition, ...]]]] = {}
+        for path, info, default, when in _declared(self.model, self._defaults):
             if path not in hidden and path.split(".")[0] not in hidden and path not in {"kind", "strategy"}:
-                groups.setdefault(_extra(info).get("group", "Settings"), []).append((path, info, default))
+                groups.setdefault(_extra(info).get("group", "Settings"), []).append((path, info, default, when))
         for title, fields in groups.items():
             box = QWidget()
             grid = QGridLayout(box)
@@ -163,7 +160,9 @@ class SpecForm(QWidget):
             self._column.addWidget(box)
         self._show_rows()
 
-    def _add(self, grid: QGridLayout, line: int, path: str, info: FieldInfo, default: Any) -> _Row:
+    def _add(
+        self, grid: QGridLayout, line: int, path: str, info: FieldInfo, default: Any, when: tuple[_Condition, ...]
+    ) -> _Row:
         low, high = _bounds(info)
         field = field_for(info.annotation, low, high, self._choices.get(path))
         title = path.split(".")[-1].replace("_", " ").capitalize()
@@ -191,7 +190,7 @@ class SpecForm(QWidget):
         grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignVCenter)
         grid.addLayout(side, line, 1)
         grid.addWidget(words, line + 1, 1)
-        row = _Row(path, info, default, field, name, words, reset, unit, bool(_extra(info).get("advanced")))
+        row = _Row(path, info, default, field, name, words, reset, unit, bool(_extra(info).get("advanced")), when)
         words.setContentsMargins(0, 0, 0, 8)
         self._rows[path] = row
         reset.clicked.connect(lambda: self._put_back(row))
@@ -203,8 +202,18 @@ class SpecForm(QWidget):
         self._edited(row)
 
     def _edited(self, row: _Row) -> None:
+        self._follow()
         self._mark(row)
         self.changed.emit()
+
+    def _follow(self) -> None:
+        """Hide the fields that mean nothing with the values of others."""
+        changed = False
+        for row in self._rows.values():
+            idle = any(self._rows[p].field.value() not in values for p, values in row.when if p in self._rows)
+            changed, row.idle = changed or idle != row.idle, idle
+        if changed:  # dressing all rows again at every key that is pressed would be felt
+            self._show_rows()
 
     def _mark_all(self) -> None:
         for row in self._rows.values():
@@ -221,7 +230,7 @@ class SpecForm(QWidget):
         for box, rows in self._groups:
             anything = False
             for row in rows:
-                visible = not row.hidden and (not row.advanced or self.advanced.isChecked())
+                visible = not row.idle and (not row.advanced or self.advanced.isChecked())
                 anything = anything or visible
                 for part in (row.name, row.words, row.field.widget):
                     part.setVisible(visible)
@@ -233,14 +242,19 @@ class SpecForm(QWidget):
             box.setVisible(anything)
 
 
-def _declared(model: type[BaseModel], defaults: BaseModel, start: str = "") -> list[tuple[str, FieldInfo, Any]]:
-    found: list[tuple[str, FieldInfo, Any]] = []
+def _declared(
+    model: type[BaseModel], defaults: BaseModel, start: str = "", when: tuple[_Condition, ...] = ()
+) -> list[tuple[str, FieldInfo, Any, tuple[_Condition, ...]]]:
+    """(path, declaration, default, conditions) of each field; a part's fields share the conditions of the part."""
+    found: list[tuple[str, FieldInfo, Any, tuple[_Condition, ...]]] = []
     for name, info in model.model_fields.items():
         default = getattr(defaults, name, info.get_default(call_default_factory=True))
+        own = _extra(info).get("when")
+        conditions = (*when, (f"{start}{own[0]}", tuple(own[1]))) if own else when
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found += _declared(info.annotation, default, f"{start}{name}.")
+            found += _declared(info.annotation, default, f"{start}{name}.", conditions)
         else:
-            found.append((f"{start}{name}", info, default))
+            found.append((f"{start}{name}", info, default, conditions))
     return found
 
 

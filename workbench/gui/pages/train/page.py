@@ -138,15 +138,7 @@ class TrainPage(QWidget):
         self._forms[kind].set_values({k: v for k, v in values.items() if k not in CHOSEN_ABOVE})
         self._edited()
 
-    def _show_adapter(self) -> None:
-        if self.form is None:
-            return
-        lora = self.form.values().get("method") == "lora"
-        for path in ("lora.rank", "lora.alpha", "lora.dropout", "lora.targets"):
-            self.form.show_field(path, lora)
-
     def _edited(self) -> None:
-        self._show_adapter()
         self._fit = None
         self.start.setEnabled(False)
         self._soon.start()

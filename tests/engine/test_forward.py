@@ -56,6 +56,7 @@ def test_that_the_head_sees_completion_positions_only_and_in_chunks(
     assert seen == [batch.tokens]
     gradient = loaded.model.lm_head.weight.grad.clone()
     loaded.model.zero_grad()
+    monkeypatch.setattr(forward, "KEPT_VALUES", 3 * 512)
     monkeypatch.setattr(forward, "CHUNK_VALUES", 3 * 512)
     parts = forward.completion_logprobs(loaded.model, batch)
     assert max(seen[1:]) == 3

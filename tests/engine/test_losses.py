@@ -59,7 +59,7 @@ def test_that_token_logprobs_have_the_gradient_of_finite_differences() -> None:
 def test_that_token_logprobs_do_not_depend_on_how_rows_are_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
     logits, labels = numbers(4, 6, 9).float(), torch.randint(0, 9, (4, 6))
     whole = losses.token_logprobs(logits, labels)
-    monkeypatch.setattr(losses, "_CHUNK_ELEMENTS", 20)
+    monkeypatch.setattr(losses, "_CACHED", 20)
     assert torch.equal(losses.token_logprobs(logits, labels), whole)
 
 

@@ -5,7 +5,7 @@ Shapes: B sequences, T completion tokens, H hidden width, V vocabulary. Results 
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -15,15 +15,11 @@ from workbench.domain.errors import BadInput
 from workbench.engine import losses
 from workbench.engine.batches import Batch
 
-CHUNK_VALUES = 2**25  # logits held at once (128 MiB in float32)
+KEPT_VALUES = 2**26  # logits kept until the backward pass (256 MiB in float32)
+CHUNK_VALUES = 2**25  # logits held at once when no more are kept than that
 
 
-class Scored(NamedTuple):
-    """Per chosen position [N]: log p of its label, whether the label was the likeliest token, entropy if asked for."""
-
-    logprobs: Tensor
-    correct: Tensor
-    entropy: Tensor | None
+Scored = losses.LabelScores  # per chosen position [N]
 
 
 def core(model: Any) -> Any:
@@ -71,27 +67,24 @@ def score_labels(
 
     Entropies carry a gradient only with `learn_entropy`: as a metric they need none.
 
-    When several chunks are needed and gradients flow, each chunk's logits are computed again in the backward pass, so
-    that never more than one chunk of [n, V] in float32 is held.
+    When gradients flow, logits are kept for the backward pass up to KEPT_VALUES; beyond that, each chunk's are computed again, so
+    that never more than one chunk of [n, V] is held.
     """
     width = int(core(model).config.get_text_config().vocab_size)
+    again = torch.is_grad_enabled() and len(labels) * width > KEPT_VALUES
+
+    def one(part: Tensor, wanted: Tensor) -> Scored:
+        return losses.label_scores(project(model, part), wanted, temperature, with_entropy, learn_entropy)
+
+    if torch.is_grad_enabled() and not again:
+        return one(hidden, labels)
     size = max(1, CHUNK_VALUES // width)
-
-    def one(part: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = project(model, part)
-        if temperature != 1.0:
-            logits = logits.float() / temperature
-        correct = logits.detach().argmax(-1) == wanted
-        logprobs = losses.token_logprobs(logits, wanted)
-        if not with_entropy:
-            return logprobs, correct, logprobs.detach()
-        return logprobs, correct, losses.entropy(logits if learn_entropy else logits.detach())
-
-    pieces = list(zip(hidden.split(size), labels.split(size), strict=True))
-    again = len(pieces) > 1 and torch.is_grad_enabled()
-    results = [checkpoint(one, *piece, use_reentrant=False) if again else one(*piece) for piece in pieces]
-    logprobs, correct, entropy = (torch.cat(column) for column in zip(*results, strict=True))
-    return Scored(logprobs, correct, entropy if with_entropy else None)
+    results = [
+        checkpoint(one, *piece, use_reentrant=False) if again else one(*piece)
+        for piece in zip(hidden.split(size), labels.split(size), strict=True)
+    ]
+    logprobs, correct, entropies = zip(*results, strict=True)
+    return Scored(torch.cat(logprobs), torch.cat(correct), torch.cat(entropies) if with_entropy else None)
 
 
 def completion_scores(

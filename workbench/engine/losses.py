@@ -14,7 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOG_RATIO_LIMIT = 20.0  # exp(20) is about 5e8: still finite in float32 after multiplication with an advantage
-_CHUNK_ELEMENTS = 1 << 22  # logits looked at together; bounds the temporary memory to 16 MiB of float32
+_CACHED, _LAUNCHED = (
+    1 << 18,
+    1 << 22,
+)  # logits looked at together: 1 MiB stays in a processor's cache, 16 MiB keep a GPU busy
+_NEGLIGIBLE = -80.0  # log-probability below which a token adds nothing to an entropy, though -inf times 0 would add NaN
 
 
 class PolicyLoss(NamedTuple):
@@ -43,47 +47,82 @@ class PreferenceLoss(NamedTuple):
     rejected_reward: Tensor
 
 
-def token_logprobs(logits: Tensor, labels: Tensor) -> Tensor:
-    """Log-probability of each label: logits [..., V], labels [...] int64 -> [...] float32 (float64 for float64).
+class LabelScores(NamedTuple):
+    """Per row [...]: log-probability of its label, whether no token was likelier, entropy in nats if asked for."""
 
-    Works through the rows in slices, so that beside the logits (and, in the backward pass, their gradient) no second tensor of
-    their size exists. Raises ValueError when the shapes don't agree.
+    logprobs: Tensor
+    correct: Tensor
+    entropy: Tensor | None
+
+
+def token_logprobs(logits: Tensor, labels: Tensor) -> Tensor:
+    """Log-probability of each label: logits [..., V], labels [...] int64 -> [...] float32 (float64 for float64)."""
+    return label_scores(logits, labels).logprobs
+
+
+def label_scores(
+    logits: Tensor,
+    labels: Tensor,
+    temperature: float = 1.0,
+    with_entropy: bool = False,
+    learn_entropy: bool = False,
+) -> LabelScores:
+    """What can be said of each label in one pass: logits [..., V], labels [...] int64 -> LabelScores, float32 (float64 for float64).
+
+    The distribution is the softmax of logits / temperature. Works through the rows in slices, so that beside the logits (and, in
+    the backward pass, their gradient) no second tensor of their size exists. Entropies carry a gradient only with
+    `learn_entropy`. Raises ValueError when the shapes don't agree.
     """
     if logits.shape[:-1] != labels.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)} don't belong together")
-    flat: Tensor = _LabelLogprob.apply(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
-    return flat.view(labels.shape)
+    flat = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    logprobs, correct, entropies = _LabelScores.apply(*flat, temperature, with_entropy or learn_entropy, learn_entropy)
+    shape = labels.shape
+    return LabelScores(logprobs.view(shape), correct.view(shape), None if entropies is None else entropies.view(shape))
 
 
-class _LabelLogprob(torch.autograd.Function):
-    """log softmax at the label, [N, V] and [N] -> [N]; keeps only the logits and their log-sum-exp for the backward pass."""
+class _LabelScores(torch.autograd.Function):
+    """[N, V] and [N] -> log softmax at the label, whether it is the largest, and entropy; keeps the logits alone."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, temperature: float, with_entropy: bool, learn_entropy: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         out = logits.new_empty(labels.shape, dtype=_precise_dtype(logits))
-        total = torch.empty_like(out)
-        for part in _slices(*logits.shape):
-            total[part] = torch.logsumexp(_precise(logits[part]), dim=-1)
-            out[part] = _precise(logits[part].gather(-1, labels[part, None]).squeeze(-1)) - total[part]
-        ctx.save_for_backward(logits, labels, total)
-        return out
+        correct = torch.empty_like(out, dtype=torch.bool)
+        entropies = torch.empty_like(out) if with_entropy else None
+        for part in _slices(logits):
+            logprobs = F.log_softmax(_tempered(logits[part], temperature), dim=-1)
+            out[part] = logprobs.gather(-1, labels[part, None]).squeeze(-1)
+            correct[part] = out[part] >= logprobs.amax(-1)
+            if entropies is not None:
+                entropies[part] = _entropy(logprobs)
+        ctx.temperature = temperature
+        ctx.mark_non_differentiable(correct)
+        if entropies is not None and not learn_entropy:
+            ctx.mark_non_differentiable(entropies)
+        ctx.save_for_backward(logits, labels, entropies if learn_entropy else None)
+        return out, correct, entropies
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        logits, labels, total = ctx.saved_tensors
-        (grad,) = grads
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+        logits, labels, entropies = ctx.saved_tensors
+        grad, _, grad_entropy = grads
+        grad = grad / ctx.temperature
         result = torch.empty_like(logits)
-        for part in _slices(*logits.shape):
-            down = (_precise(logits[part]) - total[part, None]).exp_().mul_(-grad[part, None])
-            down.scatter_add_(-1, labels[part, None], grad[part, None])
-            result[part] = down
-        return result, None
+        for part in _slices(logits):
+            chances = F.softmax(_tempered(logits[part], ctx.temperature), dim=-1)
+            slope = -grad[part, None]
+            if entropies is not None:
+                surprise = chances.log().clamp_(min=_NEGLIGIBLE).add_(entropies[part, None])
+                slope = slope - surprise * (grad_entropy[part, None] / ctx.temperature)
+            result[part] = chances.mul_(slope).scatter_add_(-1, labels[part, None], grad[part, None])
+        return result, None, None, None, None
 
 
 def entropy(logits: Tensor) -> Tensor:
     """Shannon entropy in nats of the softmax: logits [..., V] -> [...]; impossible tokens (-inf) count nothing."""
-    logprobs = F.log_softmax(_precise(logits), dim=-1)
-    return -(logprobs.exp() * logprobs.masked_fill(logprobs == -torch.inf, 0.0)).sum(-1)
+    return _entropy(F.log_softmax(_precise(logits), dim=-1))
 
 
 def sft(logprobs: Tensor, mask: Tensor, num_tokens: Tensor | float | None = None) -> Tensor:
@@ -366,7 +405,16 @@ def _log1mexp(x: Tensor) -> Tensor:
     )
 
 
-def _slices(rows: int, width: int) -> list[slice]:
-    """Cuts `rows` so that a slice of that width holds a bounded number of elements."""
-    step = max(1, _CHUNK_ELEMENTS // max(1, width))
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    return _precise(logits) if temperature == 1.0 else _precise(logits) / temperature
+
+
+def _entropy(logprobs: Tensor) -> Tensor:
+    return -torch.linalg.vecdot(logprobs.exp(), logprobs.clamp(min=_NEGLIGIBLE))
+
+
+def _slices(logits: Tensor) -> list[slice]:
+    """Cuts the rows of [N, V] so that a slice holds a bounded number of elements."""
+    rows, width = logits.shape
+    step = max(1, (_CACHED if logits.device.type == "cpu" else _LAUNCHED) // max(1, width))
     return [slice(start, start + step) for start in range(0, rows, step)]

@@ -139,6 +139,7 @@ def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_nor
             learning_rate=1e-6,
             entropy_bonus=0.01,
             value_weight=0.5,
+            seed=1,  # with seed 0, a random number of the second rollout falls within rounding of two tokens' border
         )
         folder = make_run(spec, openings, f"split{size}")
         here(folder)

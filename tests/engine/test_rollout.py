@@ -9,7 +9,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from workbench.domain.specs.common import LoraPart
-from workbench.engine import rollout
+from workbench.engine import rollout, rollout_prefill
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.models import Loaded, attach_lora
@@ -73,7 +73,7 @@ def test_that_logprobs_kept_while_decoding_are_those_of_a_fresh_forward(
     model = make()
     found = sample(model, temperature=temperature)
     fresh = completion_logprobs(model, collate(PROMPTS, found.completions, pad=0), temperature)
-    torch.testing.assert_close(found.logprobs, fresh.detach(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.logprobs, fresh.detach(), atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("make", [llama, gpt2, windowed])
@@ -111,7 +111,7 @@ def test_that_sampled_rows_do_not_depend_on_the_group_or_on_dropping_ended_rows(
     assert sample(model, rows_at_once=2).completions == whole.completions
     monkeypatch.setattr(rollout, "_KEEP", 0.0)
     assert sample(model).completions == whole.completions
-    monkeypatch.setattr(rollout, "_PREFILL_TOKENS", 1)
+    monkeypatch.setattr(rollout_prefill, "_PREFILL_TOKENS", 1)
     assert sample(model).completions == whole.completions
 
 

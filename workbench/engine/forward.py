@@ -44,8 +44,11 @@ def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, 
 def project(model: Any, hidden: Tensor) -> Tensor:
     """[N, V] logits of hidden states [N, H], with the scaling and capping that some architectures apply."""
     inner = core(model)
-    logits: Tensor = inner.get_output_embeddings()(hidden)
-    config = inner.config
+    return shape_logits(inner.get_output_embeddings()(hidden), inner.config)
+
+
+def shape_logits(logits: Tensor, config: Any) -> Tensor:
+    """Logits as the architecture wants them behind its head: scaled, divided, capped, or left alone."""
     if scale := getattr(config, "logit_scale", None):
         logits = logits * scale
     if scaling := getattr(config, "logits_scaling", None):

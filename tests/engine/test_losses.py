@@ -245,6 +245,50 @@ def test_that_dpo_losses_are_their_formulas(kind: str, epsilon: float) -> None:
     torch.testing.assert_close(found.rejected_reward, 0.3 * (pr - rr))
 
 
+@pytest.mark.parametrize("kind", ["sigmoid", "robust", "hinge", "ipo"])
+def test_that_a_margin_moves_what_beta_h_has_to_reach(kind: str) -> None:
+    pc, pr, rc, rr = (numbers(5, seed=s) * 4 for s in range(4))
+    margin, epsilon = numbers(5, seed=9).abs(), 0.2 if kind == "robust" else 0.0
+    expected = 0.0
+    for i in range(5):
+        ahead = 0.3 * (float(pc[i] - rc[i]) - float(pr[i] - rr[i])) - float(margin[i])
+        up, down = math.log(sigmoid(ahead)), math.log(sigmoid(-ahead))
+        expected += {
+            "sigmoid": -up,
+            "robust": (-(1 - epsilon) * up + epsilon * down) / (1 - 2 * epsilon),
+            "hinge": max(0.0, 1 - ahead),
+            "ipo": ((ahead - 0.5) / 0.3) ** 2,
+        }[kind]
+    found = losses.dpo(pc, pr, rc, rr, 0.3, kind, epsilon, margin)  # type: ignore[arg-type]
+    plain = losses.dpo(pc, pr, rc, rr, 0.3, kind, epsilon)  # type: ignore[arg-type]
+    assert float(found.loss) == pytest.approx(expected / 5, abs=1e-12)
+    torch.testing.assert_close(found.chosen_reward, plain.chosen_reward)
+    same = losses.dpo(pc, pr, rc, rr, 0.3, kind, epsilon, torch.zeros(5))  # type: ignore[arg-type]
+    assert float(same.loss) == pytest.approx(float(plain.loss))
+
+
+def test_that_simpo_adds_a_margin_to_gamma_pair_by_pair() -> None:
+    c, r, margin = -numbers(4).abs(), -numbers(4, seed=1).abs(), numbers(4, seed=2).abs()
+    expected = [-math.log(sigmoid(2 * float(a - b) - 0.5 - float(m))) for a, b, m in zip(c, r, margin)]
+    assert float(losses.simpo(c, r, 2.0, 0.5, margin)) == pytest.approx(sum(expected) / 4)
+    assert float(losses.simpo(c, r, 2.0, 0.0, torch.full((4,), 0.5))) == pytest.approx(
+        float(losses.simpo(c, r, 2.0, 0.5))
+    )
+
+
+def test_that_kto_at_the_reference_is_half_and_its_zero_is_never_negative() -> None:
+    nothing = torch.zeros(3, dtype=torch.float64)
+    assert float(losses.kto(nothing, nothing, nothing)) == pytest.approx(0.5)
+    c, r = numbers(3), numbers(3, seed=1)
+    assert float(losses.kto(c, r, nothing - 5)) == float(losses.kto(c, r, nothing))
+    kl = numbers(3, seed=2, grad=True)
+    losses.kto(c.requires_grad_(), r, kl).backward()
+    assert kl.grad is None
+    assert torch.autograd.gradcheck(
+        lambda a, b: losses.kto(a, b, nothing + 0.3), (numbers(3, grad=True), numbers(2, grad=True))
+    )
+
+
 def test_that_dpo_at_the_reference_is_log_two_and_its_rewards_are_zero() -> None:
     c, r = numbers(3), numbers(3, seed=1)
     found = losses.dpo(c, r, c, r, 0.1)

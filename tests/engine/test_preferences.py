@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from workbench.domain.errors import BadInput
 from workbench.engine.models import load_tokenizer
 from workbench.engine.preferences import (
     Preference,
     calibration_error,
     correlation,
     encode_preferences,
+    mismatched,
     pair_batch,
     reward_metrics,
 )
@@ -73,6 +75,26 @@ def test_that_a_batch_holds_chosen_rows_first() -> None:
     batch = pair_batch(pairs, pad=0)
     assert batch.completion_ids.tolist() == [[6, 2, 0], [9, 2, 0], [7, 8, 2], [3, 2, 0]]
     assert batch.prompt_lengths.tolist() == [2, 1, 2, 1]
+
+
+def test_that_each_prompt_gets_the_completions_of_the_next_other_prompt() -> None:
+    pairs = [Preference([ids], [10 + n, 2], [20 + n, 2], 0.0) for n, ids in enumerate([1, 1, 3, 4, 1, 1])]
+    found = mismatched(pairs, 50)
+    assert [pair.prompt for pair in found] == [pair.prompt for pair in pairs]
+    assert [pair.chosen[0] - 10 for pair in found] == [2, 2, 3, 4, 2, 2]
+    assert [pair.rejected[0] - 20 for pair in found] == [2, 2, 3, 4, 2, 2]
+
+
+def test_that_strangers_are_cut_to_fit_and_never_empty() -> None:
+    pairs = [Preference([1] * 7, [5, 2], [6, 2], 0.0), Preference([1], [7] * 7, [8] * 3, 0.0)]
+    found = mismatched(pairs, 8)
+    assert (found[0].chosen, found[0].rejected) == ([7], [8])
+    assert (found[1].chosen, found[1].rejected) == ([5, 2], [6, 2])
+
+
+def test_that_pairs_of_a_single_prompt_have_no_strangers() -> None:
+    with pytest.raises(BadInput, match="All pairs have the same prompt"):
+        mismatched([Preference([1], [2], [3], 0.0)] * 3, 50)
 
 
 def test_that_the_metrics_are_their_definitions() -> None:

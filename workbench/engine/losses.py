@@ -198,18 +198,22 @@ def dpo(
     beta: float,
     kind: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid",
     label_smoothing: float = 0.0,
+    margin: Tensor | None = None,
 ) -> PreferenceLoss:
     """Direct preference optimisation (arXiv 2305.18290, eq. 7) and relatives: four sums of log-probabilities [B] -> PreferenceLoss.
 
     With h the log-ratio of chosen minus that of rejected: sigmoid -(1-ε) log σ(βh) - ε log σ(-βh) (conservative DPO), robust
     (-(1-ε) log σ(βh) + ε log σ(-βh)) / (1-2ε), hinge relu(1-βh), ipo (h - 1/(2β))². For ipo the caller decides whether to give
-    sums or means over the completion.
+    sums or means over the completion. With `margin` [B], βh - margin stands for βh (ODPO, arXiv 2402.10571, eq. 6): the
+    implicit reward has to be ahead by that much.
     """
     if label_smoothing and kind in {"ipo", "hinge"}:
         raise ValueError(f"label smoothing has no meaning for {kind}")
     chosen = _precise(policy_chosen) - _precise(ref_chosen)
     rejected = _precise(policy_rejected) - _precise(ref_rejected)
     h = chosen - rejected
+    if margin is not None:
+        h = h - margin / beta
     if kind == "sigmoid":
         losses = -(1 - label_smoothing) * F.logsigmoid(beta * h) - label_smoothing * F.logsigmoid(-beta * h)
     elif kind == "robust":
@@ -331,9 +335,15 @@ def orpo(chosen: Tensor, rejected: Tensor, weight: float = 0.1) -> Tensor:
     return -chosen.mean() - weight * F.logsigmoid(odds).mean()
 
 
-def simpo(chosen: Tensor, rejected: Tensor, beta: float = 2.0, gamma: float = 1.0) -> Tensor:
-    """SimPO (arXiv 2405.14734, eq. 6): length-mean log-probabilities [B] -> scalar mean of -log σ(β(chosen - rejected) - γ)."""
-    return -F.logsigmoid(beta * (_precise(chosen) - _precise(rejected)) - gamma).mean()
+def simpo(
+    chosen: Tensor, rejected: Tensor, beta: float = 2.0, gamma: float = 1.0, margin: Tensor | None = None
+) -> Tensor:
+    """SimPO (arXiv 2405.14734, eq. 6): length-mean log-probabilities [B] -> scalar mean of -log σ(β(chosen - rejected) - γ).
+
+    `margin` [B] is added to γ pair by pair.
+    """
+    ahead = beta * (_precise(chosen) - _precise(rejected)) - gamma
+    return -F.logsigmoid(ahead if margin is None else ahead - margin).mean()
 
 
 def kto(

@@ -81,6 +81,29 @@ def pair_batch(pairs: Sequence[Preference], pad: int) -> Batch:
     return collate(prompts + prompts, [p.chosen for p in pairs] + [p.rejected for p in pairs], pad)
 
 
+def mismatched(pairs: Sequence[Preference], max_length: int) -> list[Preference]:
+    """Each prompt with the completions of the next pair that has another prompt (the first follows the last), cut to fit.
+
+    Raises BadInput when all pairs have the same prompt.
+    """
+    prompts = [tuple(pair.prompt) for pair in pairs]
+    if len(set(prompts)) < 2:
+        raise BadInput(
+            "All pairs have the same prompt; kto compares completions with those of other prompts.",
+            "Add pairs of another prompt, or choose another loss.",
+        )
+    count = len(pairs)
+    following = [0] * count
+    for place in reversed(range(2 * count)):  # twice round, so that the last rows look past the end
+        here, after = place % count, (place + 1) % count
+        following[here] = after if prompts[after] != prompts[here] else following[after]
+    strangers = []
+    for pair, other in zip(pairs, following, strict=True):
+        room = max_length - len(pair.prompt)
+        strangers.append(pair._replace(chosen=pairs[other].chosen[:room], rejected=pairs[other].rejected[:room]))
+    return strangers
+
+
 def reward_metrics(chosen: Tensor, rejected: Tensor, lengths: Tensor, prefix: str = "") -> dict[str, float]:
     """Metrics of a reward model: scores chosen [n] and rejected [n], completion lengths [2n] in the order of a batch."""
     chosen, rejected = chosen.double(), rejected.double()

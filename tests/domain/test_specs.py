@@ -102,6 +102,29 @@ def test_that_a_bad_spec_is_explained_field_by_field() -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"loss": "ipo", "label_smoothing": 0.1}, "label_smoothing: it has no meaning for the loss ipo; set it to 0"),
+        ({"loss": "kto", "margin_scale": 1.0}, "margin_scale: it has no meaning for the loss kto; set it to 0"),
+        ({"loss": "orpo", "sft_weight": 0.2}, "sft_weight: it has no meaning for the loss orpo; set it to 0"),
+        ({"loss": "kto", "batch_size": 1}, "loss: kto compares a step's rows; set batch_size to 2 or more"),
+        ({"loss": "dpo"}, "loss: input should be 'sigmoid'"),
+    ],
+)
+def test_that_what_a_preference_loss_can_t_use_is_refused_with_what_to_do(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_spec({"kind": "dpo", **fields})
+    assert words in caught.value.what
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "hinge", "robust", "orpo", "simpo", "kto"])
+def test_that_every_preference_loss_has_settings_that_are_accepted(loss: str) -> None:
+    spec = parse_spec({"kind": "dpo", "loss": loss})
+    assert isinstance(spec, DpoSpec)
+    assert spec.needs_reference == (loss not in {"orpo", "simpo"})
+
+
 @pytest.mark.parametrize("payload", [{}, {"kind": "dance"}, {"kind": None}])
 def test_that_a_spec_without_a_known_kind_is_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(BadInput):

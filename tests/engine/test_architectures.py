@@ -41,6 +41,7 @@ from workbench.engine.models import (
     without_dropout,
 )
 from workbench.engine.packing import pack
+from workbench.engine.pair_forward import choose_forward
 from workbench.engine.preferences import encode_preferences
 from workbench.engine.reference import reference_of
 from workbench.engine.report import Report
@@ -250,7 +251,11 @@ def test_that_the_reference_of_a_policy_in_training_mode_is_the_policy(loaded: L
     run = RunFolder(tmp_path / "run")
     run.create(spec)
     without_dropout(loaded.model.train())
-    found = reference_of(loaded.model, pairs, spec, run, loaded.pad, CPU)  # would refuse two passes that differ
+    forward_of_pairs = choose_forward(loaded.model, pairs, loaded.pad, CPU)
+    report = Report(run)
+    found = reference_of(forward_of_pairs, pairs, [0, 1], spec, run, report)  # would refuse two passes that differ
+    report.close()
+    assert found is not None
     assert found.batch([0, 1], 30).shape == (4, 30)
     assert loaded.model.training
 

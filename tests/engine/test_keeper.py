@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from workbench.domain.errors import RunFailed
@@ -28,8 +27,8 @@ from workbench.engine.forward import Scored, completion_logprobs
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import Loaded, attach_lora, load_policy, save_model
 from workbench.engine.optim import make_optimizer
-from workbench.engine.preferences import Preference, pair_batch
-from workbench.engine.reference import agree, reference_of
+from workbench.engine.preferences import Preference
+from workbench.engine.reference import agree
 from workbench.engine.report import Report
 from workbench.engine.worker import main
 from workbench.protocol.run_folder import RunFolder
@@ -142,54 +141,6 @@ def test_that_nothing_is_due_at_step_zero_but_the_end() -> None:
     assert due(0, 0, 0)
     assert not due(1, 0, 2)
     assert due(4, 2, 9)
-
-
-def test_that_the_kept_reference_is_the_policys_own_words_in_the_order_of_a_batch(
-    loaded: Loaded, folder: RunFolder
-) -> None:
-    spec = DpoSpec(base=str(loaded.path), batch_size=2)
-    reference = reference_of(loaded.model, PAIRS, spec, folder, loaded.pad, CPU)
-    for rows in ([0, 1, 2], [2, 0], [1]):
-        batch = pair_batch([PAIRS[row] for row in rows], 0)
-        width = batch.completion_mask.shape[1]
-        with torch.no_grad():
-            expected = completion_logprobs(loaded.model, batch)
-        torch.testing.assert_close(reference.batch(rows, width), expected, atol=1e-4, rtol=0)
-
-
-def test_that_a_kept_reference_is_read_and_a_damaged_one_made_anew(loaded: Loaded, folder: RunFolder) -> None:
-    spec = DpoSpec(base=str(loaded.path))
-    first = reference_of(loaded.model, PAIRS, spec, folder, loaded.pad, CPU).batch([0, 1, 2], 5)
-    path = folder.path / "reference.safetensors"
-    before = path.stat().st_ino
-    with torch.no_grad():
-        for parameter in loaded.model.parameters():
-            parameter.mul_(0.5)  # the policy has been trained meanwhile
-    assert torch.equal(reference_of(loaded.model, PAIRS, spec, folder, 0, CPU).batch([0, 1, 2], 5), first)
-    assert path.stat().st_ino == before
-    path.write_bytes(path.read_bytes()[:20])
-    again = reference_of(load_policy(loaded.path).model, PAIRS, spec, folder, 0, CPU).batch([0, 1, 2], 5)
-    assert torch.equal(again, first)
-    with safe_open(path, framework="pt") as file:
-        assert len(file.metadata()["key"]) == 64
-
-
-@pytest.mark.parametrize("change", ["pairs", "precision", "device", "base"])
-def test_that_another_task_does_not_take_the_kept_reference(
-    change: str, loaded: Loaded, folder: RunFolder, tmp_path: Path
-) -> None:
-    spec = DpoSpec(base=str(loaded.path))
-    reference_of(loaded.model, PAIRS, spec, folder, loaded.pad, CPU)
-    before = (folder.path / "reference.safetensors").stat().st_ino
-    other = {
-        "pairs": {},
-        "precision": {"precision": "bfloat16"},
-        "device": {"device": "cpu"},
-        "base": {"base": str(tmp_path)},
-    }[change]
-    pairs = PAIRS[:2] if change == "pairs" else PAIRS
-    reference_of(loaded.model, pairs, spec.model_copy(update=other), folder, loaded.pad, CPU)
-    assert (folder.path / "reference.safetensors").stat().st_ino != before
 
 
 def test_that_the_reference_of_a_fresh_adapter_is_its_base_and_that_of_a_trained_one_is_the_adapter(

@@ -55,7 +55,14 @@ def test_that_more_roles_need_more() -> None:
     dpo = fit.memory_gib(DpoSpec(**one), MILLIONS, SHAPE)
     ppo = fit.memory_gib(PpoSpec(**one), MILLIONS, SHAPE, MILLIONS)
     assert sft < dpo < ppo
-    assert dpo - sft >= 4 * MILLIONS / fit.GIB
+    assert ppo - sft >= 4 * MILLIONS / fit.GIB
+
+
+def test_that_the_reference_of_dpo_is_no_second_model_in_memory() -> None:
+    one = {"batch_size": 1, "max_length": 8}
+    assert fit.memory_gib(DpoSpec(**one), MILLIONS, SHAPE) == pytest.approx(
+        fit.memory_gib(RewardSpec(**one), MILLIONS, SHAPE), rel=0.01
+    )
 
 
 def test_that_a_text_is_never_longer_than_the_model_reads() -> None:

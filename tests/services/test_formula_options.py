@@ -19,9 +19,14 @@ PPO = [
     for e, p, w, v, k in product((0.0, 0.02), (0.0, 1.5), (False, True), (0.0, 0.3), (0.0, 6.0))
 ]
 DPO = [{"label_smoothing": s, "sft_weight": w} for s, w in product((0.0, 0.1), (0.0, 0.5))]
+LOSSES = [
+    *(DpoSpec.model_validate({"loss": k, "margin_scale": m}) for k, m in product(("sigmoid", "hinge", "ipo", "simpo"), (0, 2))),
+    *(DpoSpec.model_validate({"loss": "robust", "label_smoothing": e, "margin_scale": m}) for e, m in product((0, 0.1), (0, 2))),
+    DpoSpec(loss="orpo"), DpoSpec(loss="kto"), DpoSpec(loss="ipo", ipo_length_average=False),
+]  # fmt: skip
 REWARD = [{"margin": m, "center": c} for m, c in product((False, True), (0.0, 0.02))]
 ALL: list[Spec] = [
-    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *(RewardSpec(**f) for f in REWARD), SftSpec(),
+    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *LOSSES, *(RewardSpec(**f) for f in REWARD), SftSpec(),
     SftSpec(loss_on="assistant", packing=True), PretrainSpec(),
 ]  # fmt: skip
 
@@ -58,6 +63,30 @@ def test_that_dpo_shows_each_option_exactly_when_it_is_on(fields: dict[str, floa
     assert (
         card.lines[0].endswith("− 0.5 · mean log π(y⁺ₜ)") == bool(fields["sft_weight"]) == ("log π(y⁺ₜ)" in signs(card))
     )
+
+
+@pytest.mark.parametrize("spec", LOSSES, ids=lambda s: f"{s.loss} {s.margin_scale} {s.label_smoothing}")
+def test_that_each_preference_loss_shows_its_own_terms(spec: DpoSpec) -> None:
+    card = formula(spec)
+    loss = card.lines[0]
+    mark = {
+        "sigmoid": "log σ(β·h", "robust": "log σ(β·h", "hinge": "max(0, 1 − ", "ipo": "− 1/(2β))²",
+        "orpo": "log odds⁺ − log odds⁻", "simpo": "− γ", "kto": "1 − σ(β·(z − r⁻))",
+    }[spec.loss]  # fmt: skip
+    assert mark in loss
+    assert ("2·m" in loss) == bool(spec.margin_scale) == ("m" in signs(card))
+    assert ("ε" in signs(card)) == bool(spec.label_smoothing)
+    assert ("π₀" in signs(card)) == spec.needs_reference == any("π₀" in line for line in card.lines)
+    assert ("] / 0.8" in loss) == (spec.loss == "robust" and spec.label_smoothing == 0.1)
+    assert any(f"β = {spec.beta:g}" in line for line in card.lines)
+    assert "arXiv" in card.note
+
+
+def test_that_ipo_says_whether_it_sums_or_averages_and_kto_what_weighs() -> None:
+    assert "mean log π(y⁺ₜ)/π₀(y⁺ₜ)" in formula(DpoSpec(loss="ipo")).lines[1]
+    assert "mean log" not in formula(DpoSpec(loss="ipo", ipo_length_average=False)).lines[1]
+    assert "3 · (1 − σ(β·(r⁺ − z)))" in formula(DpoSpec(loss="kto", kto_chosen_weight=3.0)).lines[0]
+    assert "of (1 − σ(β·(r⁺ − z))) and 0.5 · (" in formula(DpoSpec(loss="kto", kto_rejected_weight=0.5)).lines[0]
 
 
 @pytest.mark.parametrize("fields", REWARD, ids=name)

@@ -78,8 +78,8 @@ def memory_gib(spec: Spec, parameters: int, shape: Shape, reward_parameters: int
     """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations."""
     trained = trained_parameters(spec, parameters, shape)
     numbers = parameters + 3 * trained
-    if isinstance(spec, DpoSpec | PpoSpec) and spec.method == "full":
-        numbers += parameters  # the reference
+    if isinstance(spec, PpoSpec) and spec.method == "full":
+        numbers += parameters  # the reference; that of DPO is the policy itself before its first step, kept on disk
     if isinstance(spec, PpoSpec):
         numbers += reward_parameters + parameters + 3 * trained  # the reward model and the critic
     length = min(spec.max_length, shape.context or spec.max_length)

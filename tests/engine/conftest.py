@@ -83,6 +83,28 @@ def comparisons(demonstrations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def rankings(demonstrations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of rankings: what was really said, two that tie, and nonsense; every third item is judged by two people."""
+    rows = []
+    for number, row in enumerate([row for row in demonstrations if len(row["completion"].split()) > 4][:36]):
+        words = row["completion"].split()[:12]
+        texts = [words, words[::-1], words[1::2] + words[::2], ["z", "q"] * len(words)]
+        shift = number % 4
+        order = [(place + shift) % 4 for place in range(4)]
+        about = {
+            "prompt": row["prompt"],
+            "raw": False,
+            "completions": [" ".join(texts[i]) for i in order],
+            "strength": 1 + number % 2,
+            "item": str(number),
+            "synthetic": True,
+        }
+        for annotator, tiers in (("Ada", (0, 1, 1, 2)), ("Bob", (0, 1, 2, 3)))[: 1 + (number % 3 == 0)]:
+            rows.append({**about, "annotator": annotator, "tiers": [tiers[i] for i in order]})
+    return rows
+
+
+@pytest.fixture(scope="session")
 def judge_folder(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model on the stories model, with a new head that was not trained."""
     torch.manual_seed(5)

@@ -14,6 +14,7 @@ from workbench.engine.preferences import (
     calibration_error,
     correlation,
     encode_preferences,
+    length_metrics,
     mismatched,
     pair_batch,
     reward_metrics,
@@ -129,3 +130,16 @@ def test_that_a_tie_counts_as_wrong_and_constant_scores_have_no_length_bias() ->
     assert found["accuracy"] == 0.0
     assert found["length_bias"] == 0.0
     assert correlation(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 2.0])) == pytest.approx(-1.0)
+
+
+def test_that_accuracy_is_told_apart_by_which_side_is_longer() -> None:
+    gaps = torch.tensor([1.0, -1.0, 2.0, 1.0, -3.0, 0.5])
+    better, worse = torch.tensor([10, 10, 20, 5, 5, 8]), torch.tensor([10, 12, 10, 20, 10, 9])
+    found = length_metrics(gaps, better, worse)
+    assert found == {
+        "longer_wins": pytest.approx((0.5 + 0 + 1 + 0 + 0 + 0) / 6),
+        "accuracy/similar_length": pytest.approx(2 / 3),
+        "accuracy/longer_better": 1.0,
+        "accuracy/shorter_better": 0.5,
+    }
+    assert set(length_metrics(gaps[:1], better[:1], worse[:1])) == {"longer_wins", "accuracy/similar_length"}

@@ -132,7 +132,7 @@ def test_that_pairs_without_a_difference_end_the_run_with_a_reason(
 
 
 def test_that_data_of_another_kind_is_refused(stories: Path, demonstrations: Rows, make_run: Make, here: Here) -> None:
-    with pytest.raises(RunFailed, match="no column chosen, rejected"):
+    with pytest.raises(RunFailed, match="no column completions, tiers"):
         here(make_run(spec_for(stories), demonstrations))
 
 

@@ -55,6 +55,7 @@ def test_that_a_killed_run_resumed_is_bit_for_bit_the_run_that_was_not(
     stories: Path,
     judge_folder: Path,
     comparisons: list[dict[str, Any]],
+    rankings: list[dict[str, Any]],
     make_run: Callable[..., RunFolder],
     here: Callable[..., Any],
     worker: Callable[..., Any],
@@ -63,11 +64,12 @@ def test_that_a_killed_run_resumed_is_bit_for_bit_the_run_that_was_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = spec_of(kind, stories, judge_folder)
+    rows = rankings if kind == "reward" else comparisons
     monkeypatch.setenv("WORKBENCH_THREADS", "1")
-    straight = make_run(spec, comparisons, "straight")
+    straight = make_run(spec, rows, "straight")
     here(straight)
 
-    broken = make_run(spec, comparisons, "broken")
+    broken = make_run(spec, rows, "broken")
     first = worker(broken)
     first.until("metrics", 5)
     first.process.send_signal(signal.SIGKILL)

@@ -75,12 +75,27 @@ def test_that_long_documents_take_more_steps_than_short_ones(bench: Workbench) -
     assert steps[0] < steps[1]
 
 
-@pytest.mark.parametrize("kind", [RewardSpec, DpoSpec])
-def test_that_judged_items_are_counted_and_more_pairs_are_possible(bench: Workbench, kind: type[Spec]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (RewardSpec, "3 judged items; 1 step, fewer where items are all tied or bad."),
+        (DpoSpec, "3 judged items; at least 1 step, more where a ranking gives several pairs."),
+    ],
+)
+def test_that_judged_items_are_counted_and_pairs_only_where_they_are_rows(
+    bench: Workbench, kind: type[Spec], words: str
+) -> None:
     judged(bench, 3)
     bench.labelling.add_item("pairs", make_item("later"))
-    said = notes(bench, kind(base="stories", data="pairs", holdout=0.0))
-    assert "3 judged items; at least 1 step, more where a ranking gives several pairs." in said
+    assert words in notes(bench, kind(base="stories", data="pairs", holdout=0.0))
+
+
+def test_that_items_with_more_completions_need_more_memory_for_a_reward_model(bench: Workbench) -> None:
+    judged(bench, 3)
+    bench.labelling.add_item("many", make_item("x", 9))
+    spec = RewardSpec(base="stories", data="pairs", max_length=512, batch_size=64)
+    two, nine = (bench.training.fit(spec.model_copy(update={"data": data})).memory_gib for data in ("pairs", "many"))
+    assert nine - 0.5 > 3 * (two - 0.5)
 
 
 def test_that_rollouts_are_counted_with_their_completions(bench: Workbench) -> None:

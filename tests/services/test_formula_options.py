@@ -24,9 +24,14 @@ LOSSES = [
     *(DpoSpec.model_validate({"loss": "robust", "label_smoothing": e, "margin_scale": m}) for e, m in product((0, 0.1), (0, 2))),
     DpoSpec(loss="orpo"), DpoSpec(loss="kto"), DpoSpec(loss="ipo", ipo_length_average=False),
 ]  # fmt: skip
+REWARD_LOSSES = ("bradley_terry", "hinge", "mse", "softmax", "plackett_luce")
 REWARD = [{"margin": m, "center": c} for m, c in product((False, True), (0.0, 0.02))]
+REWARDS = [
+    {"loss": kind, "margin": m, "center": c, "pooling": p}
+    for kind, m, c, p in product(REWARD_LOSSES, (False, True), (0.0, 0.02), ("last", "mean"))
+]
 ALL: list[Spec] = [
-    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *LOSSES, *(RewardSpec(**f) for f in REWARD), SftSpec(),
+    *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *LOSSES, *(RewardSpec(**f) for f in REWARDS), SftSpec(),
     SftSpec(loss_on="assistant", packing=True), PretrainSpec(),
 ]  # fmt: skip
 
@@ -95,6 +100,31 @@ def test_that_the_reward_model_shows_each_option_exactly_when_it_is_on(fields: d
     assert ("σ(r⁺ − r⁻ − m)" in card.lines[0]) == bool(fields["margin"]) == ("m" in signs(card))
     assert ("σ(r⁺ − r⁻)" in card.lines[0]) != bool(fields["margin"])
     assert ("+ 0.02 · mean (r⁺ + r⁻)²" in card.lines[0]) == bool(fields["center"]) == ("(r⁺ + r⁻)²" in signs(card))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("bradley_terry", "−mean log σ(r⁺ − r⁻ − m)"),
+        ("hinge", "mean max(0, −(r⁺ − r⁻ − m))"),
+        ("mse", "mean (r⁺ − r⁻ − m)²"),
+        ("softmax", "−mean Σₖ qₖ · log pₖ"),
+        ("plackett_luce", "−mean Σₖ (rₖ − log Σⱼ wₖⱼ · exp rⱼ)"),
+    ],
+)
+def test_that_each_loss_of_the_reward_model_has_its_formula(kind: str, words: str) -> None:
+    card = formula(RewardSpec(loss=kind, margin=True, margin_scale=0.5, center=0.02, pooling="mean"))
+    assert card.lines[0].startswith(f"loss = {words} + 0.02 · mean")
+    pairwise = kind in REWARD_LOSSES[:3]
+    assert ("m = 0.5 · tiers · strength" in card.lines) == pairwise == ("m" in signs(card))
+    assert "the mean over its tokens" in card.parts[0].sentence
+    assert len({formula(RewardSpec(loss=other)).note for other in REWARD_LOSSES}) == 5
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("bradley_terry", False), ("hinge", True), ("mse", True)])
+def test_that_hinge_and_squared_margin_ask_for_a_fixed_difference(kind: str, asked: bool) -> None:
+    card = formula(RewardSpec(loss=kind, margin_scale=2.5))
+    assert ("m = 2.5" in card.lines) == asked == ("m" in signs(card))
 
 
 @pytest.mark.parametrize("spec", ALL, ids=lambda s: s.kind)

@@ -95,6 +95,30 @@ def test_that_a_ranking_gives_every_strict_pair_with_its_distance_in_tiers_times
     assert len(rows) == len(expected)
 
 
+def test_that_a_ranking_is_kept_whole_with_its_ties_and_strength(bench: Workbench) -> None:
+    bench.labelling.add_item("pairs", make_item("x", 4))
+    bench.labelling.add_item("pairs", make_item("y", 3))
+    bench.labelling.add_item("pairs", make_item("z"))
+    say(bench, ranked((2,), (0, 3), (1,), strength=2), ranked((0, 1, 2)), BAD)
+    frozen = bench.datasets.freeze("pairs", "rankings")
+    first, second = rows_of(frozen)
+    assert tuple(first) == COLUMNS["rankings"]
+    assert first["completions"] == [f"answer {i} to x" for i in range(4)]
+    assert (first["tiers"], first["strength"], first["item"]) == ([1, 2, 0, 1], 2, "x")
+    assert (second["tiers"], second["strength"]) == ([0, 0, 0], 1)
+    assert dict(frozen.left_out) == {"all bad": 1}
+
+
+def test_that_each_annotator_gives_a_ranking_of_the_same_item(ten: Workbench) -> None:
+    say(ten, A_FIRST)
+    ten.settings.change(annotator="anna")
+    say(ten, B_FIRST)
+    rows = rows_of(ten.datasets.freeze("pairs", "rankings"))
+    assert [(row["annotator"], row["tiers"]) for row in rows] == [("me", [0, 1]), ("anna", [1, 0])]
+    assert rows[0]["item"] == rows[1]["item"]
+    assert rows[0]["completions"] == rows[1]["completions"]
+
+
 def test_that_every_annotator_s_word_counts_and_is_signed(ten: Workbench) -> None:
     say(ten, A_FIRST)
     ten.settings.change(annotator="anna")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.domain.rows import COLUMNS, DATASET_KINDS, DatasetKind
+from workbench.domain.rows import COLUMNS, SNAPSHOT_KINDS, SnapshotKind
 from workbench.store import snapshot_file
 from workbench.store.snapshot_file import write_snapshot
 
 PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi 👋"}]
-ROWS: dict[DatasetKind, dict[str, Any]] = {
+ROWS: dict[SnapshotKind, dict[str, Any]] = {
     "documents": {"text": "Once\nupon \x00 a time"},
     "prompts": {"prompt": PROMPT, "raw": False},
     "demonstrations": {"prompt": PROMPT[1:], "raw": True, "completion": "مرحبا"},
@@ -24,23 +24,28 @@ ROWS: dict[DatasetKind, dict[str, Any]] = {
         "prompt": PROMPT, "raw": False, "chosen": "a", "rejected": "", "margin": 2.0, "item": "i", "annotator": "我",
         "synthetic": True,
     },
+    "rankings": {
+        "prompt": PROMPT, "raw": False, "completions": ["a", "", "我"], "tiers": [1, 0, 1], "strength": 2, "item": "i",
+        "annotator": "我", "synthetic": False,
+    },
 }  # fmt: skip
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@pytest.mark.parametrize("kind", DATASET_KINDS)
-def test_that_a_row_of_each_kind_comes_back_as_it_was_given(tmp_path: Path, kind: DatasetKind) -> None:
+@pytest.mark.parametrize("kind", SNAPSHOT_KINDS)
+def test_that_a_row_of_each_kind_comes_back_as_it_was_given(tmp_path: Path, kind: SnapshotKind) -> None:
     file = write_snapshot(tmp_path, kind, [[ROWS[kind]] * 3])
     assert file.rows == 3
     assert pq.read_table(file.path).to_pylist() == [ROWS[kind]] * 3
 
 
-@pytest.mark.parametrize("kind", DATASET_KINDS)
-def test_that_every_column_has_the_type_that_recipes_read(tmp_path: Path, kind: DatasetKind) -> None:
+@pytest.mark.parametrize("kind", SNAPSHOT_KINDS)
+def test_that_every_column_has_the_type_that_recipes_read(tmp_path: Path, kind: SnapshotKind) -> None:
     schema = pq.read_schema(write_snapshot(tmp_path, kind, [[ROWS[kind]]]).path)
     assert tuple(schema.names) == COLUMNS[kind]
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
-    types = {"raw": pa.bool_(), "synthetic": pa.bool_(), "margin": pa.float64()}
+    types = {"raw": pa.bool_(), "synthetic": pa.bool_(), "margin": pa.float64(), "strength": pa.int64()}
+    types |= {"completions": pa.list_(pa.string()), "tiers": pa.list_(pa.int64())}
     for name in schema.names:
         found = schema.field(name).type
         if name == "prompt":
@@ -49,8 +54,8 @@ def test_that_every_column_has_the_type_that_recipes_read(tmp_path: Path, kind: 
             assert found == types.get(name, pa.string())
 
 
-@pytest.mark.parametrize("kind", DATASET_KINDS)
-def test_that_a_snapshot_of_nothing_is_a_whole_file_with_its_columns(tmp_path: Path, kind: DatasetKind) -> None:
+@pytest.mark.parametrize("kind", SNAPSHOT_KINDS)
+def test_that_a_snapshot_of_nothing_is_a_whole_file_with_its_columns(tmp_path: Path, kind: SnapshotKind) -> None:
     for batches in ([], [[]], [[], []]):
         file = write_snapshot(tmp_path, kind, batches)
         assert file.rows == 0
@@ -122,7 +127,7 @@ def test_that_a_row_of_another_type_leaves_no_file(tmp_path: Path, row: dict[str
 
 
 def test_that_every_kind_of_dataset_has_columns_and_rows_here() -> None:
-    assert set(ROWS) == set(DATASET_KINDS) == set(COLUMNS)
+    assert set(ROWS) == set(SNAPSHOT_KINDS) == set(COLUMNS)
     for kind, row in ROWS.items():
         assert tuple(row) == COLUMNS[kind]
         assert json.loads(json.dumps(row)) == row

@@ -6,9 +6,11 @@ A snapshot is a Parquet file. `prompt` is a list of structs {role, content}, `ra
     prompts          prompt, raw
     demonstrations   prompt, raw, completion
     preferences      prompt, raw, chosen, rejected, margin, item, annotator, synthetic
+    rankings         prompt, raw, completions, tiers, strength, item, annotator, synthetic
 
-A `preferences` dataset holds items with candidates and judgements; a snapshot holds the comparisons derived from the
-judgements. Any kind with prompts may be used where `prompts` are asked for: its distinct prompts are taken.
+A `preferences` dataset holds items with candidates and judgements. It is frozen either as the comparisons derived from the
+judgements (ties give none), or as whole `rankings`, a row for each judgement: `tiers` holds the tier of each completion, 0 for
+the best, equal numbers for ties. Any kind with prompts may be used where `prompts` are asked for: its distinct prompts are taken.
 """
 
 from __future__ import annotations
@@ -17,14 +19,19 @@ from typing import Literal
 
 DatasetKind = Literal["documents", "prompts", "demonstrations", "preferences"]
 DATASET_KINDS: tuple[DatasetKind, ...] = ("documents", "prompts", "demonstrations", "preferences")
-COLUMNS: dict[DatasetKind, tuple[str, ...]] = {
+SnapshotKind = DatasetKind | Literal["rankings"]
+SNAPSHOT_KINDS: tuple[SnapshotKind, ...] = (*DATASET_KINDS, "rankings")
+COLUMNS: dict[SnapshotKind, tuple[str, ...]] = {
     "documents": ("text",),
     "prompts": ("prompt", "raw"),
     "demonstrations": ("prompt", "raw", "completion"),
     "preferences": ("prompt", "raw", "chosen", "rejected", "margin", "item", "annotator", "synthetic"),
+    "rankings": ("prompt", "raw", "completions", "tiers", "strength", "item", "annotator", "synthetic"),
 }
 
 
-def usable_as(kind: DatasetKind, wanted: DatasetKind) -> bool:
+def usable_as(kind: DatasetKind, wanted: SnapshotKind) -> bool:
     """Whether a dataset of one kind can serve a recipe that asks for another."""
+    if wanted == "rankings":
+        return kind == "preferences"
     return kind == wanted or (wanted == "prompts" and kind in {"demonstrations", "preferences"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.reward import RewardSpec
 
 _CLASS = {"reward": "AutoModelForSequenceClassification"}
+_SPREAD = " `config.json` holds `reward_mean` and `reward_std` of its scores: (score − mean) / std has mean 0 and deviation 1."
 
 
 def card(spec: Spec, rows: int, steps: int, values: dict[str, float]) -> str:
@@ -34,11 +36,36 @@ Made by RLHF Workbench with the recipe `{spec.kind}` ({"low-rank adapter" if spe
 ```python
 {load}
 ```
-
+{_scoring(spec) if isinstance(spec, RewardSpec) else ""}
 ## Spec
 
 ```json
 {_portable(spec).model_dump_json(indent=2)}
+```
+"""
+
+
+def _scoring(spec: RewardSpec) -> str:
+    """How to score a completion in plain transformers."""
+    if spec.pooling == "mean":
+        where = "The score is the mean over the completion's tokens, which the classifier's own logits don't give."
+        merged = "model = model.merge_and_unload()\n" if spec.method == "lora" else ""
+        code = (
+            f"{merged}hidden = model.base_model(input_ids=ids).last_hidden_state\n"
+            "score = model.score(hidden)[0, len(prompt_ids) :].mean()"
+        )
+    else:
+        where = "The score is read at the last token, which is the tokenizer's end token."
+        code = "score = model(input_ids=ids).logits[0, 0]"
+    spread = "" if spec.normalize == "none" else _SPREAD
+    return f"""
+## Scoring
+
+{where} A completion ends with `tokenizer.eos_token_id`.{spread}
+
+```python
+ids = torch.tensor([[*prompt_ids, *completion_ids]])
+{code}
 ```
 """
 

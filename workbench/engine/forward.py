@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from workbench.domain.errors import BadInput
 from workbench.engine import losses
-from workbench.engine.batches import Batch
+from workbench.engine.batches import Batch, positions
+from workbench.engine.reward_settings import pooling_of
 
 KEPT_VALUES = 2**26  # logits kept until the backward pass (256 MiB in float32)
 CHUNK_VALUES = 2**25  # logits held at once when no more are kept than that
@@ -146,14 +147,57 @@ def score_head(model: Any) -> Any:
 
 
 def rewards(model: Any, batch: Batch) -> Tensor:
-    """[B]: the reward head's score at the last completion token, whose index comes from lengths."""
+    """[B]: the scores of a reward model, read where its config says (reward_settings.py).
+
+    At the last completion token, whose index comes from lengths; as the mean over the completion's tokens; or at an end token,
+    which is put behind a completion that hasn't one.
+    """
+    config = core(model).config
+    pooling, end = pooling_of(config)
+    if pooling == "eos" and end is not None:
+        batch = ended(batch, end, getattr(config.get_text_config(), "max_position_embeddings", None))
     hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    if pooling == "mean":
+        places = torch.arange(hidden.shape[1], device=hidden.device)
+        inside = (places >= batch.prompt_lengths[:, None]) & (places <= batch.last[:, None])
+        return (scalars(model, hidden) * inside).sum(1) / inside.sum(1).clamp(min=1)
     rows = torch.arange(len(hidden), device=hidden.device)
-    result: Tensor = score_head(model)(hidden[rows, batch.last]).float().squeeze(-1)
-    return result
+    return scalars(model, hidden[rows, batch.last])
+
+
+def ended(batch: Batch, end: int, longest: int | None) -> Batch:
+    """The batch's sequences, each with the token `end` as its last: added where it is missing.
+
+    In place of the last token where a sequence is `longest` already. The labels of the batch stay as they were.
+    """
+    rows = torch.arange(len(batch.input_ids), device=batch.input_ids.device)
+    missing = batch.input_ids[rows, batch.last] != end
+    if not bool(missing.any()):
+        return batch
+    longer = missing if longest is None else missing & (batch.last + 1 < longest)
+    ids = torch.cat([batch.input_ids, batch.input_ids[:, :1]], dim=1)
+    lengths = batch.completion_lengths + longer
+    last = batch.prompt_lengths + lengths - 1
+    ids[rows, last] = torch.where(missing, end, ids[rows, last])
+    width = int(last.max()) + 1
+    mask = torch.arange(width, device=ids.device) <= last[:, None]
+    return batch._replace(
+        input_ids=ids[:, :width],
+        attention_mask=mask.long(),
+        position_ids=positions(mask),
+        completion_lengths=lengths,
+    )
+
+
+def scalars(model: Any, hidden: Tensor) -> Tensor:
+    """[...]: the scalar head's numbers for hidden states [..., H], in the head's own precision: bfloat16 would coarsen scores."""
+    head = score_head(model)
+    with torch.autocast(hidden.device.type, enabled=False):
+        found: Tensor = head(hidden.to(next(head.parameters()).dtype))
+    return found.float().squeeze(-1)
 
 
 def values(model: Any, batch: Batch) -> Tensor:
     """[B, T]: the critic's value of the state before each completion token; zero on padding."""
     hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
-    return spread(score_head(model)(at(hidden, batch)).float().squeeze(-1), batch.completion_mask)
+    return spread(scalars(model, at(hidden, batch)), batch.completion_mask)

@@ -145,8 +145,9 @@ def reward_pairwise(
     kind: Literal["bradley_terry", "hinge", "mse"] = "bradley_terry",
     margin: Tensor | float | None = None,
     center: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Loss of a reward model on pairs: scores chosen [B], rejected [B] -> scalar mean.
+    """Loss of a reward model on pairs: scores chosen [B], rejected [B] -> scalar mean, or with `weights` [B] weighted sum.
 
     With d = chosen - rejected - margin (None = 0): bradley_terry -log σ(d), hinge relu(-d), mse d². `center` adds
     center · mean((chosen + rejected)²), which takes away the freedom of shifting all scores.
@@ -161,33 +162,56 @@ def reward_pairwise(
         losses = gap.square()
     else:
         raise ValueError(f"unknown kind of pairwise loss: {kind!r}")
-    return losses.mean() + center * (chosen + rejected).square().mean()
+    return _weighted(losses + center * (chosen + rejected).square(), weights)
 
 
 def reward_listwise(
-    scores: Tensor, target: Tensor, kind: Literal["softmax", "plackett_luce"] = "softmax", mask: Tensor | None = None
+    scores: Tensor,
+    target: Tensor,
+    kind: Literal["softmax", "plackett_luce"] = "softmax",
+    mask: Tensor | None = None,
+    tied: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Loss of a reward model on rankings: scores [B, K], target [B, K] -> scalar mean over B.
+    """Loss of a reward model on rankings: scores, target [B, K] -> scalar mean over B, or with `weights` [B] weighted sum.
 
     softmax: target is a distribution over the candidates, loss its cross-entropy. plackett_luce: target[b] lists the indices of
     the candidates, best first, loss -log of the ranking's probability. `mask` [B, K] is 0 for candidates that don't exist; they
     may stand anywhere in the list (or be named -1).
+
+    `tied` [B, K] (plackett_luce) is 1 where a listed candidate ties with the one listed before it. Ties are treated as Efron
+    (1977, JASA 72:557) treats them in Cox's likelihood, of which Plackett–Luce is an instance: as members of a tie leave one
+    after another, and nobody knows which goes first, each member's weight in the denominator shrinks by the same share. The
+    order in which a tie is listed changes nothing, and equal scores within it are the best.
     """
     scores = _precise(scores)
     there = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask.bool()
     nothing = torch.finfo(scores.dtype).min / 4
     if kind == "softmax":
         logprobs = F.log_softmax(scores.masked_fill(~there, nothing), dim=-1)
-        return -(target * logprobs).masked_fill(~there, 0.0).sum(-1).mean()
+        return _weighted(-(target * logprobs).masked_fill(~there, 0.0).sum(-1), weights)
     if kind != "plackett_luce":
         raise ValueError(f"unknown kind of listwise loss: {kind!r}")
     listed = target.clamp(min=0)
     there = there.gather(-1, listed) & (target >= 0)
     ranked = scores.gather(-1, listed).masked_fill(~there, nothing)
-    k = ranked.shape[-1]
-    left = torch.ones(k, k, dtype=torch.bool, device=scores.device).triu()
-    rest = ranked[:, None, :].expand(-1, k, k).masked_fill(~left, nothing).logsumexp(-1)
-    return (rest - ranked).masked_fill(~there, 0.0).sum(-1).mean()
+    share = _shares_left(torch.zeros_like(there) if tied is None else tied.bool(), there, scores.dtype)
+    rest = torch.where(share > 0, ranked[:, None, :] + share.log(), nothing).logsumexp(-1)
+    return _weighted((rest - ranked).masked_fill(~there, 0.0).sum(-1), weights)
+
+
+def _shares_left(tied: Tensor, there: Tensor, dtype: torch.dtype) -> Tensor:
+    """[B, K, K]: with what weight place p counts when place i is drawn: 1 below i's tie, less and less within it, 0 above.
+
+    Places that don't exist have weight 0 and belong to no tie, wherever they are listed.
+    """
+    places = torch.arange(tied.shape[-1], device=tied.device).expand(tied.shape)
+    # A tie's number is the place of its first member: the last place so far that exists and isn't tied to the one before.
+    number = torch.where(there & ~tied, places, 0).cummax(-1).values
+    same = (number[:, :, None] == number[:, None, :]) & there[:, None, :]
+    gone = same.tril(-1).sum(-1).to(dtype) / same.sum(-1).clamp(min=1)
+    below = (number[:, None, :] > number[:, :, None]) & there[:, None, :]
+    return same * (1 - gone[:, :, None]) + below
 
 
 def dpo(
@@ -373,6 +397,11 @@ def _policy_loss(
         inside = torch.where(mask.bool(), ratio, 0.0)
         ratio_max = inside.max() if inside.numel() else inside.new_zeros(())
         return PolicyLoss(loss, clip_fraction, approx_kl, inside.sum() / n, ratio_max)
+
+
+def _weighted(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of losses [B], or their sum with weights [B]."""
+    return losses.mean() if weights is None else (weights.to(losses.dtype) * losses).sum()
 
 
 def _precise_dtype(x: Tensor) -> torch.dtype:

@@ -16,6 +16,7 @@ from torch import nn
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart, TrainingSpec
 from workbench.engine.report import Report
+from workbench.engine.reward_settings import copy_settings, pooling_of
 from workbench.protocol.run_folder import write_atomically
 
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
@@ -126,6 +127,8 @@ def load_reward(path: Path | str, device: torch.device | str = "cpu", dtype: tor
     if "SequenceClassification" not in architectures[0]:
         raise BadInput(f"{folder} is not a reward model.", "Choose a model that the reward recipe made.")
     model = _from_pretrained(AutoModelForSequenceClassification, folder, dtype, num_labels=1)
+    pooling_of(model.config)
+    _precise_head(model)
     return Loaded(model.to(device).eval(), load_tokenizer(folder), folder)
 
 
@@ -155,8 +158,15 @@ def make_reward_head(
         raise BadInput(f"Reward models of type {model.config.model_type} aren't supported.", "Choose another base.")
     with torch.no_grad():
         head.weight.normal_(0.0, 0.0 if zero else (head.weight.shape[1] + 1) ** -0.5)
+    _precise_head(model)
     _pad_apart_from_eos(model.config, tokenizer)
     return Loaded(model.to(device).eval(), tokenizer, folder, merged)
+
+
+def _precise_head(model: Any) -> None:
+    """Keep the scalar head in float32, however the body is loaded: in bfloat16, scores would fall onto a coarse grid."""
+    if (head := getattr(model, "score", None)) is not None:
+        head.float()
 
 
 def _pad_apart_from_eos(config: Any, tokenizer: Any) -> None:
@@ -311,6 +321,8 @@ def _load_adapter(folder: Path, device: torch.device | str, dtype: torch.dtype, 
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise BadInput(f"The adapter in {folder} can't be loaded.", "It may not fit its base.", str(error)) from error
     model = adapted.merge_and_unload()
+    if kind == "reward":
+        copy_settings(folder, model.config)
     return Loaded(model.to(device).eval(), load_tokenizer(folder), folder, merged=True)
 
 

@@ -119,6 +119,20 @@ def reward_metrics(chosen: Tensor, rejected: Tensor, lengths: Tensor, prefix: st
     return {prefix + name: value for name, value in values.items()}
 
 
+def length_metrics(gaps: Tensor, better: Tensor, worse: Tensor, similar: float = 1.25) -> dict[str, float]:
+    """How much of a reward model's accuracy is length: gaps, and tokens of the better and worse completion, all [n].
+
+    `longer_wins` is the accuracy of always taking the longer one (equal lengths count half). The others are accuracies on three
+    kinds of pairs: lengths within a factor `similar`, the better one longer than that, the better one shorter; absent where
+    there is no such pair.
+    """
+    better, worse, right = better.double(), worse.double(), (gaps > 0).double()
+    longer, shorter = better > similar * worse, worse > similar * better
+    kinds = {"similar_length": ~longer & ~shorter, "longer_better": longer, "shorter_better": shorter}
+    found = {f"accuracy/{name}": float(right[kind].mean()) for name, kind in kinds.items() if bool(kind.any())}
+    return {"longer_wins": float(((better > worse) + 0.5 * (better == worse)).mean()), **found}
+
+
 def calibration_error(gaps: Tensor) -> float:
     """Expected calibration error (Guo et al. 2017) of score differences chosen - rejected [n], in ten bins.
 

@@ -10,7 +10,7 @@ from typing import Any
 from workbench import formats
 from workbench.domain.errors import BadInput
 from workbench.domain.judgement import Judgement
-from workbench.domain.rows import DatasetKind, usable_as
+from workbench.domain.rows import DatasetKind, SnapshotKind, usable_as
 from workbench.domain.text import Demonstration
 from workbench.services import exporting, importing
 from workbench.services.freezing import Freezer
@@ -103,7 +103,7 @@ class DatasetsService:
         while self._lane.do(self._store.datasets.drop_some, number):
             pass
 
-    def freeze(self, name: str, kind: DatasetKind) -> Frozen:
+    def freeze(self, name: str, kind: SnapshotKind) -> Frozen:
         """Write the exact rows that a recipe of this kind is trained on; the same rows give the same snapshot."""
         dataset = self._lane.do(self._store.datasets.get, name)
         if not usable_as(dataset.kind, kind):
@@ -117,7 +117,9 @@ class DatasetsService:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out) or "it is empty"
             raise BadInput(
                 f"{name} has no row to train on ({reasons}).",
-                "Judge some items first." if kind == "preferences" else "Import or write some rows first.",
+                "Judge some items first."
+                if kind in {"preferences", "rankings"}
+                else "Import or write some rows first.",
             )
         self._lane.do(self._store.snapshots.add, file.sha, name, kind, file.rows)
         return Frozen(file.sha, file.path, file.rows, left_out, freezer.synthetic)

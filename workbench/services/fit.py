@@ -74,8 +74,13 @@ def trained_parameters(spec: Spec, parameters: int, shape: Shape) -> int:
     return 16 * shape.layers * shape.width * spec.lora.rank
 
 
-def memory_gib(spec: Spec, parameters: int, shape: Shape, reward_parameters: int = 0) -> float:
-    """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations."""
+def memory_gib(
+    spec: Spec, parameters: int, shape: Shape, reward_parameters: int = 0, completions: float = 2.0
+) -> float:
+    """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations.
+
+    `completions` is how many an item of the data has on average; a reward model reads them all.
+    """
     trained = trained_parameters(spec, parameters, shape)
     numbers = parameters + 3 * trained
     if isinstance(spec, PpoSpec) and spec.method == "full":
@@ -86,7 +91,7 @@ def memory_gib(spec: Spec, parameters: int, shape: Shape, reward_parameters: int
     rows = spec.micro_batch_size or spec.batch_size
     if isinstance(spec, PpoSpec) and not spec.micro_batch_size:
         rows = math.ceil(spec.batch_size / spec.minibatches)
-    sides = 2 if isinstance(spec, DpoSpec | RewardSpec) else 1
+    sides = 2.0 if isinstance(spec, DpoSpec) else completions if isinstance(spec, RewardSpec) else 1.0
     depth = 2 + KEPT_FOR_BACKWARD * (1 if spec.gradient_checkpointing else shape.layers)
     activations = (
         rows * sides * length * (shape.width * depth + (0 if isinstance(spec, RewardSpec) else shape.vocabulary))

@@ -1,4 +1,4 @@
-"""What a dataset's rows are when they are frozen for a recipe: comparisons from judgements, prompts without repeats."""
+"""What a dataset's rows are when they are frozen for a recipe: comparisons or rankings from judgements, distinct prompts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.domain.judgement import Item, Judgement, comparisons
-from workbench.domain.rows import DatasetKind
+from workbench.domain.judgement import Item, Judgement, Ranking, comparisons
+from workbench.domain.rows import SnapshotKind
 from workbench.domain.text import Prompt
 from workbench.services.workspace import Workspace
 from workbench.store.datasets import DatasetRecord, RowRecord
@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 class Freezer:
     """Walks over a dataset in short reads; afterwards `left_out` says what gave no row and why."""
 
-    def __init__(self, workspace: Workspace, dataset: DatasetRecord, wanted: DatasetKind) -> None:
+    def __init__(self, workspace: Workspace, dataset: DatasetRecord, wanted: SnapshotKind) -> None:
         self._store = workspace.store
         self._lane = workspace.lane
         self._dataset = dataset
@@ -32,10 +32,10 @@ class Freezer:
         """The frozen rows, in the dataset's order."""
         for start in range(0, self._dataset.rows, BATCH):
             rows = self._lane.do(self._store.datasets.rows, self._dataset.name, start, BATCH)
-            if self._wanted == "preferences":
+            if self._wanted in {"preferences", "rankings"}:
                 stop = start + BATCH
                 said = self._lane.do(self._store.labels.current, self._dataset.name, start, stop)
-                yield self._compare(rows, said)
+                yield self._judged(rows, said)
             else:
                 yield [made for row in rows if (made := self._plain(row)) is not None]
 
@@ -54,7 +54,7 @@ class Freezer:
         self._told.add(row.prompt.key())
         return _prompt(row.prompt)
 
-    def _compare(self, rows: list[RowRecord], said: list[Judgement]) -> Rows:
+    def _judged(self, rows: list[RowRecord], said: list[Judgement]) -> Rows:
         by_item: dict[str, list[Judgement]] = {}
         for judgement in said:
             by_item.setdefault(judgement.item, []).append(judgement)
@@ -64,26 +64,36 @@ class Freezer:
             if row.item.id not in by_item:
                 self.left_out["not judged"] += 1
             for judgement in by_item.get(row.item.id, []):
-                made.extend(self._pairs(row.item, judgement))
+                made.extend(self._rows(row.item, judgement))
         return made
 
-    def _pairs(self, item: Item, judgement: Judgement) -> Rows:
+    def _rows(self, item: Item, judgement: Judgement) -> Rows:
+        """One judgement as a ranking, or as its strict pairs."""
         if judgement.ranking is None:
             self.left_out["all bad" if judgement.outcome == "all_bad" else "skipped"] += 1
             return []
+        synthetic = self._dataset.synthetic or judgement.annotator_kind != "person"
+        self.synthetic = self.synthetic or synthetic
+        about = {"item": item.id, "annotator": judgement.annotator, "synthetic": synthetic}
+        if self._wanted == "rankings":
+            return [{**_prompt(item.prompt), **_ranking(item, judgement.ranking, judgement.strength), **about}]
         pairs = comparisons(judgement.ranking, judgement.strength)
         if not pairs:
             self.left_out["tie"] += 1
-        synthetic = self._dataset.synthetic or judgement.annotator_kind != "person"
-        self.synthetic = self.synthetic or synthetic
+        texts = [candidate.text for candidate in item.candidates]
         return [
-            {
-                **_prompt(item.prompt), "chosen": item.candidates[p.chosen].text,
-                "rejected": item.candidates[p.rejected].text, "margin": p.margin, "item": item.id,
-                "annotator": judgement.annotator, "synthetic": synthetic,
-            }
+            {**_prompt(item.prompt), "chosen": texts[p.chosen], "rejected": texts[p.rejected], "margin": p.margin, **about}
             for p in pairs
         ]  # fmt: skip
+
+
+def _ranking(item: Item, ranking: Ranking, strength: int) -> dict[str, Any]:
+    order = range(ranking.size)
+    return {
+        "completions": [item.candidates[i].text for i in order],
+        "tiers": [ranking.tier_of(i) for i in order],
+        "strength": strength,
+    }
 
 
 def _prompt(prompt: Prompt) -> dict[str, Any]:

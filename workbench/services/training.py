@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
 from workbench.domain.rows import usable_as
-from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, parse_spec
+from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, Spec, parse_spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
@@ -70,7 +70,7 @@ class TrainingService:
             shape = estimates.shape_of(Path(parts.base.path))
             parameters = estimates.full_parameters(parts.base, shape)
             reward = parts.reward.parameters if parts.reward is not None else 0
-            memory = estimates.memory_gib(spec, parameters, shape, reward)
+            memory = estimates.memory_gib(spec, parameters, shape, reward, self._completions(parts.data))
             steps = self._steps(spec, parts.data, rows, shape)
             notes += _length_notes(spec, shape)
             disk, free = (
@@ -104,7 +104,7 @@ class TrainingService:
         if parts.trouble:
             raise BadInput(" ".join(parts.trouble), "Correct this and start again; nothing was changed.")
         assert parts.base is not None and parts.data is not None
-        frozen = self._datasets.freeze(parts.data.name, DATA_KIND[spec.kind])
+        frozen = self._datasets.freeze(parts.data.name, FROZEN_AS[spec.kind])
         written = spec.model_copy(update={"base": parts.base.path})
         if isinstance(written, PpoSpec) and parts.reward is not None:
             written = written.model_copy(update={"reward_model": parts.reward.path})
@@ -147,6 +147,13 @@ class TrainingService:
                 continue
             return run, folder
 
+    def _completions(self, data: DatasetView | None) -> float:
+        """How many completions an item of a preference dataset has, by its first ones."""
+        if data is None or data.kind != "preferences" or not data.rows:
+            return 2.0
+        items = self._datasets.values(data.name, 0, 50)
+        return sum(len(item.candidates) for item in items) / len(items)
+
     def _steps(self, spec: Spec, data: DatasetView | None, rows: int, shape: estimates.Shape) -> int:
         if isinstance(spec, PretrainSpec) and data is not None and rows and data.kind == "documents":
             texts = [text for row in self._datasets.page(data.name, 0, 50) for _, text in row.texts]
@@ -161,6 +168,8 @@ def _row_note(spec: Spec, data: DatasetView | None, rows: int, steps: int) -> st
         return f"{_many(rows, 'document')}{held}; about {_many(steps, 'step')}, depending on how many tokens they have."
     if isinstance(spec, PpoSpec):
         return f"{_many(rows, 'prompt')}{held}; {_many(steps, 'rollout')} of {_many(spec.batch_size, 'completion')}."
+    if isinstance(spec, RewardSpec):
+        return f"{_many(rows, 'judged item')}{held}; {_many(steps, 'step')}, fewer where items are all tied or bad."
     if data is not None and data.kind == "preferences":
         return f"{_many(rows, 'judged item')}{held}; at least {_many(steps, 'step')}, more where a ranking gives several pairs."
     return f"{_many(rows, 'row')}{held}; {_many(steps, 'step')}."

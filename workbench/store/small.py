@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from workbench.domain.rows import DatasetKind
+from workbench.domain.rows import SnapshotKind
 from workbench.store import schema as t
 from workbench.store.database import Database
 
@@ -40,7 +40,7 @@ class SnapshotRecord(NamedTuple):
 
     sha: str
     dataset: str
-    kind: DatasetKind
+    kind: SnapshotKind
     rows: int
     created: datetime
 
@@ -51,7 +51,7 @@ class Snapshots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, sha: str, dataset: str, kind: DatasetKind, rows: int) -> None:
+    def add(self, sha: str, dataset: str, kind: SnapshotKind, rows: int) -> None:
         """Remember a snapshot; the same one twice is one."""
         with self._database.write() as connection:
             connection.execute(

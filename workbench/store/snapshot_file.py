@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.domain.rows import COLUMNS, DatasetKind
+from workbench.domain.rows import COLUMNS, SnapshotKind
 from workbench.store.database import explained
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class SnapshotFile(NamedTuple):
     rows: int
 
 
-def write_snapshot(folder: Path, kind: DatasetKind, batches: Iterable[list[dict[str, Any]]]) -> SnapshotFile:
+def write_snapshot(folder: Path, kind: SnapshotKind, batches: Iterable[list[dict[str, Any]]]) -> SnapshotFile:
     """Write rows with the columns of domain/rows.py; the same rows give the same file, which is written once."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,12 +62,13 @@ def _groups(batches: Iterable[list[dict[str, Any]]]) -> Iterable[list[dict[str, 
     yield waiting
 
 
-def _schema(kind: DatasetKind) -> pa.Schema:
+def _schema(kind: SnapshotKind) -> pa.Schema:
     import pyarrow as pa
 
     turns = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
     special: dict[str, Any] = {
         "prompt": turns, "raw": pa.bool_(), "synthetic": pa.bool_(), "margin": pa.float64(),
+        "completions": pa.list_(pa.string()), "tiers": pa.list_(pa.int64()), "strength": pa.int64(),
     }  # fmt: skip
     return pa.schema([pa.field(name, special.get(name, pa.string())) for name in COLUMNS[kind]])
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from workbench.domain.errors import BadInput
-from workbench.domain.rows import DatasetKind
+from workbench.domain.rows import DatasetKind, SnapshotKind
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
@@ -30,6 +30,8 @@ DATA_KIND: dict[str, DatasetKind] = {
     "dpo": "preferences",
     "ppo": "prompts",
 }
+# What its dataset is frozen as, where that isn't the dataset's own kind.
+FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings"}
 _ADAPTER: TypeAdapter[Spec] = TypeAdapter(AnySpec)
 
 

@@ -1,4 +1,9 @@
-"""Reward model: a scalar head, read at the last completion token, learns to score chosen above rejected (Bradley–Terry)."""
+"""Reward model: a scalar head learns from rankings to score better completions above worse ones.
+
+A step takes whole items: each completion goes through the model once, whatever pairs or lists it stands in, and each item weighs
+the same. Pairwise losses (Bradley–Terry, hinge, squared margin) look at the strict pairs, listwise ones (softmax over the best,
+Plackett–Luce) at whole rankings with their ties.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.reward import PAIRWISE, RewardSpec
 from workbench.engine import losses
 from workbench.engine.batches import count_steps, micro_batches, rows_at
 from workbench.engine.cards import card
@@ -17,9 +22,10 @@ from workbench.engine.data import Row, need_columns, prompt_of, read_rows, row_k
 from workbench.engine.device import Setup, prepare
 from workbench.engine.evaluate import evaluating
 from workbench.engine.examples import tell
-from workbench.engine.forward import rewards
+from workbench.engine.forward import core, rewards
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import (
+    Loaded,
     context,
     count_parameters,
     make_reward_head,
@@ -28,9 +34,20 @@ from workbench.engine.models import (
     without_dropout,
 )
 from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
-from workbench.engine.preferences import Preference, encode_preferences, pair_batch, reward_metrics
+from workbench.engine.preferences import length_metrics, reward_metrics
+from workbench.engine.rankings import (
+    Item,
+    Rankings,
+    encode_rankings,
+    lists_of,
+    pairs_of,
+    ranking_batch,
+    ties_of,
+)
 from workbench.engine.report import Report
+from workbench.engine.reward_settings import set_pooling, set_statistics
 from workbench.engine.stopping import Stopper
+from workbench.engine.text import decode
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -39,30 +56,32 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
     setup = prepare(spec)
     report.phase("loading model")
     loaded = make_reward_head(spec.base, setup.device, setup.weights(spec.method))
+    set_pooling(loaded.model.config, spec.pooling, loaded.tokenizer.eos_token_id)
     model = make_trainable(loaded, spec, folder.path / "base", head=True)
     without_dropout(model)
     max_length = context(model, spec.max_length, report)
 
     report.phase("reading data")
-    rows = read_rows(folder.data)
-    need_columns(rows, "prompt", "chosen", "rejected")
-    usable = encode_preferences(rows, loaded.tokenizer, spec.chat_format, max_length, shorten=False)
-    tell(report, usable.left_out, usable.cut, len(usable.pairs), max_length)
-    together = list(zip(usable.rows, usable.pairs, strict=True))
+    usable = read_items(folder, loaded.tokenizer, spec, max_length, report)
+    together = list(zip(usable.rows, usable.items, strict=True))
     train, held = split_holdout(together, spec.holdout, spec.seed, key=lambda one: row_key(one[0]))
-    pairs, held_pairs = [pair for _, pair in train], [pair for _, pair in held]
+    items, held_items = [item for _, item in train], [item for _, item in held]
     shown = (held or train)[: spec.sample_count]
-    lengths = [pair.length for pair in pairs]
+    lengths = [item.length for item in items]
 
-    steps = count_steps(len(pairs), spec.batch_size, spec.epochs, spec.max_steps)
+    steps = count_steps(len(items), spec.batch_size, spec.epochs, spec.max_steps)
     parameters, training = count_parameters(model)
     report.planned(
         steps,
-        rows=len(pairs),
+        rows=len(items),
         rows_left_out=sum(usable.left_out.values()),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), f"{len(held_pairs)} pairs are held out", "a score is taken at the last completion token"),
+        notes=(
+            str(setup),
+            f"{usable.pairs} pairs and {usable.ties} ties in {len(usable.items)} items",
+            f"{len(held_items)} items are held out",
+        ),
     )
     optimizer = make_optimizer(model, spec)
     keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)
@@ -78,84 +97,156 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
             return
         began = time.perf_counter()
         rate = set_learning_rate(optimizer, step, steps, spec)
-        chosen_rows = rows_at(step, len(pairs), spec.batch_size, spec.seed)
-        total, scored = 0.0, []
-        for part in micro_batches(chosen_rows, lengths, spec.micro_batch_size):
-            members = [pairs[row] for row in part]
-            with setup.autocast():
-                scores, sizes = score_pairs(model, members, loaded.pad, setup)
+        chosen = rows_at(step, len(items), spec.batch_size, spec.seed)
+        parts, found = [], []
+        for part in micro_batches(chosen, lengths, spec.micro_batch_size):
+            members = [items[row] for row in part]
+            scores = score(model, members, loaded.pad, setup)
             # This part's share of the mean over the whole step, so that the split changes nothing.
-            loss = loss_of(scores, members, spec) * (len(part) / len(chosen_rows))
+            loss = loss_of(scores, members, spec) / len(chosen)
             setup.backward(loss)
-            total += float(loss.detach())
-            scored.append((scores.detach(), sizes))
-        finite("loss", total)
+            parts.append(members)
+            found.append(torch.cat([loss.detach()[None], scores.detach()]))
+        measured = metrics_of(parts, found)
         (norm,) = take_step(setup, spec.max_grad_norm, optimizer)
         step += 1
-        values = {"loss": total, **metrics_of(scored)}
         report.metric(
             step,
-            values | setup.gauges(),
+            measured | setup.gauges(),
             learning_rate=rate,
             grad_norm=norm,
-            tokens_per_second=2 * sum(lengths[row] for row in chosen_rows) / (time.perf_counter() - began),
-            epoch=step * spec.batch_size / len(pairs),
+            tokens_per_second=sum(items[row].tokens for row in chosen) / (time.perf_counter() - began),
+            epoch=step * spec.batch_size / len(items),
         )
-        last |= values
-        if held_pairs and due(step, spec.eval_every, steps):
+        last |= measured
+        if held_items and due(step, spec.eval_every, steps):
             report.phase("evaluating")
-            measured = evaluate(model, held_pairs, loaded.pad, setup, spec)
+            measured = evaluate(model, held_items, loaded.pad, setup, spec)
             report.metric(step, measured)
             last |= measured
             steps = stopper.watch(step, measured, steps)
             report.phase("training")
         if due(step, spec.sample_every, steps):
-            report_scores(report, step, model, shown, loaded.pad, setup)
+            report_scores(report, step, loaded._replace(model=model), shown, setup)
         keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 
     last |= stopper.finish()
     report.phase("saving")
-    save_model(model, loaded.tokenizer, folder.model, card(spec, len(pairs), steps, last))
+    if spec.normalize != "none":
+        save_statistics(model, held_items or items, loaded.pad, setup, spec)
+    save_model(model, loaded.tokenizer, folder.model, card(spec, len(items), steps, last))
     report.finished(steps, parameters)
 
 
-def score_pairs(model: Any, pairs: Sequence[Preference], pad: int, setup: Setup) -> tuple[Tensor, Tensor]:
-    """Scores [2, n] of chosen and rejected completions, and the completions' lengths [2, n]."""
-    batch = pair_batch(pairs, pad).to(setup.device)
-    return rewards(model, batch).view(2, -1), batch.completion_lengths.view(2, -1)
-
-
-def loss_of(scores: Tensor, pairs: Sequence[Preference], spec: RewardSpec) -> Tensor:
-    """The spec's loss of scores [2, n]: scalar mean."""
-    margin = torch.tensor([pair.margin for pair in pairs], device=scores.device) if spec.margin else None
-    return losses.reward_pairwise(scores[0], scores[1], margin=margin, center=spec.center)
-
-
-def metrics_of(scored: Sequence[tuple[Tensor, Tensor]], prefix: str = "") -> dict[str, float]:
-    """Metrics over all parts: scores and lengths, each [2, n]."""
-    scores, lengths = (torch.cat(column, dim=1) for column in zip(*scored, strict=True))
-    return reward_metrics(scores[0], scores[1], lengths.flatten(), prefix)
-
-
-def evaluate(model: Any, pairs: Sequence[Preference], pad: int, setup: Setup, spec: RewardSpec) -> dict[str, float]:
-    """`eval/` metrics on held-out pairs, a batch at a time, pairs of similar length together."""
-    ordered = sorted(pairs, key=lambda pair: -pair.length)
-    size = spec.micro_batch_size or spec.batch_size
-    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    with evaluating(model), setup.autocast():
-        scored = [score_pairs(model, part, pad, setup) for part in parts]
-        total = sum(
-            float(loss_of(scores, part, spec)) * len(part) for (scores, _), part in zip(scored, parts, strict=True)
+def read_items(folder: RunFolder, tokenizer: Any, spec: RewardSpec, max_length: int, report: Report) -> Rankings:
+    """The run's rankings (or pairs, as older runs have them) as items; says what was left out, RunFailed when nothing is left."""
+    rows = read_rows(folder.data)
+    if "chosen" in rows[0]:
+        need_columns(rows, "prompt", "chosen", "rejected")
+    else:
+        need_columns(rows, "prompt", "completions", "tiers")
+    usable = encode_rankings(rows, tokenizer, spec.chat_format, max_length, ties=spec.loss not in PAIRWISE)
+    tell(report, usable.left_out, 0, len(usable.items), max_length)
+    if usable.too_long:
+        report.notice(
+            f"{usable.too_long} completions don't fit into {max_length} tokens with their prompt; the rest of their rankings is used.",
+            "Raise max_length.",
         )
-    return {"eval/loss": total / len(pairs), **metrics_of(scored, "eval/")}
+    return usable
 
 
-def report_scores(
-    report: Report, step: int, model: Any, shown: Sequence[tuple[Row, Preference]], pad: int, setup: Setup
-) -> None:
-    """Report the same few chosen completions with their scores beside those of their rejected fellows."""
-    for index, (row, pair) in enumerate(shown):
-        with evaluating(model), setup.autocast():
-            scores, _ = score_pairs(model, [pair], pad, setup)
-        numbers = {"chosen_reward": float(scores[0, 0]), "rejected_reward": float(scores[1, 0])}
-        report.sample(step, index, prompt_of(row).text, row["chosen"], numbers)
+def score(model: Any, items: Sequence[Item], pad: int, setup: Setup) -> Tensor:
+    """[S] scores of all completions of the items, one behind the other."""
+    with setup.autocast():
+        return rewards(model, ranking_batch(items, pad).to(setup.device))
+
+
+def loss_of(scores: Tensor, items: Sequence[Item], spec: RewardSpec) -> Tensor:
+    """The spec's loss of scores [S]: the sum over items, each of which weighs 1."""
+    if spec.loss == "softmax" or spec.loss == "plackett_luce":
+        lists = lists_of(items, scores.device)
+        ranked = scores[lists.places]
+        best = (
+            lists.best
+            if spec.loss == "softmax"
+            else torch.arange(ranked.shape[1], device=scores.device).expand_as(ranked)
+        )
+        loss = losses.reward_listwise(ranked, best, spec.loss, lists.mask, lists.tied, lists.weight)
+        # Twice the mean of a ranking is the sum of a pair: the same penalty for two completions.
+        middle = (ranked * lists.mask).sum(1) / lists.mask.sum(1)
+        return loss + spec.center * (lists.weight * (2 * middle).square()).sum()
+    pairs = pairs_of(items, scores.device)
+    margin = (
+        spec.margin_scale * pairs.margin if spec.margin else 0.0 if spec.loss == "bradley_terry" else spec.margin_scale
+    )
+    return losses.reward_pairwise(
+        scores[pairs.better], scores[pairs.worse], spec.loss, margin, spec.center, pairs.weight
+    )
+
+
+def metrics_of(parts: Sequence[Sequence[Item]], found: Sequence[Tensor]) -> dict[str, float]:
+    """Loss and metrics of parts; `found` holds for each its share of the loss, then its scores. RunFailed when the loss is no number."""
+    items = [item for part in parts for item in part]
+    numbers = [one.cpu() for one in found]
+    total = finite("loss", float(torch.stack([one[0] for one in numbers]).double().sum()))
+    return {"loss": total, **pair_metrics(items, torch.cat([one[1:] for one in numbers]))}
+
+
+def pair_metrics(items: Sequence[Item], scores: Tensor) -> dict[str, float]:
+    """What a reward model is judged by, over the strict pairs of items with scores [S]; none where there is no pair."""
+    pairs = pairs_of(items)
+    if not len(pairs.better):
+        return {}
+    lengths = torch.tensor([len(ids) for item in items for ids in item.completions])
+    return reward_metrics(
+        scores[pairs.better], scores[pairs.worse], torch.cat([lengths[pairs.better], lengths[pairs.worse]])
+    )
+
+
+def evaluate(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> dict[str, float]:
+    """`eval/` metrics on held-out items."""
+    scores = scores_of(model, items, pad, setup, spec)
+    pairs, ties = pairs_of(items), ties_of(items)
+    values = {"loss": float(loss_of(scores, items, spec)) / len(items), **pair_metrics(items, scores)}
+    if len(pairs.better):
+        lengths = torch.tensor([len(ids) for item in items for ids in item.completions])
+        values |= length_metrics(
+            scores[pairs.better] - scores[pairs.worse], lengths[pairs.better], lengths[pairs.worse]
+        )
+    if len(ties):
+        values["tie_gap"] = float((scores[ties[:, 0]] - scores[ties[:, 1]]).abs().double().mean())
+    return {f"eval/{name}": value for name, value in values.items()}
+
+
+def scores_of(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> Tensor:
+    """[S] scores on the CPU without gradients, items of similar length together, in the order of the items."""
+    found: dict[int, Tensor] = {}
+    with evaluating(model):
+        for part in micro_batches(
+            range(len(items)), [item.length for item in items], spec.micro_batch_size or spec.batch_size
+        ):
+            members = [items[row] for row in part]
+            sizes = [len(item.completions) for item in members]
+            found |= zip(part, score(model, members, pad, setup).cpu().split(sizes), strict=True)
+    return torch.cat([found[row] for row in range(len(items))])
+
+
+def save_statistics(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> None:
+    """Write mean and deviation of the scores of all completions, or of each item's best, into the model's config."""
+    scores = scores_of(model, items, pad, setup, spec)
+    if spec.normalize == "chosen":
+        every = [item.opinions[0].tiers for item in items]
+        best = [tier == min(tiers) for tiers in every for tier in tiers]
+        scores = scores[torch.tensor(best)]
+    set_statistics(core(model).config, scores)
+
+
+def report_scores(report: Report, step: int, loaded: Loaded, shown: Sequence[tuple[Row, Item]], setup: Setup) -> None:
+    """Report the same few best completions with their scores beside those of the worst of their items."""
+    for index, (row, item) in enumerate(shown):
+        with evaluating(loaded.model):
+            scores = score(loaded.model, [item], loaded.pad, setup).tolist()
+        tiers = item.opinions[0].tiers
+        best, worst = tiers.index(min(tiers)), len(tiers) - 1 - tiers[::-1].index(max(tiers))
+        numbers = {"chosen_reward": scores[best], "rejected_reward": scores[worst]}
+        report.sample(step, index, prompt_of(row).text, decode(loaded.tokenizer, item.completions[best]), numbers)

@@ -7,11 +7,11 @@ from pydantic.fields import FieldInfo
 
 from workbench.domain.decoding import STRATEGIES
 from workbench.domain.errors import BadInput
-from workbench.domain.rows import COLUMNS, DATASET_KINDS, usable_as
+from workbench.domain.rows import COLUMNS, DATASET_KINDS, SNAPSHOT_KINDS, usable_as
 from workbench.domain.settings import Settings
 from workbench.domain.specs.common import LoraPart
 from workbench.domain.specs.dpo import DpoSpec
-from workbench.domain.specs.kinds import DATA_KIND, SPECS, parse_spec
+from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, parse_spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.sft import SftSpec
 
@@ -166,6 +166,13 @@ def test_that_prompts_can_be_taken_from_what_has_prompts() -> None:
     assert not usable_as("prompts", "preferences")
 
 
+def test_that_only_preferences_are_frozen_as_rankings_for_a_reward_model() -> None:
+    assert [kind for kind in DATASET_KINDS if usable_as(kind, "rankings")] == ["preferences"]
+    assert FROZEN_AS["reward"] == "rankings"
+    assert all(FROZEN_AS[kind] == DATA_KIND[kind] for kind in DATA_KIND if kind != "reward")
+    assert all(usable_as(DATA_KIND[kind], FROZEN_AS[kind]) for kind in DATA_KIND)
+
+
 def test_that_every_kind_of_dataset_has_its_columns() -> None:
-    assert set(COLUMNS) == set(DATASET_KINDS)
+    assert set(COLUMNS) == set(SNAPSHOT_KINDS) > set(DATASET_KINDS)
     assert all("prompt" in COLUMNS[k] and "raw" in COLUMNS[k] for k in DATASET_KINDS if k != "documents")

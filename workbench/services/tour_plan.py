@@ -22,7 +22,7 @@ def sft_spec(base: str, data: str = "demonstrations", seed: int = 0) -> SftSpec:
 def reward_spec(base: str, data: str = "rankings", seed: int = 0) -> RewardSpec:
     """Learn the preference behind the kit's rankings."""
     return RewardSpec(
-        name="tour-reward", base=base, data=data, seed=seed, epochs=1.5, batch_size=32, learning_rate=5e-4, max_length=LENGTH,
+        name="tour-reward", base=base, data=data, seed=seed, epochs=2.0, batch_size=12, learning_rate=5e-4, max_length=LENGTH,
         eval_every=25, checkpoint_every=50, holdout=0.1,
     )  # fmt: skip
 

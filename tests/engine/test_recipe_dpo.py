@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine.batches import collate, micro_batches
+from workbench.engine.data import split_holdout
 from workbench.engine.device import prepare
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.models import load_policy
@@ -79,6 +80,32 @@ def test_that_an_adapter_loads_onto_its_base_and_its_reference_is_that_base(
         plain = base(ids).logits
         adapted = PeftModel.from_pretrained(base, folder.model)
         assert not torch.allclose(adapted(ids).logits, plain, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_that_plain_libraries_score_held_out_pairs_as_the_run_did(
+    method: str, stories: Path, comparisons: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    spec = spec_for(stories, method=method, learning_rate=1e-3, holdout=0.15)
+    folder = make_run(spec, comparisons)
+    here(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder.model if method == "full" else stories, dtype=torch.float32)
+    if method == "lora":
+        model = PeftModel.from_pretrained(model, folder.model)
+    model.eval()
+    _, held = split_holdout(comparisons, 0.15, spec.seed)
+    pairs = encode_preferences(held, load_policy(stories).tokenizer, "auto", 160, shorten=True).pairs
+    sums: list[list[float]] = [[], []]
+    for pair in pairs:
+        for side, completion in enumerate((pair.chosen, pair.rejected)):
+            ids = torch.tensor([pair.prompt + completion])
+            with torch.no_grad():
+                logprobs = model(input_ids=ids).logits[0, len(pair.prompt) - 1 : -1].log_softmax(-1)
+            sums[side].append(float(logprobs.gather(1, torch.tensor(completion)[:, None]).sum()))
+    found = curves(folder)[2]
+    assert found["eval/logps/chosen"] == pytest.approx(sum(sums[0]) / len(pairs), rel=1e-5)
+    assert found["eval/logps/rejected"] == pytest.approx(sum(sums[1]) / len(pairs), rel=1e-5)
 
 
 def test_that_an_adapter_trained_before_is_part_of_the_reference(

@@ -44,6 +44,8 @@ class Bench:
         self.computed: list[int] = []
         self.shared = True
         self.setup = CPU
+        self.method = "full"
+        self.begin: Callable[[Any], None] = lambda model: None
 
     def take(
         self, name: str = "one", rows: Any = EVERY, pairs: list[Preference] = PAIRS, **more: Any
@@ -53,7 +55,9 @@ class Bench:
         spec = DpoSpec(**{"base": str(self.base), "batch_size": 2, **more})
         if not folder.path.exists():
             folder.create(spec)
+        spec = spec.model_copy(update={"method": self.method})
         model = load_policy(spec.base).model
+        self.begin(model)
         self.computed = []
         forward = PairForward(model, 0, self.setup, self.shared)
 
@@ -178,6 +182,21 @@ def test_that_another_model_takes_nothing_from_the_cache(change: str, bench: Ben
     second = table(bench.take("two", base=str(other)))
     assert sum(bench.computed) == len(PAIRS)
     assert torch.allclose(first, second, atol=1e-4) == (change == "layout")
+
+
+def test_that_what_begins_at_random_is_part_of_what_the_reference_is_known_by(bench: Bench) -> None:
+    def begin(model: Any) -> None:
+        with torch.no_grad():
+            model.model.norm.weight.add_(0.1)
+
+    bench.method = "prompt"
+    first = table(bench.take("one"))
+    bench.begin = begin
+    second = table(bench.take("two"))
+    assert sum(bench.computed) == len(PAIRS)
+    assert not torch.allclose(first, second, atol=1e-2)
+    bench.take("three")
+    assert sum(bench.computed) == 2
 
 
 def test_that_the_same_weights_in_another_folder_are_the_same_reference(bench: Bench, tmp_path: Path) -> None:

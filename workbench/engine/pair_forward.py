@@ -162,8 +162,6 @@ def _follows_masks(model: Any, longest: int) -> bool:
         return False  # other kernels take no mask of this form
     if config.model_type in {"bloom", "mpt"} or getattr(config, "alibi", False):
         return False  # what is far away is told from the place in the row, not from position ids
-    if hasattr(model, "peft_config") and any(part.is_prompt_learning for part in model.peft_config.values()):
-        return False
     windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size"))
     return all(not isinstance(window, int) or longest <= window for window in windows)
 

@@ -202,6 +202,10 @@ def _key(spec: DpoSpec, forward: PairForward) -> str:
         if not is_adapter(folder):
             break
         folder = adapter_base(folder)
+    if spec.method not in {"full", "lora"}:  # what these begin with changes nothing; what others do may be random
+        for name, parameter in sorted(forward.model.named_parameters()):
+            if parameter.requires_grad:
+                digest.update(name.encode() + parameter.detach().float().cpu().numpy().tobytes())
     kinds = sorted({str(parameter.dtype) for parameter in forward.model.parameters()})
     how = (kinds, forward.setup.compute, forward.setup.device.type, forward.shared)
     digest.update(repr((how, torch.__version__, transformers.__version__)).encode())

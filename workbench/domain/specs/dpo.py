@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from workbench.domain.specs.common import TrainingSpec, group
 
 REFERENCE_FREE = frozenset({"orpo", "simpo"})
-_SMOOTHED = frozenset({"sigmoid", "robust"})
-_WITHOUT_MARGIN = frozenset({"orpo", "kto"})
+_SMOOTHED = ("sigmoid", "robust")
+_WITH_MARGIN = ("sigmoid", "ipo", "hinge", "robust", "simpo")
+_WITH_IMITATION = ("sigmoid", "ipo", "hinge", "robust", "simpo", "kto")
 
 
 class DpoSpec(TrainingSpec):
@@ -50,28 +51,28 @@ class DpoSpec(TrainingSpec):
     ipo_length_average: bool = Field(
         True,
         description="For ipo: log-ratios are means over a completion's tokens, as its authors mean it, instead of sums.",
-        json_schema_extra=group("Loss", advanced=True),
+        json_schema_extra=group("Loss", advanced=True, when=("loss", ("ipo",))),
     )
     simpo_gamma: float = Field(
         1.0,
         ge=0.0,
         le=100.0,
         description="For simpo: by how much β times the mean log-probability has to be ahead; about half of β.",
-        json_schema_extra=group("Loss", advanced=True),
+        json_schema_extra=group("Loss", advanced=True, when=("loss", ("simpo",))),
     )
     kto_chosen_weight: float = Field(
         1.0,
         ge=0.0,
         le=100.0,
         description="For kto: weight of chosen (desirable) completions.",
-        json_schema_extra=group("Loss", advanced=True),
+        json_schema_extra=group("Loss", advanced=True, when=("loss", ("kto",))),
     )
     kto_rejected_weight: float = Field(
         1.0,
         ge=0.0,
         le=100.0,
         description="For kto: weight of rejected (undesirable) completions.",
-        json_schema_extra=group("Loss", advanced=True),
+        json_schema_extra=group("Loss", advanced=True, when=("loss", ("kto",))),
     )
     sft_weight: float = Field(
         0.0,
@@ -97,11 +98,7 @@ class DpoSpec(TrainingSpec):
     @classmethod
     def _has_a_meaning(cls, value: float, info: ValidationInfo) -> float:
         loss, name = info.data.get("loss", "sigmoid"), info.field_name
-        meaningless = {
-            "label_smoothing": loss not in _SMOOTHED,
-            "margin_scale": loss in _WITHOUT_MARGIN,
-            "sft_weight": loss == "orpo",
-        }
-        if value and meaningless[str(name)]:
+        known = {"label_smoothing": _SMOOTHED, "margin_scale": _WITH_MARGIN, "sft_weight": _WITH_IMITATION}
+        if value and loss not in known[str(name)]:
             raise PydanticCustomError("loss", "it has no meaning for the loss {loss}; set it to 0", {"loss": loss})
         return value

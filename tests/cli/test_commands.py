@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from workbench.cli.label import judge_spec
 from workbench.cli.main import main
+from workbench.domain.errors import BadInput
+from workbench.domain.specs.judge import JudgeSpec
 
 Run = Callable[..., Any]
 PAIRS = [
@@ -120,6 +123,25 @@ def test_that_label_statistics_have_the_fixed_shape(run: Run, work: Path) -> Non
     assert set(stats["agreement"]) == {"raw", "cohen_kappa", "fleiss_kappa", "alpha_nominal"}
     assert stats["order"] == {"left_rate": None, "low": None, "high": None}
     assert stats["ratings"] == []
+
+
+def test_that_a_rule_judges_and_what_it_says_is_counted_as_its_own(run: Run, work: Path) -> None:
+    imported(run, work)
+    made = run("label", "judge", "pairs", "--judge", "longer", "--set", "limit=3", "--set", "device=cpu")
+    assert (made["kind"], made["state"], made["model"], made["metrics"]["judge/kept"]) == ("judge", "done", None, 3)
+    stats = run("label", "stats", "pairs")
+    assert "longer" in stats["annotators"]
+    run("label", "judge", "pairs", "--judge", "nobody", fails=1)
+
+
+def test_that_a_judge_is_a_model_by_name_or_folder_and_else_a_rule(tmp_path: Path) -> None:
+    model = judge_spec("sft-1", "pairs", {"calibrate": True}, {"sft-1"})
+    assert model == JudgeSpec(data="pairs", base="sft-1", calibrate=True)
+    assert judge_spec(str(tmp_path), "pairs", {}, ()) == JudgeSpec(data="pairs", base=str(tmp_path))
+    assert judge_spec("shorter", "pairs", {}, {"sft-1"}) == JudgeSpec(data="pairs", judge="rule", rule="shorter")
+    assert judge_spec("a.py:b", "pairs", {}, ()) == JudgeSpec(data="pairs", judge="rule", rule="a.py:b")
+    with pytest.raises(BadInput, match="no judge called"):
+        judge_spec("nobody", "pairs", {}, ())
 
 
 def test_that_statistics_read_as_sentences(work: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

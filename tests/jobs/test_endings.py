@@ -116,7 +116,7 @@ def test_that_signals_to_a_process_that_is_not_ours_go_nowhere() -> None:
 
 @pytest.mark.parametrize("kind", sorted(SPECS))
 def test_that_a_spec_of_each_kind_survives_its_folder_and_a_rewriting(tmp_path: Path, kind: str) -> None:
-    spec = SPECS[kind](base="/models/ä b", data="安娜", seed=2**31 - 1, learning_rate=1e-7)
+    spec = SPECS[kind](base="/models/ä b", data="安娜", seed=2**31 - 1, precision="float32")
     folders.make_run(tmp_path / "run", spec, None)
     assert folders.read_spec(tmp_path / "run") == spec
     folders.rewrite_spec(tmp_path / "run", spec.model_copy(update={"base": "/elsewhere"}))

@@ -13,7 +13,7 @@ from workbench.cli.main import make_parser
 from workbench.cli.train import make_spec
 from workbench.cli.values import parse_sets
 from workbench.domain.errors import BadInput
-from workbench.domain.specs.common import LoraPart
+from workbench.domain.specs.common import LoraPart, TrainingSpec
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.kinds import SPECS, Spec, parse_spec
 from workbench.domain.specs.ppo import PpoSpec
@@ -35,7 +35,8 @@ def read_back(line: str, draft: Spec | None = None) -> Spec:
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-SPECS_AT_RANDOM = st.sampled_from(sorted(SPECS)).flatmap(
+TRAINING = sorted(kind for kind, spec in SPECS.items() if issubclass(spec, TrainingSpec))
+SPECS_AT_RANDOM = st.sampled_from(TRAINING).flatmap(
     lambda kind: st.fixed_dictionaries(
         {
             "kind": st.just(kind),
@@ -58,8 +59,34 @@ SPECS_AT_RANDOM = st.sampled_from(sorted(SPECS)).flatmap(
 )
 
 
+FEEDBACK_AT_RANDOM = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("judge"),
+            "base": NAMES,
+            "data": NAMES,
+            "judge": st.sampled_from(["model", "rule"]),
+            "rule": st.sampled_from(["longer", "my rules.py:taste"]),
+            "annotator": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+            "criterion": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
+            "confidence": st.floats(0.5, 0.99),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("revise"),
+            "base": NAMES,
+            "data": NAMES,
+            "principles": st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            "demonstrations": st.one_of(st.just(""), NAMES),
+            "rounds": st.integers(1, 16),
+        }
+    ),
+)
+
+
 @settings(max_examples=25, deadline=None)
-@given(fields=SPECS_AT_RANDOM)
+@given(fields=st.one_of(SPECS_AT_RANDOM, FEEDBACK_AT_RANDOM))
 def test_that_any_spec_survives_the_way_through_a_shell(fields: dict[str, Any]) -> None:
     spec = parse_spec(fields)
     assert read_back(command_line(spec, WORK)) == spec
@@ -109,7 +136,7 @@ def test_that_a_spec_of_defaults_needs_no_option(kind: str) -> None:
     assert changed_fields(SPECS[kind]()) == {}
 
 
-@pytest.mark.parametrize("kind", sorted(SPECS))
+@pytest.mark.parametrize("kind", TRAINING)
 def test_that_the_kind_s_own_default_counts_as_default(kind: str) -> None:
     usual = SftSpec().learning_rate
     changed = changed_fields(SPECS[kind](learning_rate=usual))

@@ -28,6 +28,7 @@ ROWS: dict[SnapshotKind, dict[str, Any]] = {
         "prompt": PROMPT, "raw": False, "completions": ["a", "", "我"], "tiers": [1, 0, 1], "strength": 2, "item": "i",
         "annotator": "我", "synthetic": False,
     },
+    "items": {"prompt": PROMPT, "raw": False, "item": "i", "candidates": ["a", "", "我"], "people": [[0, 1, 0], [2, 1, 0]]},
 }  # fmt: skip
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -46,6 +47,7 @@ def test_that_every_column_has_the_type_that_recipes_read(tmp_path: Path, kind: 
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     types = {"raw": pa.bool_(), "synthetic": pa.bool_(), "margin": pa.float64(), "strength": pa.int64()}
     types |= {"completions": pa.list_(pa.string()), "tiers": pa.list_(pa.int64())}
+    types |= {"candidates": pa.list_(pa.string()), "people": pa.list_(pa.list_(pa.int64()))}
     for name in schema.names:
         found = schema.field(name).type
         if name == "prompt":

@@ -1,12 +1,19 @@
-"""`workbench label`: statistics about judgements."""
+"""`workbench label`: statistics about judgements, and judgements by a model or a rule."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from workbench.cli.common import command, family, opened
 from workbench.cli.output import Output
+from workbench.cli.train import start
+from workbench.cli.values import parse_sets
+from workbench.domain.errors import BadInput
+from workbench.domain.specs.judge import RULES, rule_file
+from workbench.domain.specs.kinds import Spec, parse_spec
 
 
 def add(commands: Any, name: str, sentence: str) -> None:
@@ -16,6 +23,19 @@ def add(commands: Any, name: str, sentence: str) -> None:
         verbs, "stats", run_stats, "agreement, order bias, ratings of models", "label stats my-work rankings"
     )
     stats.add_argument("name")
+    judge = command(
+        verbs,
+        "judge",
+        run_judge,
+        "judgements by a model or rule, marked as such",
+        "label judge my-work rankings --judge tour-sft",
+    )
+    judge.add_argument("name", help="dataset of preferences")
+    judge.add_argument("--judge", required=True, help=f"a model, or a rule: {', '.join(RULES)}, FILE.py:FUNCTION")
+    judge.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a further field of the judge's spec"
+    )
+    judge.add_argument("--detach", action="store_true", help="start the worker and don't wait for it")
 
 
 def run_stats(arguments: argparse.Namespace, output: Output) -> int:
@@ -34,6 +54,26 @@ def run_stats(arguments: argparse.Namespace, output: Output) -> int:
         lines.append(output.table(heads, [[_short(r[h]) for h in heads] for r in rated]))
     output.result(document, "\n".join(lines))
     return 0
+
+
+def run_judge(arguments: argparse.Namespace, output: Output) -> int:
+    """Start a judge as a run; unless detached, wait for its end."""
+    with opened(arguments) as bench:
+        known = {model.name for model in bench.models.list()}
+        spec = judge_spec(arguments.judge, arguments.name, parse_sets(arguments.set), known)
+        return start(bench, spec, output, detach=arguments.detach)
+
+
+def judge_spec(judge: str, data: str, values: dict[str, Any], models: Collection[str]) -> Spec:
+    """The spec of a judge that is named on the command line: a model of the workspace or a folder, else a rule."""
+    named = {"kind": "judge", "data": data}
+    if judge in models or Path(judge).is_dir():
+        return parse_spec(values | named | {"judge": "model", "base": judge})
+    try:
+        rule_file(judge)
+    except ValueError as error:
+        raise BadInput(f"There is no judge called {judge!r}.", f"Name a model of the workspace; {error}.") from error
+    return parse_spec(values | named | {"judge": "rule", "rule": judge})
 
 
 def _agreement(document: dict[str, Any]) -> list[str]:

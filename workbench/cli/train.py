@@ -56,15 +56,21 @@ def _an_object(value: Any) -> dict[str, Any]:
 def run_train(arguments: argparse.Namespace, output: Output) -> int:
     """Start the run; unless detached, wait for its end."""
     with opened(arguments) as bench:
-        view = bench.training.start(make_spec(arguments, bench.training.draft(arguments.kind)), detach=arguments.detach)
-        output.say(f"run {view.id} in {view.folder}")
-        if not arguments.detach:
-            try:
-                view = follow(bench, view, output)
-            except KeyboardInterrupt:
-                output.say(f"{view.name} goes on by itself; see it with: workbench runs watch {bench.path} {view.id}")
-                raise
-        model = bench.models.get(view.model).path if view.model else None
+        spec = make_spec(arguments, bench.training.draft(arguments.kind))
+        return start(bench, spec, output, detach=arguments.detach)
+
+
+def start(bench: Workbench, spec: Spec, output: Output, *, detach: bool) -> int:
+    """Start a run and, unless it is to go on by itself, follow it to its end and print what became of it."""
+    view = bench.training.start(spec, detach=detach)
+    output.say(f"run {view.id} in {view.folder}")
+    if not detach:
+        try:
+            view = follow(bench, view, output)
+        except KeyboardInterrupt:
+            output.say(f"{view.name} goes on by itself; see it with: workbench runs watch {bench.path} {view.id}")
+            raise
+    model = bench.models.get(view.model).path if view.model else None
     error = {"what": view.error_what, "hint": view.error_hint} if view.error_what else None
     document = {
         "run": view.id, "kind": view.kind, "state": view.state.value, "folder": str(view.folder), "model": model, "metrics": view.last,
@@ -73,7 +79,7 @@ def run_train(arguments: argparse.Namespace, output: Output) -> int:
     output.result(document, f"{view.name}: {view.state.value}" + (f", model {view.model} in {model}" if model else ""))
     if view.state is JobState.FAILED:
         output.fail(view.error_what, view.error_hint)
-    return 0 if arguments.detach or view.state is JobState.DONE else 1
+    return 0 if detach or view.state is JobState.DONE else 1
 
 
 def follow(bench: Workbench, view: RunView, output: Output) -> RunView:

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from workbench.domain.judgement import Judgement
+from workbench.domain.text import Prompt
+
 EVENTS_VERSION = 1
 
 
@@ -83,6 +86,43 @@ class Checkpointed(_Event):
     folder: str
 
 
+class Judged(_Event):
+    """A judge is done with an item. Booked exactly once, and never superseded: a resumed worker doesn't judge it again.
+
+    `judgement` is None when there is none, and `why` says the reason. Counts of comparisons: `pairs` were asked in both orders,
+    `inconsistent` and `unsure` ones were dropped, `first` answers of 2 · `pairs` took the response shown first; of `compared` pairs
+    that a person has ordered too, `agreed` were ordered alike. `mass`: probability of the two answers asked for, the mean over questions.
+    """
+
+    kind: Literal["judged"] = "judged"
+    item: str
+    judgement: Judgement | None
+    why: str = ""
+    pairs: int = 0
+    inconsistent: int = 0
+    unsure: int = 0
+    first: int = 0
+    probability: float = 0.0
+    mass: float = 0.0
+    agreed: int = 0
+    compared: int = 0
+
+
+class Revised(_Event):
+    """A response was revised by principles, or could not be: then `why` says the reason. Booked exactly once, as `Judged` is."""
+
+    kind: Literal["revised"] = "revised"
+    row: int
+    prompt: Prompt
+    original: str
+    revision: str
+    why: str = ""
+    given: bool = Field(False, description="Whether the original came with the data instead of being sampled.")
+    principles: tuple[str, ...] = ()
+    critiques: tuple[str, ...] = ()
+    milliseconds: int = 0
+
+
 class Noticed(_Event):
     """Something that a person should know, though the run goes on."""
 
@@ -119,7 +159,19 @@ class Failed(_Event):
 
 
 Event = Annotated[
-    Started | Resumed | Planned | Phase | Metrics | SampleText | Checkpointed | Noticed | Finished | Halted | Failed,
+    Started
+    | Resumed
+    | Planned
+    | Phase
+    | Metrics
+    | SampleText
+    | Checkpointed
+    | Judged
+    | Revised
+    | Noticed
+    | Finished
+    | Halted
+    | Failed,
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Event)

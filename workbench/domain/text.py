@@ -45,6 +45,13 @@ class Prompt(Frozen):
         """The last turn's text: what a list or a title shows."""
         return self.turns[-1].content
 
+    @property
+    def transcript(self) -> str:
+        """The whole prompt for reading: one turn as it stands, several with who speaks."""
+        if len(self.turns) == 1:
+            return self.text
+        return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in self.turns)
+
     def key(self) -> str:
         """SHA-256 of the content; equal prompts have equal keys."""
         payload = json.dumps([self.raw, [[t.role, t.content] for t in self.turns]], ensure_ascii=False)

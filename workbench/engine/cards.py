@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.kinds import TrainSpec
 from workbench.domain.specs.reward import RewardSpec
 
 _CLASS = {"reward": "AutoModelForSequenceClassification"}
 _SPREAD = " `config.json` holds `reward_mean` and `reward_std` of its scores: (score − mean) / std has mean 0 and deviation 1."
 
 
-def card(spec: Spec, rows: int, steps: int, values: dict[str, float]) -> str:
+def card(spec: TrainSpec, rows: int, steps: int, values: dict[str, float]) -> str:
     """Markdown of a model card."""
     auto = _CLASS.get(spec.kind, "AutoModelForCausalLM")
     load = f"model = {auto}.from_pretrained(FOLDER)"
@@ -70,7 +70,7 @@ ids = torch.tensor([[*prompt_ids, *completion_ids]])
 """
 
 
-def _portable(spec: Spec) -> Spec:
+def _portable(spec: TrainSpec) -> TrainSpec:
     """The spec without this machine's folders: a card travels with its model."""
     folders = ("base", "reward_model")
     return spec.model_copy(update={name: Path(getattr(spec, name)).name for name in folders if hasattr(spec, name)})

@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Sequence
 from importlib import metadata
+from typing import TypeVar
 
 import psutil
 
+from workbench.domain.errors import WorkbenchError
 from workbench.domain.events import (
     Checkpointed,
     Event,
     Failed,
     Finished,
     Halted,
+    Judged,
     Metrics,
     Noticed,
     Phase,
     Planned,
     Resumed,
+    Revised,
     SampleText,
     Started,
 )
 from workbench.domain.runs import Wanted
-from workbench.protocol.event_log import EventWriter
+from workbench.protocol.event_log import EventTail, EventWriter
 from workbench.protocol.run_folder import RunFolder
 
+T = TypeVar("T")
 _VERSIONS = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
 
 
@@ -106,13 +112,31 @@ class Report:
         self._say(Checkpointed(step=step, folder=str(self.folder.checkpoints / str(step))))
         self._writer.sync()
 
+    def booked(self, results: Sequence[Judged] | Sequence[Revised]) -> None:
+        """Results that are kept exactly once and never superseded; they are on the disk when this returns."""
+        for event in results:
+            self._say(event)
+        self._writer.sync()
+
+    def earlier(self, kind: type[T]) -> list[T]:
+        """The events of a kind that this run has ever said; lines that can't be read are passed over."""
+        tail, found = EventTail(self.folder.events), list[T]()
+        while True:
+            try:
+                events = tail.read()
+            except WorkbenchError:
+                continue
+            if not events:
+                return found
+            found += [event for event in events if isinstance(event, kind)]
+
     def halted(self, step: int, wanted: Wanted) -> None:
         """The run ends because it was asked to."""
         self._say(Halted(step=step, wanted="stop" if wanted == "stop" else "pause"))
 
-    def finished(self, step: int, parameters: int = 0) -> None:
-        """The run is complete and its result lies in the model folder."""
-        self._say(Finished(step=step, model=str(self.folder.model), parameters=parameters))
+    def finished(self, step: int, parameters: int = 0, *, model: bool = True) -> None:
+        """The run is complete; its result, if it is a model, lies in the model folder."""
+        self._say(Finished(step=step, model=str(self.folder.model) if model else None, parameters=parameters))
 
     def failed(self, error: str, what: str, hint: str = "", details: str = "") -> None:
         """The run can't go on."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from workbench.domain.errors import BadInput
 from workbench.domain.metrics import headline, metric
-from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.kinds import TrainSpec
 from workbench.engine import checkpoint
 from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
@@ -23,7 +23,12 @@ class Stopper:
     """
 
     def __init__(
-        self, spec: Spec, folder: RunFolder, report: Report, model: nn.Module, extra: Mapping[str, Any] | None = None
+        self,
+        spec: TrainSpec,
+        folder: RunFolder,
+        report: Report,
+        model: nn.Module,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = f"eval/{headline(spec.kind)}" if spec.best_by == "auto" else spec.best_by
         self._spec, self._report, self._model = spec, report, model

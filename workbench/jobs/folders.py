@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from workbench.domain.errors import Conflict, StorageFailed
@@ -13,13 +14,15 @@ from workbench.jobs.watch import occupied
 from workbench.protocol.run_folder import RunFolder, write_atomically
 
 
-def make_run(folder: Path, spec: Spec, snapshot: Path | None) -> None:
-    """Make a run folder with its spec and its data (a hard link where the disk allows it); all or nothing."""
+def make_run(folder: Path, spec: Spec, snapshot: Path | None, files: Mapping[str, Path] | None = None) -> None:
+    """Make a run folder with its spec, its data (a hard link where the disk allows it) and copies of files; all or nothing."""
     run = RunFolder(folder)
     try:
         run.create(spec)
         if snapshot is not None:
             _link_or_copy(snapshot, run.data)
+        for name, source in (files or {}).items():
+            shutil.copyfile(source, folder / name)
     except FileExistsError as error:
         raise Conflict(f"{folder} is there already.", "Start the run again; it gets a new folder.") from error
     except OSError as error:

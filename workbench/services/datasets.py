@@ -110,18 +110,25 @@ class DatasetsService:
             raise BadInput(
                 f"{name} holds {dataset.kind}; {kind} are needed.", f"Choose a dataset of {kind}, or import one."
             )
-        freezer = Freezer(self._workspace, dataset, kind)
+        hint = "Judge some items first." if kind in {"preferences", "rankings"} else "Import or write some rows first."
+        return self._write(Freezer(self._workspace, dataset, kind), dataset, kind, hint)
+
+    def freeze_items(self, name: str, judged_by: str | None = None) -> Frozen:
+        """Write the items of a preferences dataset for a judge, without those that an annotator of this name has judged."""
+        dataset = self._lane.do(self._store.datasets.get, name)
+        if dataset.kind != "preferences":
+            raise BadInput(f"{name} holds {dataset.kind}; items are judged.", "Choose a dataset of preferences.")
+        freezer = Freezer(self._workspace, dataset, "items", judged_by)
+        return self._write(freezer, dataset, "items", "Let the judge judge again, or add items.")
+
+    def _write(self, freezer: Freezer, dataset: DatasetRecord, kind: SnapshotKind, hint: str) -> Frozen:
         file = write_snapshot(self._workspace.snapshots, kind, freezer.batches())
         left_out = tuple(freezer.left_out.most_common())
         if file.rows == 0:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out) or "it is empty"
-            raise BadInput(
-                f"{name} has no row to train on ({reasons}).",
-                "Judge some items first."
-                if kind in {"preferences", "rankings"}
-                else "Import or write some rows first.",
-            )
-        self._lane.do(self._store.snapshots.add, file.sha, name, kind, file.rows)
+            work = "judge" if kind == "items" else "train on"
+            raise BadInput(f"{dataset.name} has no row to {work} ({reasons}).", hint)
+        self._lane.do(self._store.snapshots.add, file.sha, dataset.name, kind, file.rows)
         return Frozen(file.sha, file.path, file.rows, left_out, freezer.synthetic)
 
     def _page(self, name: str, offset: int, limit: int, positions: builtins.list[int] | None) -> builtins.list[RowView]:

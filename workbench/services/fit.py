@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from workbench.domain.runs import ModelRef
+from workbench.domain.specs.common import JobSpec, TrainingSpec
 from workbench.domain.specs.dpo import DpoSpec
-from workbench.domain.specs.kinds import Spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
@@ -21,6 +21,7 @@ from workbench.services.hardware import read_gpus
 GIB = 2**30
 LIBRARIES_GIB = 0.5  # torch and its friends, before any model
 KEPT_FOR_BACKWARD = 18  # values kept for each token, layer and unit of width between forward and backward pass
+KEPT_FORWARD = 12  # values held for each token and unit of width while one layer is computed
 CHARACTERS_PER_TOKEN = 3.5
 ADAPTERS_DEEP = 8  # an adapter of an adapter is possible, a circle of them is a mistake
 SMALL = (("hidden_size", 512), ("num_hidden_layers", 8), ("vocab_size", 32000), ("max_position_embeddings", 0))
@@ -67,7 +68,7 @@ def full_parameters(model: ModelRef, shape: Shape) -> int:
     return model.parameters + 12 * shape.layers * shape.width**2 + shape.vocabulary * shape.width
 
 
-def trained_parameters(spec: Spec, parameters: int, shape: Shape) -> int:
+def trained_parameters(spec: TrainingSpec, parameters: int, shape: Shape) -> int:
     """How many parameters get gradients: all, or those of a low-rank adapter on every linear layer."""
     if spec.method == "full":
         return parameters
@@ -75,7 +76,7 @@ def trained_parameters(spec: Spec, parameters: int, shape: Shape) -> int:
 
 
 def memory_gib(
-    spec: Spec, parameters: int, shape: Shape, reward_parameters: int = 0, completions: float = 2.0
+    spec: TrainingSpec, parameters: int, shape: Shape, reward_parameters: int = 0, completions: float = 2.0
 ) -> float:
     """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations.
 
@@ -99,7 +100,16 @@ def memory_gib(
     return LIBRARIES_GIB + (numbers + activations) * 4 / GIB
 
 
-def count_steps(spec: Spec, rows: int) -> int:
+def inference_gib(parameters: int, shape: Shape, rows: int, length: int, *, cached: bool) -> float:
+    """Memory of a model that only reads or writes `rows` texts of `length` tokens at once; `cached` keeps all of their keys and values."""
+    tokens = rows * min(length, shape.context or length)
+    kept = 2 * shape.layers * shape.width if cached else 0
+    return (
+        LIBRARIES_GIB + (parameters + tokens * (kept + KEPT_FORWARD * shape.width) + rows * shape.vocabulary) * 4 / GIB
+    )
+
+
+def count_steps(spec: TrainingSpec, rows: int) -> int:
     """Optimizer steps (for PPO: rollouts) with so many rows before the hold-out."""
     trained = max(1, rows - round(rows * spec.holdout)) if rows else 0
     if not trained:
@@ -113,7 +123,7 @@ def packed_rows(spec: PretrainSpec, documents: int, characters: float, shape: Sh
     return max(1, math.ceil(documents * (characters / CHARACTERS_PER_TOKEN + 2) / length))
 
 
-def available_gib(spec: Spec) -> float:
+def available_gib(spec: JobSpec) -> float:
     """Memory that is free where the run would work."""
     gpus = read_gpus() if spec.device != "cpu" else ()
     if gpus:
@@ -121,7 +131,7 @@ def available_gib(spec: Spec) -> float:
     return psutil.virtual_memory().available / GIB
 
 
-def disk_needed_gib(spec: Spec, parameters: int, shape: Shape) -> float:
+def disk_needed_gib(spec: TrainingSpec, parameters: int, shape: Shape) -> float:
     """Disk space of checkpoints (one more while the newest is written) and the result."""
     trained = trained_parameters(spec, parameters, shape)
     roles = 2 if isinstance(spec, PpoSpec) else 1

@@ -19,11 +19,14 @@ Rows = list[dict[str, Any]]
 class Freezer:
     """Walks over a dataset in short reads; afterwards `left_out` says what gave no row and why."""
 
-    def __init__(self, workspace: Workspace, dataset: DatasetRecord, wanted: SnapshotKind) -> None:
+    def __init__(
+        self, workspace: Workspace, dataset: DatasetRecord, wanted: SnapshotKind, judged_by: str | None = None
+    ) -> None:
         self._store = workspace.store
         self._lane = workspace.lane
         self._dataset = dataset
         self._wanted = wanted
+        self._judged_by = judged_by
         self._told: set[str] = set()
         self.left_out: Counter[str] = Counter()
         self.synthetic = dataset.synthetic
@@ -32,10 +35,10 @@ class Freezer:
         """The frozen rows, in the dataset's order."""
         for start in range(0, self._dataset.rows, BATCH):
             rows = self._lane.do(self._store.datasets.rows, self._dataset.name, start, BATCH)
-            if self._wanted in {"preferences", "rankings"}:
+            if self._wanted in {"preferences", "rankings", "items"}:
                 stop = start + BATCH
                 said = self._lane.do(self._store.labels.current, self._dataset.name, start, stop)
-                yield self._judged(rows, said)
+                yield self._items(rows, said) if self._wanted == "items" else self._judged(rows, said)
             else:
                 yield [made for row in rows if (made := self._plain(row)) is not None]
 
@@ -54,10 +57,29 @@ class Freezer:
         self._told.add(row.prompt.key())
         return _prompt(row.prompt)
 
+    def _items(self, rows: list[RowRecord], said: list[Judgement]) -> Rows:
+        """Items for a judge, without those that it has judged, with what people say of them."""
+        by_item, made = _by_item(said), list[dict[str, Any]]()
+        for row in rows:
+            assert row.item is not None
+            theirs = by_item.get(row.item.id, [])
+            if any(judgement.annotator == self._judged_by for judgement in theirs):
+                self.left_out["judged already"] += 1
+                continue
+            made.append(
+                {
+                    **_prompt(row.item.prompt), "item": row.item.id, "candidates": [c.text for c in row.item.candidates],
+                    "people": [
+                        [j.ranking.tier_of(place) for place in range(j.ranking.size)]
+                        for j in theirs
+                        if j.annotator_kind == "person" and j.ranking is not None
+                    ],
+                }
+            )  # fmt: skip
+        return made
+
     def _judged(self, rows: list[RowRecord], said: list[Judgement]) -> Rows:
-        by_item: dict[str, list[Judgement]] = {}
-        for judgement in said:
-            by_item.setdefault(judgement.item, []).append(judgement)
+        by_item = _by_item(said)
         made: Rows = []
         for row in rows:
             assert row.item is not None
@@ -94,6 +116,13 @@ def _ranking(item: Item, ranking: Ranking, strength: int) -> dict[str, Any]:
         "tiers": [ranking.tier_of(i) for i in order],
         "strength": strength,
     }
+
+
+def _by_item(said: list[Judgement]) -> dict[str, list[Judgement]]:
+    found: dict[str, list[Judgement]] = {}
+    for judgement in said:
+        found.setdefault(judgement.item, []).append(judgement)
+    return found
 
 
 def _prompt(prompt: Prompt) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from workbench.domain.errors import NotFound, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.runs import ModelRef
+from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.kinds import DATA_KIND, Spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.services.datasets import DatasetsService
@@ -38,8 +39,11 @@ class References:
     def resolve(self, spec: Spec) -> Parts:
         """Find what the spec names; `trouble` holds a sentence for each thing that can't be used."""
         parts = Parts()
-        parts.base = self._model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
-        if parts.base is not None and parts.base.kind == "reward":
+        if not isinstance(spec, JudgeSpec):
+            parts.base = self._model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
+        elif spec.judge == "model":
+            parts.base = self._model(spec.base, "model that judges", parts)
+        if parts.base is not None and parts.base.kind == "reward" and spec.kind != "judge":
             parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
         if isinstance(spec, PpoSpec):
             parts.reward = self._model(spec.reward_model, "reward model", parts)
@@ -98,5 +102,5 @@ class References:
 
 
 def usable_rows(data: DatasetView, kind: str) -> int:
-    """Rows of a dataset that a recipe of this kind can learn from."""
-    return data.judged if DATA_KIND[kind] == "preferences" else data.rows
+    """Rows of a dataset that a recipe of this kind can learn from; a judge needs items, judged or not."""
+    return data.judged if DATA_KIND[kind] == "preferences" and kind != "judge" else data.rows

@@ -14,6 +14,7 @@ from workbench.services.workspace import Workspace
 from workbench.store.runs import RunRecord
 
 LEASE = 6.0
+SLICE = 2_000
 LIVE = (JobState.STARTING, JobState.RUNNING)
 KINDS: dict[str, ModelKind] = {k: k for k in ("pretrain", "sft", "reward", "ppo", "dpo")}
 
@@ -59,8 +60,9 @@ class RunLedger:
         return [_job(record) for record in self._lane.do(self._runs.queue)]
 
     def absorb(self, job: Job, events: list[Event]) -> None:
-        """Book new events in one transaction, then tell of them."""
-        self._lane.do(self._runs.absorb, job.id, events)
+        """Book new events, then tell of them; many are booked in slices of one transaction each, so that a label never waits long."""
+        for start in range(0, len(events), SLICE):
+            self._lane.do(self._runs.absorb, job.id, events[start : start + SLICE])
         self._heard(job.id, events)
 
     def move(self, job: Job, state: JobState, what: str = "", hint: str = "") -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
 from workbench.domain.rows import usable_as
-from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, Spec, parse_spec
+from workbench.domain.specs.common import TrainingSpec
+from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, Spec, TrainSpec, parse_spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
@@ -15,8 +16,9 @@ from workbench.jobs import folders
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line
 from workbench.services.datasets import DatasetsService
+from workbench.services.feedback import Feedback, Prepared
 from workbench.services.models import ModelsService
-from workbench.services.references import References, usable_rows
+from workbench.services.references import Parts, References, usable_rows
 from workbench.services.runs import RunsService
 from workbench.services.views import DatasetView, Fit, RunView
 from workbench.services.workspace import Workspace
@@ -27,6 +29,8 @@ _PREFERRED_BASE: dict[str, tuple[str, ...]] = {
     "reward": ("sft", "base", "pretrain"),
     "dpo": ("sft", "base", "pretrain"),
     "ppo": ("sft", "base", "pretrain"),
+    "judge": ("sft", "dpo", "ppo", "base", "pretrain"),
+    "revise": ("sft", "dpo", "ppo", "base", "pretrain"),
 }
 
 
@@ -43,6 +47,7 @@ class TrainingService:
         self._models = models
         self._runs = runs
         self._references = References(datasets, models)
+        self._feedback = Feedback(workspace, datasets)
 
     def draft(self, kind: str) -> Spec:
         """A spec of this kind with its defaults, and with the newest base and data that suit it."""
@@ -61,7 +66,9 @@ class TrainingService:
 
     def fit(self, spec: Spec) -> Fit:
         """What the run would need, and everything that keeps it from starting."""
-        parts = self._references.resolve(spec)
+        parts = self._resolve(spec)
+        if not isinstance(spec, TrainingSpec):
+            return self._feedback.fit(spec, parts)
         trouble, notes = list(parts.trouble), []
         rows = usable_rows(parts.data, spec.kind) if parts.data is not None else 0
         steps, memory = 0, 0.0
@@ -100,16 +107,15 @@ class TrainingService:
 
         With `detach` the worker is started before this returns, if its device is free, so that the caller may end.
         """
-        parts = self._references.resolve(spec)
+        parts = self._resolve(spec)
         if parts.trouble:
             raise BadInput(" ".join(parts.trouble), "Correct this and start again; nothing was changed.")
-        assert parts.base is not None and parts.data is not None
-        frozen = self._datasets.freeze(parts.data.name, FROZEN_AS[spec.kind])
-        written = spec.model_copy(update={"base": parts.base.path})
-        if isinstance(written, PpoSpec) and parts.reward is not None:
-            written = written.model_copy(update={"reward_model": parts.reward.path})
-        synthetic = frozen.synthetic or parts.base.synthetic or bool(parts.reward and parts.reward.synthetic)
-        run, folder = self._make_folder(written, frozen.path)
+        prepared = self._prepare(spec, parts) if isinstance(spec, TrainingSpec) else self._feedback.prepare(spec, parts)
+        frozen, written, files = prepared
+        synthetic = frozen.synthetic or any(
+            model.synthetic for model in (parts.base, parts.reward) if model is not None
+        )
+        run, folder = self._make_folder(written, frozen.path, files)
         try:
             self._lane.do(
                 self._store.create,
@@ -131,7 +137,22 @@ class TrainingService:
         """The equivalent command line, with only what differs from the defaults."""
         return command_line(spec, self._workspace.path)
 
-    def _make_folder(self, spec: Spec, snapshot: Path) -> tuple[str, Path]:
+    def _resolve(self, spec: Spec) -> Parts:
+        parts = self._references.resolve(spec)
+        if not isinstance(spec, TrainingSpec):
+            parts.trouble += self._feedback.trouble(spec, parts)
+        return parts
+
+    def _prepare(self, spec: TrainSpec, parts: Parts) -> Prepared:
+        """Frozen rows, the spec with folders for names, and the files that the run takes along."""
+        assert parts.base is not None and parts.data is not None
+        frozen = self._datasets.freeze(parts.data.name, FROZEN_AS[spec.kind])
+        written = spec.model_copy(update={"base": parts.base.path})
+        if isinstance(written, PpoSpec) and parts.reward is not None:
+            written = written.model_copy(update={"reward_model": parts.reward.path})
+        return Prepared(frozen, written, {})
+
+    def _make_folder(self, spec: Spec, snapshot: Path, files: dict[str, Path]) -> tuple[str, Path]:
         """A folder `runs/KIND-N` that nobody has; making it is what reserves the number."""
         taken = {record.id for record in self._lane.do(self._store.list)}
         number = sum(1 for run in taken if run.startswith(f"{spec.kind}-"))
@@ -142,7 +163,7 @@ class TrainingService:
             if run in taken or folder.exists():
                 continue
             try:
-                folders.make_run(folder, spec, snapshot)
+                folders.make_run(folder, spec, snapshot, files)
             except Conflict:
                 continue
             return run, folder
@@ -154,7 +175,7 @@ class TrainingService:
         items = self._datasets.values(data.name, 0, 50)
         return sum(len(item.candidates) for item in items) / len(items)
 
-    def _steps(self, spec: Spec, data: DatasetView | None, rows: int, shape: estimates.Shape) -> int:
+    def _steps(self, spec: TrainSpec, data: DatasetView | None, rows: int, shape: estimates.Shape) -> int:
         if isinstance(spec, PretrainSpec) and data is not None and rows and data.kind == "documents":
             texts = [text for row in self._datasets.page(data.name, 0, 50) for _, text in row.texts]
             mean = sum(map(len, texts)) / max(1, len(texts))
@@ -162,7 +183,7 @@ class TrainingService:
         return estimates.count_steps(spec, rows)
 
 
-def _row_note(spec: Spec, data: DatasetView | None, rows: int, steps: int) -> str:
+def _row_note(spec: TrainSpec, data: DatasetView | None, rows: int, steps: int) -> str:
     held = f", {spec.holdout * 100:.3g}% of them held out" if spec.holdout else ""
     if isinstance(spec, PretrainSpec):
         return f"{_many(rows, 'document')}{held}; about {_many(steps, 'step')}, depending on how many tokens they have."
@@ -175,7 +196,7 @@ def _row_note(spec: Spec, data: DatasetView | None, rows: int, steps: int) -> st
     return f"{_many(rows, 'row')}{held}; {_many(steps, 'step')}."
 
 
-def _length_notes(spec: Spec, shape: estimates.Shape) -> list[str]:
+def _length_notes(spec: TrainSpec, shape: estimates.Shape) -> list[str]:
     notes = []
     if shape.context and spec.max_length > shape.context:
         notes.append(f"The model reads at most {shape.context} tokens; longer rows are cut there.")

@@ -63,7 +63,7 @@ class Datasets:
         """Make an empty dataset; Conflict when the name is taken."""
         with self._database.write() as connection:
             _refuse_taken(connection, name)
-            _insert(connection, name, kind, source, synthetic, READY)
+            insert_dataset(connection, name, kind, source, synthetic)
             return get_dataset(connection, name)
 
     def begin(self, kind: DatasetKind, source: str = "", synthetic: bool = False) -> str:
@@ -74,7 +74,7 @@ class Datasets:
         handle = f"\x00{uuid.uuid4().hex}"
         self._leases.acquire(handle, self._owner, FILL_SECONDS)
         with self._database.write() as connection:
-            _insert(connection, handle, kind, source, synthetic, FILLING)
+            insert_dataset(connection, handle, kind, source, synthetic, FILLING)
         return handle
 
     def append(self, name: str, new: Sequence[NewRow | str | Prompt | Demonstration]) -> int:
@@ -234,7 +234,10 @@ def _holds(text: Any, search: str) -> Any:
     return func.folded_contains(text, search.casefold()) == 1
 
 
-def _insert(connection: Connection, name: str, kind: DatasetKind, source: str, synthetic: bool, state: str) -> None:
+def insert_dataset(
+    connection: Connection, name: str, kind: DatasetKind, source: str, synthetic: bool, state: str = READY
+) -> None:
+    """Make an empty dataset, within the caller's transaction; its name must be free."""
     values = {"name": name, "kind": kind, "state": state, "source": source, "synthetic": synthetic}
     connection.execute(insert(t.datasets).values(rows=0, judged=0, created=datetime.now(UTC), **values))
 

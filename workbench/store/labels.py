@@ -16,6 +16,7 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.store import schema as t
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
+from workbench.store.feedback import signed_by_person
 from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
 
 IMPORTED = "import"  # the annotator of judgements that came with a file
@@ -148,6 +149,11 @@ class Labels:
             counted = select(_S.row_id).where(_S.dataset_id == record.id, _S.state == DONE).group_by(_S.row_id)
             shared = counted.having(func.count(_S.annotator.distinct()) > 1)
             return _newest(connection.execute(_counting().where(t.judgements.c.row_id.in_(shared))).all())
+
+    def signed_by_person(self, dataset: str, annotator: str) -> bool:
+        """Whether a person has judged items of this dataset under a name."""
+        with self._database.read() as connection:
+            return signed_by_person(connection, _preferences(connection, dataset).id, annotator)
 
     def mark(self) -> tuple[int, int, int]:
         """Numbers that are others as soon as something is judged, undone, redone or deleted."""

@@ -180,7 +180,7 @@ class Runs:
             fresh = [e for e in events if e.seq > record.last_seq or e.seq == 0]
             if not fresh:
                 return record
-            ledger = Ledger(connection, run, record.facts)
+            ledger = Ledger(connection, run, record.facts, record.spec)
             ledger.fields["last_seq"] = max(record.last_seq, *(e.seq for e in fresh))
             ledger.book(fresh)
             return self._get(connection, run)

@@ -69,6 +69,7 @@ def _schema(kind: SnapshotKind) -> pa.Schema:
     special: dict[str, Any] = {
         "prompt": turns, "raw": pa.bool_(), "synthetic": pa.bool_(), "margin": pa.float64(),
         "completions": pa.list_(pa.string()), "tiers": pa.list_(pa.int64()), "strength": pa.int64(),
+        "candidates": pa.list_(pa.string()), "people": pa.list_(pa.list_(pa.int64())),
     }  # fmt: skip
     return pa.schema([pa.field(name, special.get(name, pa.string())) for name in COLUMNS[kind]])
 

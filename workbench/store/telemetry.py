@@ -23,14 +23,16 @@ from workbench.domain.events import (
     Started,
 )
 from workbench.store import schema as t
+from workbench.store.feedback import Source, book_feedback
 
 
 class Ledger:
     """Collects the rows of a batch of events and writes them with one statement for each table."""
 
-    def __init__(self, connection: Connection, run: str, facts: dict[str, Any]) -> None:
+    def __init__(self, connection: Connection, run: str, facts: dict[str, Any], spec: dict[str, Any]) -> None:
         self._connection = connection
         self._run = run
+        self._spec = spec
         self._points: list[dict[str, Any]] = []
         self._samples: list[dict[str, Any]] = []
         self.fields: dict[str, Any] = {}
@@ -41,6 +43,8 @@ class Ledger:
         for event in events:
             self._book(event)
         self._flush()
+        for what, hint in book_feedback(self._connection, Source(self._run, self._spec), events):
+            self._book_fact(Noticed(what=what, hint=hint))
         self._connection.execute(update(t.runs).where(t.runs.c.id == self._run).values(facts=self.facts, **self.fields))
 
     def _book(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.conftest import unsupervised
 from workbench.domain.errors import BadInput
+from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.kinds import SPECS
 from workbench.gui.pages.runs import RunsPage
 from workbench.gui.pages.train import TrainPage
@@ -26,7 +27,10 @@ KINDS = list(SPECS)
 LEFT = Qt.MouseButton.LeftButton
 CTRL = Qt.KeyboardModifier.ControlModifier
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the off-screen platform has no window manager
-DATA = {"sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "pretrain": "texts"}
+TRAINING = [kind for kind, spec in SPECS.items() if issubclass(spec, TrainingSpec)]
+DATA = {
+    "sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "pretrain": "texts", "judge": "pairs", "revise": "pairs",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def choose(page: TrainPage, kind: str) -> None:
     QTest.mouseClick(button, LEFT)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRAINING)
 def test_that_every_kind_goes_from_its_form_to_a_queued_run(
     page: TrainPage, bench: Workbench, qtbot: QtBot, window: Window, checked: Wait, kind: str
 ) -> None:
@@ -124,14 +128,17 @@ def test_that_an_untouched_form_is_the_declared_defaults(page: TrainPage, kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_that_the_command_of_every_kind_names_what_was_chosen(page: TrainPage, checked: Wait, kind: str) -> None:
+def test_that_the_command_of_every_kind_names_what_was_chosen(
+    page: TrainPage, qtbot: QtBot, checked: Wait, kind: str
+) -> None:
     choose(page, kind)
+    qtbot.waitUntil(lambda: page.chooser.data.chosen == DATA[kind], timeout=10_000)  # what the services propose
     checked()
     line = page.side.command.line.toPlainText()
     assert line.split()[:2] == ["workbench", "train"]
     assert f" {kind} --base stories " in line
     assert f"--data {DATA[kind]}" in line
-    assert ("judge" in line) == (kind == "ppo")
+    assert ("reward_model=judge" in line) == (kind == "ppo")
 
 
 def test_that_a_changed_field_is_marked_and_can_be_put_back(page: TrainPage, checked: Wait) -> None:
@@ -269,7 +276,7 @@ def test_that_the_kind_is_chosen_with_the_arrows(page: TrainPage) -> None:
     button = page.findChild(QWidget, "train.kind_sft")
     assert button is not None
     button.setFocus()
-    for kind in ("reward", "dpo", "ppo", "pretrain"):
+    for kind in ("reward", "dpo", "ppo", "judge", "revise", "pretrain"):
         focus = QApplication.focusWidget()
         assert focus is not None
         QTest.keyClick(focus, Qt.Key.Key_Down)

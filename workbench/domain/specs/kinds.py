@@ -9,12 +9,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from workbench.domain.errors import BadInput
 from workbench.domain.rows import DatasetKind, SnapshotKind
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
+from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
 
-Spec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec
+TrainSpec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec
+FeedbackSpec = JudgeSpec | ReviseSpec
+Spec = TrainSpec | FeedbackSpec
 AnySpec = Annotated[Spec, Field(discriminator="kind")]
 SPECS: dict[str, type[Spec]] = {
     "pretrain": PretrainSpec,
@@ -22,6 +26,8 @@ SPECS: dict[str, type[Spec]] = {
     "reward": RewardSpec,
     "dpo": DpoSpec,
     "ppo": PpoSpec,
+    "judge": JudgeSpec,
+    "revise": ReviseSpec,
 }
 DATA_KIND: dict[str, DatasetKind] = {
     "pretrain": "documents",
@@ -29,9 +35,11 @@ DATA_KIND: dict[str, DatasetKind] = {
     "reward": "preferences",
     "dpo": "preferences",
     "ppo": "prompts",
+    "judge": "preferences",
+    "revise": "prompts",
 }
 # What its dataset is frozen as, where that isn't the dataset's own kind.
-FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings"}
+FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings", "judge": "items"}
 _ADAPTER: TypeAdapter[Spec] = TypeAdapter(AnySpec)
 
 

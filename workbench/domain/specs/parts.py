@@ -8,13 +8,18 @@ from pydantic import BaseModel, ConfigDict
 
 
 def group(
-    name: str, *, unit: str = "", advanced: bool = False, when: tuple[str, tuple[str, ...]] | None = None
+    name: str,
+    *,
+    unit: str = "",
+    advanced: bool = False,
+    when: tuple[str, tuple[str, ...]] | None = None,
+    lines: int = 1,
 ) -> dict[str, Any]:
-    """Where a field stands in the form, its unit, and whether it is shown only among the advanced ones.
+    """Where a field stands in the form, its unit, whether it is shown only among the advanced ones, and how many lines it shows.
 
     `when` names another field and the values of it with which this one matters; the form hides it with all others.
     """
-    return {"group": name, "unit": unit, "advanced": advanced, "when": when}
+    return {"group": name, "unit": unit, "advanced": advanced, "when": when, "lines": lines}
 
 
 class Part(BaseModel):

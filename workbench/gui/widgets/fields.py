@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QDoubleValidator, QValidator
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit, QSpinBox, QWidget
 
 LARGEST_SPIN = 2**31 - 1
 
@@ -61,8 +61,8 @@ def plain(number: float) -> str:
     return words.removesuffix(".0").replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
-def field_for(kind: Any, low: float | None, high: float | None, choices: Sequence[str] | None) -> Field:
-    """The editor for a declared type and its bounds; `choices` turns a text into a list to choose from."""
+def field_for(kind: Any, low: float | None, high: float | None, choices: Sequence[str] | None, lines: int = 1) -> Field:
+    """The editor for a declared type and its bounds; `choices` turns a text into a list, `lines` says how high a text stands."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if choices is not None:
@@ -81,7 +81,7 @@ def field_for(kind: Any, low: float | None, high: float | None, choices: Sequenc
         return _line(
             lambda words: tuple(p.strip() for p in words.split(",") if p.strip()), lambda value: ", ".join(value)
         )
-    return _line(str, str)
+    return _line(str, str) if lines == 1 else _lines(lines)
 
 
 def label(value: Any) -> str:
@@ -171,4 +171,15 @@ def _line(read: Callable[[str], Any], write: Callable[[Any], str]) -> Field:
     line = QLineEdit()
     field = Field(line, lambda: read(line.text()), lambda value: line.setText(write(value)))
     line.textEdited.connect(lambda _: field.changed.emit())
+    return field
+
+
+def _lines(count: int) -> Field:
+    """A text of several lines; Tab leaves it, as it leaves every other field."""
+    box = QPlainTextEdit()
+    box.setTabChangesFocus(True)
+    margins = 2 * (box.document().documentMargin() + box.frameWidth() + 4)
+    box.setFixedHeight(round(count * box.fontMetrics().lineSpacing() + margins))
+    field = Field(box, box.toPlainText, lambda value: box.setPlainText(str(value)))
+    box.textChanged.connect(lambda: field.changed.emit())
     return field

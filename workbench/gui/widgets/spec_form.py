@@ -10,7 +10,16 @@ import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
@@ -164,7 +173,7 @@ class SpecForm(QWidget):
         self, grid: QGridLayout, line: int, path: str, info: FieldInfo, default: Any, when: tuple[_Condition, ...]
     ) -> _Row:
         low, high = _bounds(info)
-        field = field_for(info.annotation, low, high, self._choices.get(path))
+        field = field_for(info.annotation, low, high, self._choices.get(path), _extra(info).get("lines", 1))
         title = path.split(".")[-1].replace("_", " ").capitalize()
         editor = field.widget
         editor.setObjectName(f"{self._name}.{path}")
@@ -173,11 +182,13 @@ class SpecForm(QWidget):
         editor.setToolTip(_bounds_words(info))
         name = text(title, wrap=True)
         name.setBuddy(editor)
+        high_up = isinstance(editor, QPlainTextEdit)
         words = text(_sentence(info), "quiet", wrap=True)
         reset = QToolButton()
         reset.setObjectName(f"{self._name}.{path}.reset")
         reset.setAccessibleName(f"Set {title} back to its default")
-        reset.setToolTip(f"Back to the default: {plain(default) if isinstance(default, float) else default}")
+        shown = plain(default) if isinstance(default, float) else str(default)
+        reset.setToolTip("Back to the default" + (f": {shown}" if "\n" not in shown else ""))
         side = QHBoxLayout()
         side.setSpacing(8)
         side.addWidget(editor, 0 if isinstance(editor, QCheckBox) else 1)
@@ -186,8 +197,8 @@ class SpecForm(QWidget):
             side.addWidget(unit)
         if isinstance(editor, QCheckBox):
             side.addStretch(1)
-        side.addWidget(reset)
-        grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignVCenter)
+        side.addWidget(reset, 0, Qt.AlignmentFlag.AlignTop if high_up else Qt.AlignmentFlag.AlignVCenter)
+        grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignTop if high_up else Qt.AlignmentFlag.AlignVCenter)
         grid.addLayout(side, line, 1)
         grid.addWidget(words, line + 1, 1)
         row = _Row(path, info, default, field, name, words, reset, unit, bool(_extra(info).get("advanced")), when)

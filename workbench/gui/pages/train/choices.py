@@ -27,13 +27,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("reward", "Reward model", "Learns to score responses from your rankings."),
     Kind("dpo", "DPO", "Learns from rankings directly, without a reward model."),
     Kind("ppo", "PPO", "Samples responses and learns from the reward model's scores, held near its start by KL."),
+    Kind("judge", "AI feedback", "A model or a rule judges items in place of people, always marked with its name."),
+    Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles."),
     Kind("pretrain", "Pretraining", "Goes on predicting the next token of plain documents."),
 )
 
 
 def fitting_models(kind: str, models: Sequence[ModelRef]) -> list[ModelRef]:
-    """Models that training of this kind can start from, newest first: any that writes text."""
-    return sorted((m for m in models if m.kind != "reward"), key=lambda m: m.created, reverse=True)
+    """Models that a job of this kind can use, newest first: any that writes text; a reward model too may judge."""
+    fitting = (m for m in models if m.kind != "reward" or kind == "judge")
+    return sorted(fitting, key=lambda m: m.created, reverse=True)
 
 
 def reward_models(models: Sequence[ModelRef]) -> list[ModelRef]:
@@ -54,7 +57,8 @@ def about_data(kind: str, view: DatasetView) -> str:
     rows = (
         f"{view.judged:,} of {view.rows:,} items judged" if view.kind == "preferences" else f"{view.rows:,} {view.kind}"
     )
-    only = "" if view.kind == DATA_KIND[kind] else f"; only its {DATA_KIND[kind]} are used"
+    whole = view.kind == DATA_KIND[kind] or (kind == "revise" and view.kind == "demonstrations")
+    only = "" if whole else f"; only its {DATA_KIND[kind]} are used"
     return f"{rows}{only}{'; synthetic' if view.synthetic else ''}"
 
 
@@ -65,10 +69,11 @@ def about_model(model: ModelRef) -> str:
     return ", ".join(part for part in (model.kind, size, parents, "adapter" if model.form == "adapter" else "") if part)
 
 
-def missing(kind: str, base: str, data: str, reward_model: str) -> str:
-    """The next thing to choose, as a sentence; empty when nothing is missing."""
-    if not base:
-        return "Choose the model that training starts from."
+def missing(kind: str, base: str, data: str, reward_model: str, *, by_rule: bool = False) -> str:
+    """The next thing to choose, as a sentence; empty when nothing is missing. A judge by rule needs no model."""
+    if not base and not by_rule:
+        work = {"judge": "judges", "revise": "revises"}.get(kind, "training starts from")
+        return f"Choose the model that {work}."
     if not data:
         return f"Choose a dataset with {DATA_KIND[kind]}."
     if kind == "ppo" and not reward_model:

@@ -151,8 +151,14 @@ class Chooser(QWidget):
             {d.name: about_data(kind, d) for d in fitting_data(kind, self._datasets)}, "no fitting data yet"
         )
         self.reward.offer({m.name: about_model(m) for m in reward_models(self._models)}, "no reward model yet")
+        self._labels[0].setText({"judge": "Judge", "revise": "Model"}.get(kind, "Base model"))
         for part in (self.reward, self._labels[2]):
             part.setVisible(kind == "ppo")
+
+    def show_base(self, visible: bool) -> None:
+        """Show or hide the choice of a model, for a job that needs none."""
+        for part in (self.base, self._labels[0]):
+            part.setVisible(visible)
 
     def _kinds(self) -> QGridLayout:
         self._group = QButtonGroup(self)

@@ -87,7 +87,7 @@ class TrainPage(QWidget):
         values = self.form.values() | {
             "kind": self.chooser.kind,
             "name": name,
-            "base": self.chooser.base.chosen,
+            "base": "" if self._by_rule else self.chooser.base.chosen,
             "data": self.chooser.data.chosen,
         }
         if self.chooser.kind == "ppo":
@@ -138,7 +138,12 @@ class TrainPage(QWidget):
         self._forms[kind].set_values({k: v for k, v in values.items() if k not in CHOSEN_ABOVE})
         self._edited()
 
+    @property
+    def _by_rule(self) -> bool:
+        return self.form is not None and self.chooser.kind == "judge" and self.form.values()["judge"] == "rule"
+
     def _edited(self) -> None:
+        self.chooser.show_base(not self._by_rule)
         self._fit = None
         self.start.setEnabled(False)
         self._soon.start()
@@ -158,7 +163,9 @@ class TrainPage(QWidget):
         card = formula(spec)
         self.side.formula.show_formula(card.lines, card.terms, card.note)
         chooser = self.chooser
-        wanting = missing(chooser.kind, chooser.base.chosen, chooser.data.chosen, chooser.reward.chosen)
+        wanting = missing(
+            chooser.kind, chooser.base.chosen, chooser.data.chosen, chooser.reward.chosen, by_rule=self._by_rule
+        )
         if wanting:
             self.side.fit.say(wanting)
             self.side.command.show_command("")

@@ -28,7 +28,7 @@ def core(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
-def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor) -> Tensor:
+def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor | None) -> Tensor:
     """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
     inner = core(model)
     body = inner.base_model
@@ -40,6 +40,14 @@ def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, 
         input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
     ).last_hidden_state
     return result
+
+
+def batch_states(model: Any, batch: Batch) -> Tensor:
+    """[B, L, H]: last hidden states of a causal model, those on padding without meaning.
+
+    Padding stands on the right, where no token looks: without a mask, attention takes its causal kernels, which do half the work.
+    """
+    return hidden_states(model, batch.input_ids, None, None)
 
 
 def project(model: Any, hidden: Tensor) -> Tensor:
@@ -123,7 +131,7 @@ def completion_logprobs(
 
 def completion_states(model: Any, batch: Batch) -> Tensor:
     """[N, H]: the model's hidden states at the positions that predict a completion token, in the order of the mask."""
-    return at(hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids), batch)
+    return at(batch_states(model, batch), batch)
 
 
 def at(hidden: Tensor, batch: Batch) -> Tensor:
@@ -156,7 +164,7 @@ def rewards(model: Any, batch: Batch) -> Tensor:
     pooling, end = pooling_of(config)
     if pooling == "eos" and end is not None:
         batch = ended(batch, end, getattr(config.get_text_config(), "max_position_embeddings", None))
-    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    hidden = batch_states(model, batch)
     if pooling == "mean":
         places = torch.arange(hidden.shape[1], device=hidden.device)
         inside = (places >= batch.prompt_lengths[:, None]) & (places <= batch.last[:, None])
@@ -199,5 +207,5 @@ def scalars(model: Any, hidden: Tensor) -> Tensor:
 
 def values(model: Any, batch: Batch) -> Tensor:
     """[B, T]: the critic's value of the state before each completion token; zero on padding."""
-    hidden = hidden_states(model, batch.input_ids, batch.attention_mask, batch.position_ids)
+    hidden = batch_states(model, batch)
     return spread(scalars(model, at(hidden, batch)), batch.completion_mask)

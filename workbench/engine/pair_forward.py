@@ -17,7 +17,7 @@ from torch import Tensor
 
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import at, core, hidden_states, score_labels, spread
+from workbench.engine.forward import at, batch_states, core, hidden_states, score_labels, spread
 from workbench.engine.preferences import Preference, pair_batch
 
 PROBE_TOKENS = 12  # of each part of the pair that sharing is tried on
@@ -116,7 +116,7 @@ class PairForward(NamedTuple):
             else:
                 batch = pair_batch(pairs, self.pad).to(self.setup.device)
                 mask, labels = batch.completion_mask, batch.completion_ids[batch.completion_mask]
-                hidden = hidden_states(self.model, batch.input_ids, batch.attention_mask, batch.position_ids)
+                hidden = batch_states(self.model, batch)
                 picked = at(hidden, batch)
             scored = score_labels(self.model, picked, labels, with_entropy=with_entropy)
         entropy = None if scored.entropy is None else scored.entropy.sum()

@@ -58,7 +58,7 @@ def test_that_pretraining_goes_on_from_weights_when_there_are_some(
 ) -> None:
     folder = make_run(spec_for(stories), documents(texts))
     events = here(folder)
-    assert curves(folder)[1]["loss"] < 5.5
+    assert curves(folder)[1]["loss"] < 5.8  # far from the ln 512 of random weights
     assert "weights start from the base" in next(event for event in events if event["kind"] == "planned")["notes"]
 
 

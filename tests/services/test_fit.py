@@ -93,8 +93,13 @@ def test_that_steps_are_counted_as_the_recipes_count_them(fields: dict[str, floa
 
 
 def test_that_documents_are_packed_into_full_rows() -> None:
-    assert fit.packed_rows(PretrainSpec(max_length=512), 100, 3.5 * 510, SHAPE) == 100
-    assert fit.packed_rows(PretrainSpec(max_length=512), 1, 10, SHAPE) == 1
+    assert fit.rows_of_tokens(PretrainSpec(max_length=512), 100, 3.5 * 510, SHAPE) == 100
+    assert fit.rows_of_tokens(PretrainSpec(max_length=512), 1, 10, SHAPE) == 1
+
+
+def test_that_documents_that_are_not_packed_make_a_row_for_each_piece() -> None:
+    assert fit.rows_of_tokens(PretrainSpec(max_length=512), 100, 3.5 * 30, SHAPE, packed=False) == 100
+    assert fit.rows_of_tokens(PretrainSpec(max_length=512), 100, 3.5 * 600, SHAPE, packed=False) == 200
 
 
 def test_that_there_is_memory_and_disk_to_speak_of(tmp_path: Path) -> None:

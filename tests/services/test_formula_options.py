@@ -33,6 +33,7 @@ REWARDS = [
 ALL: list[Spec] = [
     *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *LOSSES, *(RewardSpec(**f) for f in REWARDS), SftSpec(),
     SftSpec(loss_on="assistant", packing=True), PretrainSpec(),
+    PretrainSpec(objective="masked"), PretrainSpec(objective="span"),
 ]  # fmt: skip
 
 

@@ -13,12 +13,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from workbench.domain.architecture import CANNOT_CONTINUE, Family, family_of
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart, TrainingSpec
 from workbench.engine.report import Report
 from workbench.engine.reward_settings import copy_settings, pooling_of
 from workbench.protocol.run_folder import write_atomically
 
+_AUTO: dict[Family, str] = {
+    "causal": "AutoModelForCausalLM",
+    "masked": "AutoModelForMaskedLM",
+    "span": "AutoModelForSeq2SeqLM",
+}
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -84,25 +90,35 @@ def load_policy(path: Path | str, device: torch.device | str = "cpu", dtype: tor
     if is_adapter(folder):
         return _load_adapter(folder, device, dtype, "policy")
     _need_weights(folder)
+    family = _family(folder)
+    if family in CANNOT_CONTINUE:
+        raise BadInput(f"{folder} {CANNOT_CONTINUE[family]}.", "Choose a causal language model.")
     model = _from_pretrained(AutoModelForCausalLM, folder, dtype)
     return Loaded(model.to(device).eval(), load_tokenizer(folder), folder)
 
 
-def load_or_initialise(path: Path | str, device: torch.device | str, dtype: torch.dtype) -> tuple[Loaded, bool]:
-    """(model, fresh): like load_policy, but a folder with config.json and tokenizer alone gives random weights.
+def load_or_initialise(
+    path: Path | str, device: torch.device | str, dtype: torch.dtype, family: Family = "causal"
+) -> tuple[Loaded, bool]:
+    """(model, fresh): a model of a family; a folder with config.json and tokenizer alone gives random weights.
 
     The weights come from torch's generator as it stands: seed it first.
     """
     folder = Path(path)
     empty = (folder / "config.json").exists() and not any(folder.glob("*.safetensors")) and not _pickled(folder)
-    if not empty or is_adapter(folder):
+    if family == "causal" and (not empty or is_adapter(folder)):
         return load_policy(folder, device, dtype), False
-    from transformers import AutoConfig, AutoModelForCausalLM
+    import transformers
+    from transformers import AutoConfig
 
+    auto: Any = getattr(transformers, _AUTO[family])
+    if not empty:
+        _need_weights(folder)
+        return Loaded(_from_pretrained(auto, folder, dtype).to(device).eval(), load_tokenizer(folder), folder), False
     try:
         config = AutoConfig.from_pretrained(folder, **_OFFLINE)
         tokenizer = load_tokenizer(folder)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+        model = auto.from_config(config, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(
             f"No model can be made from {folder}.", "Check config.json and the tokenizer.", str(error)
@@ -113,6 +129,33 @@ def load_or_initialise(path: Path | str, device: torch.device | str, dtype: torc
             "Raise vocab_size in config.json.",
         )
     return Loaded(model.to(device).eval(), tokenizer, folder), True
+
+
+def family_in(path: Path | str) -> Family:
+    """What a model folder is for, by its config: continuing, filling gaps, or an encoder with a decoder."""
+    folder = Path(path)
+    if (found := _family(folder)) is not None or is_adapter(folder):
+        return found or "causal"
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    try:
+        config = AutoConfig.from_pretrained(folder, **_OFFLINE)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"{folder} is not a model folder that can be read.", "Check its config.json.", str(error)
+        ) from error
+    if getattr(config, "is_encoder_decoder", False):
+        return "span"
+    decoder = getattr(config, "is_decoder", False)
+    return "masked" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not decoder else "causal"
+
+
+def _family(folder: Path) -> Family | None:
+    try:
+        return family_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
 
 
 def load_reward(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
@@ -239,7 +282,12 @@ def context(model: Any, wanted: int, report: Report) -> int:
     """The longest sequence: what is wanted, or less where the model has fewer positions (then reported)."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     most = getattr(inner.config.get_text_config(), "max_position_embeddings", None)
-    if most is None or wanted <= most:
+    if most is None:
+        return wanted
+    for name, module in inner.named_modules():  # RoBERTa and its kin count positions from behind the padding's
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            most -= module.padding_idx + 1
+    if wanted <= most:
         return wanted
     report.notice(f"max_length {wanted} is more than the model's {most} positions; {most} is used.")
     return int(most)

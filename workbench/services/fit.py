@@ -14,7 +14,6 @@ from workbench.domain.runs import ModelRef
 from workbench.domain.specs.common import JobSpec, TrainingSpec
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.ppo import PpoSpec
-from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.services.hardware import read_gpus
 
@@ -117,10 +116,11 @@ def count_steps(spec: TrainingSpec, rows: int) -> int:
     return spec.max_steps or max(1, math.ceil(trained * spec.epochs / spec.batch_size))
 
 
-def packed_rows(spec: PretrainSpec, documents: int, characters: float, shape: Shape) -> int:
-    """About how many full rows documents of so many characters on average make."""
+def rows_of_tokens(spec: TrainingSpec, texts: int, characters: float, shape: Shape, packed: bool = True) -> int:
+    """About how many rows texts of so many characters on average make: packed full, or each cut into pieces of its own."""
     length = min(spec.max_length, shape.context or spec.max_length)
-    return max(1, math.ceil(documents * (characters / CHARACTERS_PER_TOKEN + 2) / length))
+    tokens = characters / CHARACTERS_PER_TOKEN + 2
+    return max(1, math.ceil(texts * tokens / length)) if packed else texts * max(1, math.ceil(tokens / length))
 
 
 def available_gib(spec: JobSpec) -> float:

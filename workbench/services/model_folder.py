@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from workbench.domain.architecture import Family, family_of
 from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.runs import ModelKind
 
@@ -37,6 +38,15 @@ def inspect_folder(path: Path) -> ModelFolder:
     reward = "SequenceClassification" in str(config.get("architectures")) or config.get("task_type") == "SEQ_CLS"
     parameters = sum(count_parameters(shard) for shard in shards)
     return ModelFolder(path, "reward" if reward else "base", "adapter" if adapter else "full", parameters)
+
+
+def family_in(path: Path) -> Family | None:
+    """What the model in a folder can do with text; None when its config doesn't say, or can't be read."""
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return family_of(config) if isinstance(config, dict) else None
 
 
 def count_parameters(file: Path) -> int:

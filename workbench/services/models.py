@@ -8,10 +8,11 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import BadInput
 from workbench.domain.runs import ModelKind, ModelRef
 from workbench.services.files import replace_text
-from workbench.services.model_folder import inspect_folder
+from workbench.services.model_folder import family_in, inspect_folder
 from workbench.services.workspace import Workspace
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -103,6 +104,14 @@ class ModelsService:
             ("Added", f"{model.created:%Y-%m-%d %H:%M} UTC"),
             ("Folder", model.path),
         ]
+        family = family_in(Path(model.path))
+        if family in CANNOT_CONTINUE:
+            facts.append(
+                (
+                    "Use",
+                    f"it {CANNOT_CONTINUE[family]}; pretraining can go on from it, other jobs and the playground can't",
+                )
+            )
         if model.synthetic:
             facts.append(("Data", "synthetic: its labels were made by a rule or a model"))
         return facts + _config_facts(Path(model.path))

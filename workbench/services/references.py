@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import NotFound, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.runs import ModelRef
@@ -14,7 +15,7 @@ from workbench.domain.specs.kinds import DATA_KIND, Spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.services.datasets import DatasetsService
 from workbench.services.hardware import read_gpus
-from workbench.services.model_folder import ModelFolder, inspect_folder
+from workbench.services.model_folder import ModelFolder, family_in, inspect_folder
 from workbench.services.models import ModelsService
 from workbench.services.views import DatasetView
 
@@ -45,6 +46,12 @@ class References:
             parts.base = self._model(spec.base, "model that judges", parts)
         if parts.base is not None and parts.base.kind == "reward" and spec.kind != "judge":
             parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
+        elif parts.base is not None and spec.kind != "pretrain":
+            family = family_in(Path(parts.base.path))
+            if family in CANNOT_CONTINUE:
+                parts.trouble.append(
+                    f"{parts.base.name} {CANNOT_CONTINUE[family]}; choose a causal language model as base."
+                )
         if isinstance(spec, PpoSpec):
             parts.reward = self._model(spec.reward_model, "reward model", parts)
             if parts.reward is not None and parts.reward.kind != "reward":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.specs.common import TrainingSpec
@@ -12,11 +13,13 @@ from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, Spec, Trai
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.sft import SftSpec
 from workbench.jobs import folders
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line
 from workbench.services.datasets import DatasetsService
 from workbench.services.feedback import Feedback, Prepared
+from workbench.services.model_folder import family_in
 from workbench.services.models import ModelsService
 from workbench.services.references import Parts, References, usable_rows
 from workbench.services.runs import RunsService
@@ -78,7 +81,7 @@ class TrainingService:
             parameters = estimates.full_parameters(parts.base, shape)
             reward = parts.reward.parameters if parts.reward is not None else 0
             memory = estimates.memory_gib(spec, parameters, shape, reward, self._completions(parts.data))
-            steps = self._steps(spec, parts.data, rows, shape)
+            steps = self._steps(spec, parts.data, rows, shape, _family(spec, Path(parts.base.path)))
             notes += _length_notes(spec, shape)
             disk, free = (
                 estimates.disk_needed_gib(spec, parameters, shape),
@@ -175,12 +178,24 @@ class TrainingService:
         items = self._datasets.values(data.name, 0, 50)
         return sum(len(item.candidates) for item in items) / len(items)
 
-    def _steps(self, spec: TrainSpec, data: DatasetView | None, rows: int, shape: estimates.Shape) -> int:
-        if isinstance(spec, PretrainSpec) and data is not None and rows and data.kind == "documents":
-            texts = [text for row in self._datasets.page(data.name, 0, 50) for _, text in row.texts]
-            mean = sum(map(len, texts)) / max(1, len(texts))
-            return estimates.count_steps(spec, estimates.packed_rows(spec, rows, mean, shape))
-        return estimates.count_steps(spec, rows)
+    def _steps(
+        self, spec: TrainSpec, data: DatasetView | None, rows: int, shape: estimates.Shape, family: str | None
+    ) -> int:
+        """Steps of a run; where a row of the data isn't a row of the batch, by the length of the first texts."""
+        packing = isinstance(spec, SftSpec) and spec.packing
+        if data is None or not rows or not (packing or (isinstance(spec, PretrainSpec) and data.kind == "documents")):
+            return estimates.count_steps(spec, rows)
+        shown = self._datasets.page(data.name, 0, 50)
+        mean = sum(len(text) for row in shown for _, text in row.texts) / max(1, len(shown))
+        packed = packing or family not in CANNOT_CONTINUE
+        return estimates.count_steps(spec, estimates.rows_of_tokens(spec, rows, mean, shape, packed))
+
+
+def _family(spec: TrainSpec, base: Path) -> str | None:
+    """What a pretraining run predicts; for other kinds it makes no difference."""
+    if isinstance(spec, PretrainSpec) and spec.objective != "auto":
+        return spec.objective
+    return family_in(base)
 
 
 def _row_note(spec: TrainSpec, data: DatasetView | None, rows: int, steps: int) -> str:

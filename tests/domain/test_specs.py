@@ -11,11 +11,14 @@ from workbench.domain.rows import COLUMNS, DATASET_KINDS, SNAPSHOT_KINDS, usable
 from workbench.domain.settings import Settings
 from workbench.domain.specs.common import LoraPart
 from workbench.domain.specs.dpo import DpoSpec
-from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, parse_spec
+from workbench.domain.specs.grpo import GrpoSpec
+from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, data_kind, frozen_as, parse_spec
+from workbench.domain.specs.online import RewardPart
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 
-DECLARED: list[type[BaseModel]] = [*SPECS.values(), LoraPart, Settings, *STRATEGIES.values()]
+DECLARED: list[type[BaseModel]] = [*SPECS.values(), LoraPart, RewardPart, Settings, *STRATEGIES.values()]
 FIELDS = [
     pytest.param(model, name, field, id=f"{model.__name__}.{name}")
     for model in DECLARED
@@ -23,7 +26,7 @@ FIELDS = [
     if name not in {"kind", "strategy"}
 ]
 GROUPS = {
-    "Run", "Length", "Batch", "Optimizer", "Adapter", "Data", "Evaluation", "Checkpoints", "Loss", "Rollout",
+    "Run", "Length", "Batch", "Optimizer", "Adapter", "Data", "Evaluation", "Checkpoints", "Loss", "Rollout", "Reward",
     "Judge", "Question", "Revision", "Principles", "Results", "Sampling", "Appearance", "Annotation", "Devices",
 }  # fmt: skip
 
@@ -156,6 +159,50 @@ def test_that_defaults_are_those_of_the_references() -> None:
     ppo = PpoSpec()
     assert (ppo.clip, ppo.gamma, ppo.lam, ppo.ppo_epochs, ppo.minibatches) == (0.2, 1.0, 0.95, 4, 4)
     assert (ppo.learning_rate, ppo.epsilon, ppo.value_weight) == (3e-6, 1e-5, 0.1)
+
+
+@pytest.mark.parametrize(
+    "place", ["score", "file.py", "file.py:", ":score", "a b:score", "pkg.mod:two words", "a-b.c:f"]
+)
+def test_that_a_function_is_named_by_its_file_or_module(place: str) -> None:
+    with pytest.raises(ValidationError, match=r"FILE\.py:NAME"):
+        RewardPart(function=place)
+    for good in ("", "/some/where else/file.py:score", "package.module:score"):
+        assert RewardPart(function=good).function == good
+
+
+def test_that_a_broken_pattern_and_a_bound_that_binds_nothing_are_refused() -> None:
+    with pytest.raises(BadInput, match="no regular expression"):
+        parse_spec({"kind": "grpo", "rewards": {"pattern": "("}})
+    with pytest.raises(BadInput, match="more than 1"):
+        parse_spec({"kind": "ppo", "dual_clip": 0.5})
+
+
+def test_that_each_source_of_rewards_counts_as_one() -> None:
+    assert not PpoSpec().scored
+    assert PpoSpec(reward_model="judge").scored
+    for field in (
+        {"function": "a.b:c"},
+        {"answer_weight": 1},
+        {"pattern": "x"},
+        {"length_target": 5},
+        {"story_weight": -1},
+    ):
+        assert GrpoSpec(rewards=RewardPart(**field)).scored
+
+
+def test_that_variants_of_grpo_have_their_own_clip_and_scale_unless_told() -> None:
+    found = {v: (GrpoSpec(variant=v).upper, GrpoSpec(variant=v).spread) for v in ("grpo", "dapo", "dr_grpo", "rloo")}
+    assert found == {"grpo": (0.2, "group"), "dapo": (0.28, "group"), "dr_grpo": (0.2, "none"), "rloo": (0.2, "none")}
+    told = GrpoSpec(variant="dapo", clip_high=0.5, scale="batch")
+    assert (told.upper, told.spread) == (0.5, "batch")
+
+
+def test_that_imitation_of_a_dataset_s_candidates_needs_judged_ones() -> None:
+    assert (data_kind(WeightedSpec()), frozen_as(WeightedSpec())) == ("prompts", "prompts")
+    dataset = WeightedSpec(completions="dataset")
+    assert (data_kind(dataset), frozen_as(dataset)) == ("preferences", "rankings")
+    assert data_kind(PpoSpec()) == DATA_KIND["ppo"]
 
 
 def test_that_prompts_can_be_taken_from_what_has_prompts() -> None:

@@ -16,6 +16,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from workbench.domain.specs.kinds import Spec
 from workbench.engine.models import Loaded, load_policy, make_reward_head, save_model
@@ -111,6 +112,29 @@ def judge_folder(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     loaded = make_reward_head(stories)
     folder = tmp_path_factory.mktemp("judge") / "model"
     save_model(loaded.model, loaded.tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def openings() -> list[dict[str, Any]]:
+    """Prompts: how stories begin; one of them twice."""
+    heroes = ["Lily", "Tom", "a dog", "a cat", "Ben", "Mia", "a bird", "Tom"]
+    return [
+        {"prompt": [{"role": "user", "content": f"Once upon a time, {hero}{end}"}], "raw": True}
+        for hero in heroes
+        for end in ("", " was", " saw a big", " went to the park and")
+    ]
+
+
+@pytest.fixture(scope="session")
+def brevity(judge_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reward model whose score is the last hidden state's first entries: arbitrary, smooth, and it can be climbed."""
+    folder = tmp_path_factory.mktemp("brevity") / "model"
+    shutil.copytree(judge_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["score.weight"][:] = 0.0
+    weights["score.weight"][0, :4] = 1.0
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

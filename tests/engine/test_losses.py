@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -458,3 +459,21 @@ def test_that_grpo_aggregations_are_their_formulas() -> None:
 def test_that_unknown_kinds_are_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match="unknown"):
         call()
+
+
+@pytest.mark.parametrize("kind", ["k2", "k3"])
+def test_that_the_kl_penalty_is_its_estimate_averaged_over_tokens_and_differentiable(kind: Any) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logprobs, ref = (-torch.rand(3, 5, generator=generator, dtype=torch.float64) * 3 for _ in range(2))
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
+    ref = ref.masked_fill(mask == 0, torch.nan)
+    total = 0.0
+    for row, column in mask.nonzero().tolist():
+        d = float(logprobs[row, column] - ref[row, column])
+        total += 0.5 * d * d if kind == "k2" else math.exp(-d) - 1 + d
+    assert float(losses.kl_penalty(logprobs, ref, mask, kind)) == pytest.approx(total / 9, rel=1e-6)
+    assert float(losses.kl_penalty(logprobs, ref, mask, kind, 18)) == pytest.approx(total / 18, rel=1e-6)
+    logprobs.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: losses.kl_penalty(x, ref, mask, kind), logprobs)
+    with pytest.raises(ValueError, match="k1"):
+        losses.kl_penalty(logprobs, ref, mask, "k1")

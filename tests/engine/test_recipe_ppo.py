@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from workbench.domain.errors import BadInput, RunFailed
+from workbench.domain.specs.online import RewardPart
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.protocol.run_folder import RunFolder
 
@@ -24,29 +25,6 @@ NAMES = {
     "policy/approx_kl policy/ratio_max value/loss value/clip_fraction value/explained_variance advantage/mean",
     "advantage/std length/mean length/eos_rate loss learning_rate grad_norm epoch",
 }
-
-
-@pytest.fixture(scope="session")
-def openings() -> Rows:
-    """Prompts: how stories begin; one of them twice."""
-    heroes = ["Lily", "Tom", "a dog", "a cat", "Ben", "Mia", "a bird", "Tom"]
-    return [
-        {"prompt": [{"role": "user", "content": f"Once upon a time, {hero}{end}"}], "raw": True}
-        for hero in heroes
-        for end in ("", " was", " saw a big", " went to the park and")
-    ]
-
-
-@pytest.fixture(scope="session")
-def brevity(judge_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reward model whose score is the last hidden state's first entries: arbitrary, smooth, and it can be climbed."""
-    folder = tmp_path_factory.mktemp("brevity") / "model"
-    shutil.copytree(judge_folder, folder)
-    weights = load_file(folder / "model.safetensors")
-    weights["score.weight"][:] = 0.0
-    weights["score.weight"][0, :4] = 1.0
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    return folder
 
 
 def spec_for(base: Path, reward_model: Path, **more: Any) -> PpoSpec:
@@ -172,6 +150,60 @@ def test_that_a_truncated_rollout_is_warned_about(
 ) -> None:
     events = here(make_run(spec_for(stories, judge_folder, max_steps=1, top_k=5), openings))
     assert any("may become negative" in event["what"] for event in events if event["kind"] == "noticed")
+
+
+def test_that_a_function_rewards_without_a_reward_model(
+    stories: Path, openings: Rows, make_run: Make, here: Here, curves: Curves, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def score(prompts, completions, rows):\n    return [float(len(text)) for text in completions]\n")
+    rewards = RewardPart(function=f"{file}:score", function_weight=0.5, pattern="e", pattern_weight=2.0)
+    spec = spec_for(
+        stories, "", rewards=rewards, normalize_scores=True, score_clip=1.0, dual_clip=3.0, eval_every=1, holdout=0.2
+    )
+    folder = make_run(spec, openings)
+    events = here(folder)
+    steps = curves(folder)
+    planned = next(event for event in events if event["kind"] == "planned")
+    assert any("function score of mine.py" in note and "“pattern”" in note for note in planned["notes"])
+    first = steps[1]
+    assert first["reward/score"] == pytest.approx(0.5 * first["reward/function"] + 2 * first["reward/pattern"])
+    assert abs(first["reward/total"]) <= 2.0
+    assert {"eval/reward/function", "eval/reward/pattern", "eval/kl"} <= set(steps[2])
+    assert first["value/loss"] > 0
+
+
+@pytest.mark.parametrize("kind", ["loss_k2", "loss_k3"])
+def test_that_kl_in_the_loss_holds_the_policy_back_and_leaves_the_reward_alone(
+    kind: str, stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    found = []
+    for beta in (0.0, 50.0):
+        spec = spec_for(
+            stories,
+            judge_folder,
+            kl_penalty=kind,
+            kl_coefficient=beta,
+            learning_rate=1e-3,
+            max_steps=3,
+            missing_eos_penalty=0.0,
+        )
+        folder = make_run(spec, openings, f"beta{beta}")
+        here(folder)
+        found.append(curves(folder))
+    for steps in found:
+        assert all(steps[n]["reward/total"] == pytest.approx(steps[n]["reward/score"], abs=1e-5) for n in (1, 2, 3))
+    assert found[1][3]["kl/k3"] < 0.9 * found[0][3]["kl/k3"]
+
+
+def test_that_passes_over_a_rollout_end_where_the_policy_has_gone_too_far(
+    stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    spec = spec_for(stories, judge_folder, stop_kl=1e-3, learning_rate=3e-3, ppo_epochs=4, max_steps=1)
+    folder = make_run(spec, openings)
+    here(folder)
+    assert 1 <= curves(folder)[1]["policy/updates"] < 8
+    assert curves(folder)[1]["policy/approx_kl"] <= 1e-3
 
 
 def test_that_the_kl_weight_follows_its_target(

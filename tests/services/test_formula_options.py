@@ -6,11 +6,14 @@ import pytest
 
 from workbench.domain.metrics import METRICS
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.kinds import Spec
+from workbench.domain.specs.online import RewardPart
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 from workbench.services.formula import formula
 from workbench.services.formulas.card import FormulaCard
 
@@ -30,10 +33,12 @@ REWARDS = [
     {"loss": kind, "margin": m, "center": c, "pooling": p}
     for kind, m, c, p in product(REWARD_LOSSES, (False, True), (0.0, 0.02), ("last", "mean"))
 ]
+MIX = RewardPart(model_weight=2.0, function="a.b:well", answer_weight=-0.5, pattern="x+")
 ALL: list[Spec] = [
     *(PpoSpec(**f) for f in PPO), *(DpoSpec(**f) for f in DPO), *LOSSES, *(RewardSpec(**f) for f in REWARDS), SftSpec(),
     SftSpec(loss_on="assistant", packing=True), PretrainSpec(),
     PretrainSpec(objective="masked"), PretrainSpec(objective="span"),
+    *(GrpoSpec(variant=v, beta=b) for v in ("grpo", "dapo", "dr_grpo", "rloo") for b in (0.0, 0.1)), WeightedSpec(),
 ]  # fmt: skip
 
 
@@ -168,6 +173,23 @@ def test_that_the_share_of_wrong_labels_is_not_rounded_away(smoothing: float, wo
         (PpoSpec(kl_coefficient=0.0), "β = 0"),
         (PpoSpec(kl_coefficient=0.2, kl_target=0.5), "β starts at 0.2 and moves towards a KL of 0.5 nats"),
         (PpoSpec(ppo_epochs=3, minibatches=2, batch_size=128), "3 passes of 2 optimizer steps over each rollout of 128 completions"),
+        (PpoSpec(dual_clip=3.0), "at most −3·A where A < 0"),
+        (PpoSpec(kl_penalty="reward_k3"), "rₜ = −β·(e^−d − 1 + d), plus the score"),
+        (PpoSpec(kl_penalty="loss_k2"), "· L_V + β · mean ½·d²"),
+        (PpoSpec(score_clip=4.0, normalize_scores=True), "centred and scaled by all scores so far, limited to ± 4"),
+        (PpoSpec(stop_kl=0.02), "exceeds 0.02"),
+        (PpoSpec(reward_model="judge"), "score = r(x, y)"),
+        (GrpoSpec(reward_model="judge", rewards=MIX), "score = 2·r(x, y) + well(x, y) − 0.5·[answer] + [pattern]"),
+        (GrpoSpec(variant="dapo"), "clip(ρ, 0.8, 1.28)"),
+        (GrpoSpec(beta=0.04), "+ 0.04 · (e^−d − 1 + d)"),
+        (GrpoSpec(variant="rloo", beta=0.04), "R = score − 0.04 · Σ d"),
+        (GrpoSpec(variant="rloo"), "the mean of the other completions"),
+        (GrpoSpec(scale="batch", group_size=5), "divided by the spread of the batch,  5 completions"),
+        (GrpoSpec(missing_eos_penalty=2.0), "− 2 if y doesn't end by itself"),
+        (GrpoSpec(mask_unfinished=True, iterations=3), "are masked. 3 passes"),
+        (WeightedSpec(beta=0.25), "softmax(score / (0.25·s))"),
+        (WeightedSpec(standardize=False, average="completion"), "meanₜ log π(yₜ)"),
+        (WeightedSpec(completions="dataset"), "the candidates of each judged item"),
         (DpoSpec(beta=0.000001), "β = 1e−06"),
         (DpoSpec(beta=100.0), "β = 100"),
         (DpoSpec(sft_weight=1 / 3), "− 0.333333 · mean"),
@@ -183,7 +205,8 @@ def test_that_numbers_stand_as_they_were_chosen(spec: Spec, words: str) -> None:
 def test_that_what_the_policy_is_pushed_towards_is_said_with_its_sign() -> None:
     card = formula(PpoSpec())
     assert "max(−A·ρ, −A·clip(ρ, 0.8, 1.2))" in card.lines[0]
-    assert card.lines[2].startswith("rₜ = −β·(log π_old(yₜ) − log π₀(yₜ)), plus the score at the last token")
+    assert card.lines[2].startswith("rₜ = −β·d, plus the score at the last token")
+    assert card.lines[1].endswith("d = log π_old(yₜ) − log π₀(yₜ)")
     assert "δₜ = rₜ + γ·Vₜ₊₁ − Vₜ" in card.lines[4]
     dpo = formula(DpoSpec())
     assert dpo.lines[1].startswith("h = log π(y⁺)/π₀(y⁺) − log π(y⁻)/π₀(y⁻)")

@@ -3,6 +3,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from pyarrow.parquet import read_table
 
 from tests.services.fake_runs import FakeRuns, sft, until
 from workbench.cli.main import make_parser
@@ -11,14 +12,18 @@ from workbench.domain.errors import BadInput, StorageFailed
 from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.runs import JobState
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.kinds import SPECS
+from workbench.domain.specs.online import RewardPart
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 from workbench.domain.text import Candidate, Prompt
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line
+from workbench.services.references import function_trouble
 from workbench.services.workbench import Workbench
 
 
@@ -80,7 +85,7 @@ def test_that_the_fit_of_a_sound_spec_counts_rows_steps_and_memory(fake: FakeRun
         (RewardSpec(base="stories", data="demos"), "demos holds demonstrations; a reward run needs preferences."),
         (DpoSpec(base="stories", data="unjudged"), "No item of unjudged is judged yet."),
         (PretrainSpec(base="stories", data="demos"), "demos holds demonstrations; a pretrain run needs documents."),
-        (PpoSpec(base="stories", data="demos"), "Choose a reward model."),
+        (PpoSpec(base="stories", data="demos"), "Choose a reward model, or another source of rewards."),
         (PpoSpec(base="stories", data="demos", reward_model="stories"), "stories is no reward model"),
         (
             PpoSpec(base="stories", data="demos", reward_model="judge", batch_size=2, minibatches=4),
@@ -157,6 +162,61 @@ def test_that_a_started_run_stands_alone_in_its_folder(fake: FakeRuns) -> None:
     snapshot = next((bench.path / "snapshots").glob("*.parquet"))
     assert (view.folder / "data.parquet").read_bytes() == snapshot.read_bytes()
     assert bench.runs.get(view.id).spec == sft(batch_size=2)
+
+
+def test_that_the_file_of_a_reward_function_goes_with_the_run(fake: FakeRuns, tmp_path: Path) -> None:
+    bench = fake.furnished(begin=False)
+    file = tmp_path / "mine.py"
+    file.write_text("raise SystemExit('never executed here')\ndef score(p, c, r):\n    return [0.0] * len(c)\n")
+    spec = GrpoSpec(base="stories", data="demos", rewards=RewardPart(function=f"{file}:score"))
+    assert bench.training.fit(spec).trouble == ()
+    view = bench.training.start(spec)
+    assert (view.folder / "reward_function.py").read_text() == file.read_text()
+    assert f"rewards.function={file}:score" in bench.training.command(spec)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence"),
+    [
+        (None, "score", "can't be read"),
+        ("def score(:", "score", "is no Python"),
+        ("def other(): ...\n", "score", "defines no function score"),
+        ("from somewhere import thing as score\n", "score", ""),
+        ("score = lambda p, c, r: [0.0] * len(c)\n", "score", ""),
+    ],
+)
+def test_that_what_is_wrong_with_a_function_is_said_without_executing_it(
+    content: str | None, name: str, sentence: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    if content is not None:
+        file.write_text(content)
+    found = function_trouble(file, name)
+    assert bool(found) == bool(sentence)
+    assert all(sentence in line for line in found)
+
+
+def test_that_imitation_takes_sampled_completions_of_any_prompts_or_candidates_that_are_judged(fake: FakeRuns) -> None:
+    bench = fake.furnished(begin=False)
+    judged_items(bench, "pairs", 3, 2)
+    rules = RewardPart(length_target=5)
+    spec = WeightedSpec(base="stories", data="pairs", rewards=rules, holdout=0.0)
+    assert "completions, 8 to each prompt" in " ".join(bench.training.fit(spec).notes)
+    offline = spec.model_copy(update={"completions": "dataset"})
+    assert bench.training.fit(offline).rows == 2
+    view = bench.training.start(offline)
+    assert "completions" in read_table(view.folder / "data.parquet").column_names
+    (trouble,) = bench.training.fit(offline.model_copy(update={"data": "demos"})).trouble
+    assert "a weighted run needs preferences" in trouble
+
+
+def test_that_a_rollout_has_as_many_completions_as_minibatches(fake: FakeRuns) -> None:
+    bench = fake.furnished(begin=False)
+    spec = GrpoSpec(
+        base="stories", data="demos", batch_size=2, group_size=2, minibatches=5, rewards=RewardPart(story_weight=1)
+    )
+    assert "A rollout of 4 completions can't be split into 5 minibatches." in bench.training.fit(spec).trouble
+    assert bench.training.fit(spec.model_copy(update={"minibatches": 4})).trouble == ()
 
 
 def test_that_ppo_gets_the_folder_of_its_reward_model_and_both_parents(fake: FakeRuns) -> None:

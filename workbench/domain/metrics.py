@@ -240,7 +240,13 @@ METRICS: dict[str, Metric] = _table(
         "none",
         "How undecided the policy is about the next token; near zero means collapse.",
     ),
-    ("reward/score", "Score", "", "up", "What the reward model gives to sampled completions, before any penalty."),
+    (
+        "reward/score",
+        "Score",
+        "",
+        "up",
+        "What sampled completions get from all sources of rewards, before any penalty.",
+    ),
     (
         "reward/total",
         "Score minus KL penalty",
@@ -254,6 +260,43 @@ METRICS: dict[str, Metric] = _table(
         "",
         "none",
         "Standard deviation of scores in a rollout; near zero teaches nothing.",
+    ),
+    (
+        "reward/model",
+        "Score of the reward model",
+        "",
+        "up",
+        "What the reward model gives, before weights and penalties.",
+    ),
+    ("reward/function", "Score of the function", "", "up", "What the Python function gives, before weights."),
+    ("reward/answer", "Right answers", "share", "up", "Share of completions that end with the right answer."),
+    (
+        "reward/pattern",
+        "Pattern found",
+        "share",
+        "up",
+        "Share of completions in which the regular expression is found.",
+    ),
+    (
+        "reward/length",
+        "Score of the length",
+        "",
+        "up",
+        "How near completions come to the wanted number of words; 1 is exact.",
+    ),
+    (
+        "reward/story",
+        "Score of the story rule",
+        "share",
+        "up",
+        "Share of the story rule's criteria that completions meet.",
+    ),
+    (
+        "reward/length_correlation",
+        "Score and length",
+        "correlation",
+        "none",
+        "Correlation of score and length in a rollout; if it grows as texts do, length is what is rewarded.",
     ),
     (
         "reward/zero_std_groups",
@@ -288,6 +331,13 @@ METRICS: dict[str, Metric] = _table(
         "How far the policy moves from the one that sampled; small is calm.",
     ),
     ("policy/ratio_max", "Largest ratio", "", "none", "Largest probability ratio of new to old policy on one token."),
+    (
+        "policy/updates",
+        "Optimizer steps",
+        "steps",
+        "none",
+        "Optimizer steps taken on a rollout before its KL bound ended them.",
+    ),
     ("value/loss", "Value loss", "", "down", "Squared error of the critic's forecast of returns, halved."),
     ("value/clip_fraction", "Clipped values", "share", "none", "Share of tokens where the value's move was clipped."),
     (
@@ -381,7 +431,20 @@ METRICS: dict[str, Metric] = _table(
         "none",
         "Words of the revisions for each word of the originals, of those kept.",
     ),
-    ("effective_sample_size", "Effective samples", "rows", "up", "How many rows the weights amount to."),
+    (
+        "length/repetition",
+        "Repetition",
+        "share",
+        "down",
+        "Share of neighbouring tokens that stood side by side before; a rise is a sign of a hacked reward.",
+    ),
+    (
+        "effective_sample_size",
+        "Effective samples",
+        "rows",
+        "up",
+        "How many completions of a prompt the weights amount to; near 1, only the best counts.",
+    ),
 )
 
 HEADLINES: dict[str, tuple[str, ...]] = {
@@ -401,6 +464,8 @@ HEADLINES: dict[str, tuple[str, ...]] = {
     "ppo": ("reward/score", "kl/k1", "reward/total", "policy/entropy", "value/explained_variance", "length/eos_rate"),
     "judge": ("judge/kept", "judge/agreement", "judge/inconsistent", "judge/first", "judge/probability", "judge/mass"),
     "revise": ("revise/kept", "revise/left_out", "revise/unchanged", "revise/changed_words", "revise/length_ratio"),
+    "grpo": ("reward/score", "reward/zero_std_groups", "kl/k3", "policy/entropy", "length/mean", "length/eos_rate"),
+    "weighted": ("reward/score", "effective_sample_size", "loss", "reward/std"),
 }
 
 

@@ -51,7 +51,7 @@ def can_move(before: JobState, after: JobState) -> bool:
 
 
 Wanted = Literal["run", "pause", "stop"]
-ModelKind = Literal["base", "pretrain", "sft", "reward", "ppo", "dpo"]
+ModelKind = Literal["base", "pretrain", "sft", "reward", "ppo", "dpo", "grpo", "weighted"]
 
 
 class ModelRef(Frozen):

@@ -6,14 +6,17 @@ under a 0 is never read and comes out as 0. Arithmetic is float32, or float64 wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+Estimate = Literal["k1", "k2", "k3"]
 
-def kl(logprobs: Tensor, ref_logprobs: Tensor, kind: Literal["k1", "k2", "k3"] = "k1") -> Tensor:
+
+def kl(logprobs: Tensor, ref_logprobs: Tensor, kind: Estimate = "k1") -> Tensor:
     """Estimate of KL(policy || reference) at each sampled token, in nats, any shape (Schulman 2020, "Approximating KL divergence").
 
     With d = logprobs - ref_logprobs: k1 = d, k2 = d²/2, k3 = exp(-d) - 1 + d. k1 and k3 are unbiased, k2 and k3 never negative.
@@ -92,8 +95,16 @@ def group_relative(rewards: Tensor, scale: Literal["group", "batch", "none"] = "
 
 
 def softmax_weights(rewards: Tensor, beta: float) -> Tensor:
-    """Weights of reward-weighted regression: rewards [N, G] -> softmax(r / beta) within each prompt, [N, G]."""
+    """Weights of reward-weighted regression: rewards [N, G] -> softmax(r / beta) within each prompt, [N, G].
+
+    A reward of -inf gets no weight: it stands where a prompt has fewer completions than others.
+    """
     return torch.softmax(_precise(rewards) / beta, dim=-1)
+
+
+def effective_sample_size(weights: Tensor) -> Tensor:
+    """How many completions of a prompt the weights amount to: weights [N, G] that sum to one -> 1 / Σw² [N], from 1 to G."""
+    return 1.0 / weights.square().sum(dim=-1)
 
 
 @dataclass
@@ -113,6 +124,31 @@ class AdaptiveKL:
             error = min(max(float(kl) / self.target - 1.0, -0.2), 0.2)
             self.beta *= 1.0 + error * n / self.horizon
         return self.beta
+
+
+@dataclass
+class RunningMoments:
+    """Mean and spread of all numbers seen so far, by Chan, Golub and LeVeque's pairwise update (1979), in double precision."""
+
+    count: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def update(self, x: Tensor) -> None:
+        """Take in numbers of any shape."""
+        x = x.detach().double()
+        n, mean = x.numel(), float(x.mean()) if x.numel() else 0.0
+        if not n:
+            return
+        squares, apart, total = float((x - mean).square().sum()), mean - self.mean, self.count + n
+        self.squares += squares + apart**2 * self.count * n / total
+        self.mean += apart * n / total
+        self.count = total
+
+    @property
+    def std(self) -> float:
+        """Unbiased standard deviation; 0 for fewer than two numbers."""
+        return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else 0.0
 
 
 def _precise(x: Tensor) -> Tensor:

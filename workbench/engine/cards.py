@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.domain.specs.kinds import TrainSpec
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.reward import RewardSpec
 
 _CLASS = {"reward": "AutoModelForSequenceClassification"}
@@ -73,4 +74,8 @@ ids = torch.tensor([[*prompt_ids, *completion_ids]])
 def _portable(spec: TrainSpec) -> TrainSpec:
     """The spec without this machine's folders: a card travels with its model."""
     folders = ("base", "reward_model")
-    return spec.model_copy(update={name: Path(getattr(spec, name)).name for name in folders if hasattr(spec, name)})
+    changed: dict[str, object] = {name: Path(getattr(spec, name)).name for name in folders if hasattr(spec, name)}
+    if isinstance(spec, OnlineSpec):
+        function = spec.rewards.function.replace("\\", "/").rpartition("/")[2]
+        changed["rewards"] = spec.rewards.model_copy(update={"function": function})
+    return spec.model_copy(update=changed)

@@ -308,6 +308,26 @@ def ppo_value(
     return ValueLoss(0.5 * _masked_sum(errors, mask) / n, _masked_sum(worse.to(n.dtype), mask) / n, explained)
 
 
+def kl_penalty(
+    logprobs: Tensor,
+    ref_logprobs: Tensor,
+    mask: Tensor,
+    kind: Literal["k1", "k2", "k3"] = "k3",
+    num_tokens: Tensor | float | None = None,
+) -> Tensor:
+    """KL to the reference as a loss: logprobs, ref_logprobs, mask [B, T] -> scalar mean over completion tokens.
+
+    k2 has the gradient of the KL itself, k3 is never negative and unbiased in value. (The gradient of k1 is zero on average, so it
+    is no loss.) With `num_tokens` this part's share.
+    """
+    away = _inside(_precise(ref_logprobs), mask) - _inside(_precise(logprobs), mask)
+    away = away.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    if kind not in {"k2", "k3"}:
+        raise ValueError(f"no KL penalty for a loss: {kind!r}")
+    estimate = 0.5 * away.square() if kind == "k2" else torch.expm1(away) - away
+    return _masked_sum(estimate, mask) / _count(mask, num_tokens)
+
+
 def grpo(
     logprobs: Tensor,
     old_logprobs: Tensor,

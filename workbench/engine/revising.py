@@ -14,8 +14,8 @@ from workbench.domain.specs.texts import fill_places, lines_of
 from workbench.domain.text import Prompt, Turn
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
-from workbench.engine.experience import stream
 from workbench.engine.models import Loaded, eos_ids
+from workbench.engine.online import stream
 from workbench.engine.rollout import sample_batch
 from workbench.engine.text import decode, encode_prompt
 

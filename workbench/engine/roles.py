@@ -62,8 +62,6 @@ def load_roles(spec: OnlineSpec, folder: Path, setup: Setup, *, reference: bool 
     The reference is the policy as it starts: a frozen copy, or the base below a fresh adapter (an adapter that was trained before
     has been merged into that base on loading). Raises BadInput when they don't fit.
     """
-    if not spec.reward_model:
-        raise BadInput("PPO needs a reward model, and none was chosen.", "Train a reward model first, then choose it.")
     start = load_policy(spec.base, setup.device, setup.weights(spec.method))
     scorer = load_reward(spec.reward_model, setup.device, setup.frozen) if spec.reward_model else None
     if scorer is not None:

@@ -19,6 +19,7 @@ class RunFolder:
         self.path = Path(path)
         self.spec = self.path / "spec.json"
         self.data = self.path / "data.parquet"
+        self.function = self.path / "reward_function.py"
         self.control = self.path / "control.json"
         self.events = self.path / "events.jsonl"
         self.log = self.path / "log.txt"

@@ -13,6 +13,8 @@ import psutil
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.common import JobSpec, TrainingSpec
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.services.hardware import read_gpus
@@ -83,14 +85,17 @@ def memory_gib(
     """
     trained = trained_parameters(spec, parameters, shape)
     numbers = parameters + 3 * trained
-    if isinstance(spec, PpoSpec) and spec.method == "full":
+    held = isinstance(spec, PpoSpec) or (isinstance(spec, GrpoSpec) and spec.beta > 0)
+    if held and spec.method == "full":
         numbers += parameters  # the reference; that of DPO is the policy itself before its first step, kept on disk
-    if isinstance(spec, PpoSpec):
-        numbers += reward_parameters + parameters + 3 * trained  # the reward model and the critic
+    if isinstance(spec, PpoSpec) and spec.critic != "shared":
+        numbers += parameters + 3 * trained
+    if isinstance(spec, OnlineSpec):
+        numbers += reward_parameters
     length = min(spec.max_length, shape.context or spec.max_length)
     rows = spec.micro_batch_size or spec.batch_size
-    if isinstance(spec, PpoSpec) and not spec.micro_batch_size:
-        rows = math.ceil(spec.batch_size / spec.minibatches)
+    if isinstance(spec, OnlineSpec) and not spec.micro_batch_size:
+        rows = math.ceil(rows * getattr(spec, "group_size", 1) / getattr(spec, "minibatches", 1))
     sides = 2.0 if isinstance(spec, DpoSpec) else completions if isinstance(spec, RewardSpec) else 1.0
     depth = 2 + KEPT_FOR_BACKWARD * (1 if spec.gradient_checkpointing else shape.layers)
     activations = (
@@ -134,7 +139,7 @@ def available_gib(spec: JobSpec) -> float:
 def disk_needed_gib(spec: TrainingSpec, parameters: int, shape: Shape) -> float:
     """Disk space of checkpoints (one more while the newest is written) and the result."""
     trained = trained_parameters(spec, parameters, shape)
-    roles = 2 if isinstance(spec, PpoSpec) else 1
+    roles = 2 if isinstance(spec, PpoSpec) and spec.critic != "shared" else 1
     return (trained * 3 * roles * (spec.keep_checkpoints + 1) + trained) * 4 / GIB
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.domain.metrics import METRICS, Metric
 from workbench.domain.specs.kinds import Spec
-from workbench.services.formulas import dpo, judge, ppo, pretrain, revise, reward, sft
+from workbench.services.formulas import dpo, grpo, judge, ppo, pretrain, revise, reward, sft, weighted
 from workbench.services.formulas.card import FormulaCard
 
 CARDS: dict[str, Callable[[Any], FormulaCard]] = {
@@ -16,6 +16,8 @@ CARDS: dict[str, Callable[[Any], FormulaCard]] = {
     "reward": reward.card,
     "dpo": dpo.card,
     "ppo": ppo.card,
+    "grpo": grpo.card,
+    "weighted": weighted.card,
     "judge": judge.card,
     "revise": revise.card,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,8 @@ from workbench.domain.errors import NotFound, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.judge import JudgeSpec
-from workbench.domain.specs.kinds import DATA_KIND, Spec
+from workbench.domain.specs.kinds import DATA_KIND, Spec, data_kind
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.services.datasets import DatasetsService
 from workbench.services.hardware import read_gpus
@@ -27,6 +29,7 @@ class Parts:
     base: ModelRef | None = None
     reward: ModelRef | None = None
     data: DatasetView | None = None
+    function: Path | None = None
     trouble: list[str] = field(default_factory=list)
 
 
@@ -52,18 +55,30 @@ class References:
                 parts.trouble.append(
                     f"{parts.base.name} {CANNOT_CONTINUE[family]}; choose a causal language model as base."
                 )
-        if isinstance(spec, PpoSpec):
-            parts.reward = self._model(spec.reward_model, "reward model", parts)
-            if parts.reward is not None and parts.reward.kind != "reward":
-                parts.trouble.append(f"{parts.reward.name} is no reward model; train one on preferences first.")
-            if spec.minibatches > spec.batch_size:
-                parts.trouble.append(
-                    f"A rollout of {spec.batch_size} completions can't be split into {spec.minibatches} minibatches."
-                )
+        if isinstance(spec, OnlineSpec):
+            self._rewards(spec, parts)
         if spec.device == "cuda" and not read_gpus():
             parts.trouble.append("The run asks for a GPU and this machine has none; choose device auto or cpu.")
         parts.data = self._data(spec, parts)
         return parts
+
+    def _rewards(self, spec: OnlineSpec, parts: Parts) -> None:
+        """Find the sources of rewards that a spec names."""
+        if not spec.scored:
+            parts.trouble.append("Choose a reward model, or another source of rewards.")
+        if spec.reward_model:
+            parts.reward = self._model(spec.reward_model, "reward model", parts)
+        if parts.reward is not None and parts.reward.kind != "reward":
+            parts.trouble.append(f"{parts.reward.name} is no reward model; train one on preferences first.")
+        source, _, name = spec.rewards.function.rpartition(":")
+        if source.endswith(".py"):
+            parts.function = Path(source).expanduser().absolute()
+            parts.trouble += function_trouble(parts.function, name)
+        if isinstance(spec, PpoSpec) and spec.critic == "reward_model" and not spec.reward_model:
+            parts.trouble.append("The critic is to start as the reward model, and none was chosen.")
+        rollout = spec.batch_size * getattr(spec, "group_size", 1)
+        if (minibatches := getattr(spec, "minibatches", 1)) > rollout:
+            parts.trouble.append(f"A rollout of {rollout} completions can't be split into {minibatches} minibatches.")
 
     def _model(self, name: str, role: str, parts: Parts, fresh: bool = False) -> ModelRef | None:
         """A model by name or by folder; None, with the trouble told, when it can't be used.
@@ -99,13 +114,30 @@ class References:
         except NotFound:
             parts.trouble.append(f"There is no dataset called {spec.data!r}.")
             return None
-        wanted = DATA_KIND[spec.kind]
+        wanted = data_kind(spec)
         if not usable_as(data.kind, wanted):
             parts.trouble.append(f"{data.name} holds {data.kind}; a {spec.kind} run needs {wanted}.")
-        elif not usable_rows(data, spec.kind):
+        elif not (data.judged if wanted == "preferences" else data.rows):
             judged = wanted == "preferences" and data.rows > 0
             parts.trouble.append(f"No item of {data.name} is judged yet." if judged else f"{data.name} is empty.")
         return data
+
+
+def function_trouble(file: Path, name: str) -> list[str]:
+    """What keeps a file from giving a function of this name; it is read and parsed, never executed."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except OSError as error:
+        return [f"The file with the reward function can't be read: {file} ({error.strerror or error})."]
+    except (SyntaxError, ValueError) as error:
+        return [f"{file.name} is no Python: {error}."]
+    named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        named |= {target.id for target in targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            named |= {alias.asname or alias.name for alias in node.names}
+    return [] if name in named else [f"{file.name} defines no function {name}."]
 
 
 def usable_rows(data: DatasetView, kind: str) -> int:

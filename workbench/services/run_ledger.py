@@ -16,7 +16,7 @@ from workbench.store.runs import RunRecord
 LEASE = 6.0
 SLICE = 2_000
 LIVE = (JobState.STARTING, JobState.RUNNING)
-KINDS: dict[str, ModelKind] = {k: k for k in ("pretrain", "sft", "reward", "ppo", "dpo")}
+KINDS: dict[str, ModelKind] = {k: k for k in ("pretrain", "sft", "reward", "ppo", "dpo", "grpo", "weighted")}
 
 
 class RunLedger:

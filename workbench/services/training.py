@@ -9,11 +9,14 @@ from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
 from workbench.domain.rows import usable_as
 from workbench.domain.specs.common import TrainingSpec
-from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, SPECS, Spec, TrainSpec, parse_spec
+from workbench.domain.specs.grpo import GrpoSpec
+from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, TrainSpec, data_kind, frozen_as, parse_spec
+from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 from workbench.jobs import folders
 from workbench.services import fit as estimates
 from workbench.services.command_line import command_line
@@ -32,6 +35,8 @@ _PREFERRED_BASE: dict[str, tuple[str, ...]] = {
     "reward": ("sft", "base", "pretrain"),
     "dpo": ("sft", "base", "pretrain"),
     "ppo": ("sft", "base", "pretrain"),
+    "grpo": ("sft", "base", "pretrain"),
+    "weighted": ("sft", "base", "pretrain"),
     "judge": ("sft", "dpo", "ppo", "base", "pretrain"),
     "revise": ("sft", "dpo", "ppo", "base", "pretrain"),
 }
@@ -62,7 +67,8 @@ class TrainingService:
         usable = [d for d in datasets if usable_as(d.kind, DATA_KIND[kind]) and usable_rows(d, kind)]
         usable.sort(key=lambda d: d.kind != DATA_KIND[kind])
         rewards = [m for m in models if m.kind == "reward"]
-        for name, found in (("base", bases), ("data", usable), ("reward_model", rewards if kind == "ppo" else [])):
+        scored = rewards if "reward_model" in SPECS[kind].model_fields else []
+        for name, found in (("base", bases), ("data", usable), ("reward_model", scored)):
             if found:
                 values[name] = found[0].name
         return parse_spec(values)
@@ -73,7 +79,9 @@ class TrainingService:
         if not isinstance(spec, TrainingSpec):
             return self._feedback.fit(spec, parts)
         trouble, notes = list(parts.trouble), []
-        rows = usable_rows(parts.data, spec.kind) if parts.data is not None else 0
+        rows = 0
+        if parts.data is not None:
+            rows = parts.data.judged if data_kind(spec) == "preferences" else parts.data.rows
         steps, memory = 0, 0.0
         available = estimates.available_gib(spec)
         if parts.base is not None:
@@ -149,11 +157,12 @@ class TrainingService:
     def _prepare(self, spec: TrainSpec, parts: Parts) -> Prepared:
         """Frozen rows, the spec with folders for names, and the files that the run takes along."""
         assert parts.base is not None and parts.data is not None
-        frozen = self._datasets.freeze(parts.data.name, FROZEN_AS[spec.kind])
+        frozen = self._datasets.freeze(parts.data.name, frozen_as(spec))
         written = spec.model_copy(update={"base": parts.base.path})
-        if isinstance(written, PpoSpec) and parts.reward is not None:
+        if isinstance(written, OnlineSpec) and parts.reward is not None:
             written = written.model_copy(update={"reward_model": parts.reward.path})
-        return Prepared(frozen, written, {})
+        files = {} if parts.function is None else {"reward_function.py": parts.function}
+        return Prepared(frozen, written, files)
 
     def _make_folder(self, spec: Spec, snapshot: Path, files: dict[str, Path]) -> tuple[str, Path]:
         """A folder `runs/KIND-N` that nobody has; making it is what reserves the number."""
@@ -206,6 +215,9 @@ def _row_note(spec: TrainSpec, data: DatasetView | None, rows: int, steps: int) 
         return f"{_many(rows, 'prompt')}{held}; {_many(steps, 'rollout')} of {_many(spec.batch_size, 'completion')}."
     if isinstance(spec, RewardSpec):
         return f"{_many(rows, 'judged item')}{held}; {_many(steps, 'step')}, fewer where items are all tied or bad."
+    if isinstance(spec, GrpoSpec) or (isinstance(spec, WeightedSpec) and spec.completions == "sampled"):
+        made = _many(spec.batch_size * spec.group_size, "completion")
+        return f"{_many(rows, 'prompt')}{held}; {_many(steps, 'rollout')} of {made}, {spec.group_size} to each prompt."
     if data is not None and data.kind == "preferences":
         return f"{_many(rows, 'judged item')}{held}; at least {_many(steps, 'step')}, more where a ranking gives several pairs."
     return f"{_many(rows, 'row')}{held}; {_many(steps, 'step')}."

@@ -29,7 +29,8 @@ CTRL = Qt.KeyboardModifier.ControlModifier
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the off-screen platform has no window manager
 TRAINING = [kind for kind, spec in SPECS.items() if issubclass(spec, TrainingSpec)]
 DATA = {
-    "sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "pretrain": "texts", "judge": "pairs", "revise": "pairs",
+    "sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "grpo": "pairs", "weighted": "pairs",
+    "pretrain": "texts", "judge": "pairs", "revise": "pairs",
 }  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def test_that_the_command_of_every_kind_names_what_was_chosen(
     assert line.split()[:2] == ["workbench", "train"]
     assert f" {kind} --base stories " in line
     assert f"--data {DATA[kind]}" in line
-    assert ("reward_model=judge" in line) == (kind == "ppo")
+    assert ("reward_model=judge" in line) == (kind in {"ppo", "grpo", "weighted"})
 
 
 def test_that_a_changed_field_is_marked_and_can_be_put_back(page: TrainPage, checked: Wait) -> None:
@@ -276,7 +277,7 @@ def test_that_the_kind_is_chosen_with_the_arrows(page: TrainPage) -> None:
     button = page.findChild(QWidget, "train.kind_sft")
     assert button is not None
     button.setFocus()
-    for kind in ("reward", "dpo", "ppo", "judge", "revise", "pretrain"):
+    for kind in ("reward", "dpo", "ppo", "grpo", "weighted", "judge", "revise", "pretrain"):
         focus = QApplication.focusWidget()
         assert focus is not None
         QTest.keyClick(focus, Qt.Key.Key_Down)
@@ -370,3 +371,16 @@ def test_that_a_key_in_the_name_dresses_no_settings_again(page: TrainPage, monke
 def test_that_a_long_name_ends_somewhere(page: TrainPage) -> None:
     QTest.keyClicks(page.chooser.name, "x" * 100)
     assert len(page.chooser.name.text()) == 80
+
+
+def test_that_a_run_may_be_rewarded_by_rules_instead_of_a_model(page: TrainPage, qtbot: QtBot, checked: Wait) -> None:
+    page.chooser.choose_kind("grpo")
+    checked()
+    assert page.chooser.reward.chosen == "judge"
+    page.chooser.reward.choose_none()
+    qtbot.waitUntil(lambda: "another source of rewards" in words(page.side.fit))
+    assert not page.start.isEnabled()
+    write(page, "rewards.pattern", "once")
+    checked()
+    assert page.spec().scored
+    assert "score = [pattern]" in words(page.side.formula)

@@ -9,14 +9,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from workbench.domain.errors import BadInput
 from workbench.domain.rows import DatasetKind, SnapshotKind
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 
-TrainSpec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec
+TrainSpec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec | GrpoSpec | WeightedSpec
 FeedbackSpec = JudgeSpec | ReviseSpec
 Spec = TrainSpec | FeedbackSpec
 AnySpec = Annotated[Spec, Field(discriminator="kind")]
@@ -26,6 +28,8 @@ SPECS: dict[str, type[Spec]] = {
     "reward": RewardSpec,
     "dpo": DpoSpec,
     "ppo": PpoSpec,
+    "grpo": GrpoSpec,
+    "weighted": WeightedSpec,
     "judge": JudgeSpec,
     "revise": ReviseSpec,
 }
@@ -35,11 +39,29 @@ DATA_KIND: dict[str, DatasetKind] = {
     "reward": "preferences",
     "dpo": "preferences",
     "ppo": "prompts",
+    "grpo": "prompts",
+    "weighted": "prompts",
     "judge": "preferences",
     "revise": "prompts",
 }
 # What its dataset is frozen as, where that isn't the dataset's own kind.
 FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings", "judge": "items"}
+
+
+def data_kind(spec: Spec) -> DatasetKind:
+    """The data that a spec needs: that of its kind, but where imitated completions are those of a dataset, judged ones."""
+    if isinstance(spec, WeightedSpec) and spec.completions == "dataset":
+        return "preferences"
+    return DATA_KIND[spec.kind]
+
+
+def frozen_as(spec: Spec) -> SnapshotKind:
+    """What a spec's dataset is frozen as: candidates that are imitated come as whole rankings, so that ties are among them."""
+    if isinstance(spec, WeightedSpec) and spec.completions == "dataset":
+        return "rankings"
+    return FROZEN_AS[spec.kind]
+
+
 _ADAPTER: TypeAdapter[Spec] = TypeAdapter(AnySpec)
 
 

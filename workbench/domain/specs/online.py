@@ -2,9 +2,101 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
 
-from workbench.domain.specs.common import TrainingSpec, group
+from pydantic import Field, field_validator
+
+from workbench.domain.specs.common import Part, TrainingSpec, group
+
+
+class RewardPart(Part):
+    """Sources of rewards beside a reward model, and the weight of each; the score of a completion is their weighted sum."""
+
+    model_weight: float = Field(
+        1.0,
+        ge=-1e6,
+        le=1e6,
+        description="Weight of the reward model's score, where a reward model is chosen.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    function: str = Field(
+        "",
+        max_length=4096,
+        description="A Python function score(prompts, completions, rows): FILE.py:NAME, or MODULE:NAME of what is installed.",
+        json_schema_extra=group("Reward"),
+    )
+    function_weight: float = Field(
+        1.0,
+        ge=-1e6,
+        le=1e6,
+        description="Weight of the function's score, where a function is named.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    answer_weight: float = Field(
+        0.0,
+        ge=-1e6,
+        le=1e6,
+        description="Reward of a completion whose final answer is that of the data (0 = off).",
+        json_schema_extra=group("Reward"),
+    )
+    pattern: str = Field(
+        "",
+        max_length=4096,
+        description="A regular expression that a completion should contain a match of (empty = off).",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    pattern_weight: float = Field(
+        1.0,
+        ge=-1e6,
+        le=1e6,
+        description="Reward of a completion in which the regular expression is found.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    length_target: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Words that a completion should have; the reward falls evenly to 0 at none and at twice as many (0 = off).",
+        json_schema_extra=group("Reward", unit="words", advanced=True),
+    )
+    length_weight: float = Field(
+        1.0,
+        ge=-1e6,
+        le=1e6,
+        description="Reward of a completion that has exactly that many words.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    story_weight: float = Field(
+        0.0,
+        ge=-1e6,
+        le=1e6,
+        description="Weight of the starter kit's rule about stories (0 = off).",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+
+    @field_validator("function")
+    @classmethod
+    def _a_function(cls, value: str) -> str:
+        place, _, name = value.rpartition(":")
+        if value and not (name.isidentifier() and place):
+            raise ValueError("Write FILE.py:NAME or MODULE:NAME")
+        if value and not place.endswith(".py") and not all(part.isidentifier() for part in place.split(".")):
+            raise ValueError("Write FILE.py:NAME or MODULE:NAME")
+        return value
+
+    @field_validator("pattern")
+    @classmethod
+    def _a_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"The pattern is no regular expression: {error}") from error
+        return value
+
+    @property
+    def beside_model(self) -> bool:
+        """Whether anything but a reward model gives rewards."""
+        return bool(self.function or self.answer_weight or self.pattern or self.length_target or self.story_weight)
 
 
 class OnlineSpec(TrainingSpec):
@@ -12,6 +104,11 @@ class OnlineSpec(TrainingSpec):
 
     reward_model: str = Field(
         "", description="Folder of the reward model that scores completions.", json_schema_extra=group("Run")
+    )
+    rewards: RewardPart = Field(
+        default_factory=lambda: RewardPart(),
+        description="Sources of rewards beside the reward model.",
+        json_schema_extra=group("Reward"),
     )
     max_new_tokens: int = Field(
         64,
@@ -41,3 +138,8 @@ class OnlineSpec(TrainingSpec):
         description="Sample from the likeliest tokens with this much mass only; anything but 1 biases KL, often below zero.",
         json_schema_extra=group("Rollout", advanced=True),
     )
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is any source of rewards."""
+        return bool(self.reward_model) or self.rewards.beside_model

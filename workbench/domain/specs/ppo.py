@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workbench.domain.specs.common import group
 from workbench.domain.specs.online import OnlineSpec
@@ -74,13 +74,30 @@ class PpoSpec(OnlineSpec):
         ge=0.0,
         le=100.0,
         description="Taken from the score of a completion that doesn't end by itself.",
-        json_schema_extra=group("Rollout"),
+        json_schema_extra=group("Reward"),
+    )
+    normalize_scores: bool = Field(
+        False,
+        description="Centre and scale scores by the mean and spread of all scores so far.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    score_clip: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e6,
+        description="Limit scores to ± this, after they are normalised and before penalties (0 = off).",
+        json_schema_extra=group("Reward", advanced=True),
+    )
+    kl_penalty: Literal["reward_k1", "reward_k2", "reward_k3", "loss_k2", "loss_k3"] = Field(
+        "reward_k1",
+        description="Where KL to the starting policy counts, in each token's reward or in the loss, and by which estimate.",
+        json_schema_extra=group("Loss", advanced=True),
     )
     kl_coefficient: float = Field(
         0.05,
         ge=0.0,
         le=100.0,
-        description="Weight of the per-token KL penalty in the reward (start value when adaptive).",
+        description="Weight of the per-token KL penalty (start value when adaptive).",
         json_schema_extra=group("Loss"),
     )
     kl_target: float = Field(
@@ -103,6 +120,20 @@ class PpoSpec(OnlineSpec):
         lt=1.0,
         description="The policy's probability ratio is clipped to 1 ± this.",
         json_schema_extra=group("Loss"),
+    )
+    dual_clip: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Bound on the ratio where a token did worse than expected; more than 1, usually 3 (0 = off).",
+        json_schema_extra=group("Loss", advanced=True),
+    )
+    stop_kl: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="End the passes over a rollout once policy/approx_kl of a minibatch exceeds this, usually 0.02 (0 = never).",
+        json_schema_extra=group("Loss", unit="nats", advanced=True),
     )
     value_clip: float = Field(
         0.2,
@@ -147,3 +178,10 @@ class PpoSpec(OnlineSpec):
         description="Scale rewards to unit variance within each rollout.",
         json_schema_extra=group("Loss", advanced=True),
     )
+
+    @field_validator("dual_clip")
+    @classmethod
+    def _a_bound(cls, value: float) -> float:
+        if 0 < value <= 1:
+            raise ValueError("The bound has to be more than 1, or 0 for none")
+        return value

@@ -239,5 +239,5 @@ class LineageView(QWidget):
 
     def _tone(self, kind: str) -> str:
         series = self._theme.colours.series
-        order = ("base", "sft", "reward", "ppo", "dpo", "pretrain")
+        order = ("base", "sft", "reward", "ppo", "dpo", "grpo", "weighted", "pretrain")
         return series[order.index(kind) % len(series)] if kind in order else series[-1]

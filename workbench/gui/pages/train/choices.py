@@ -8,7 +8,8 @@ from typing import NamedTuple, get_args
 
 from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.runs import ModelRef
-from workbench.domain.specs.kinds import DATA_KIND
+from workbench.domain.specs.kinds import DATA_KIND, SPECS
+from workbench.domain.specs.online import OnlineSpec
 from workbench.services.views import DatasetView
 
 _NAME = re.compile(r"[A-Za-z0-9._-]*")
@@ -26,7 +27,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("sft", "Supervised fine-tuning", "Imitates demonstrations: prompts with an ideal completion."),
     Kind("reward", "Reward model", "Learns to score responses from your rankings."),
     Kind("dpo", "DPO", "Learns from rankings directly, without a reward model."),
-    Kind("ppo", "PPO", "Samples responses and learns from the reward model's scores, held near its start by KL."),
+    Kind("ppo", "PPO", "Samples responses and learns from their scores with a critic, held near its start by KL."),
+    Kind("grpo", "GRPO", "Samples several responses to each prompt and learns from how they compare; no critic."),
+    Kind("weighted", "Reward-weighted", "Imitates several responses to each prompt, the better ones more."),
     Kind("judge", "AI feedback", "A model or a rule judges items in place of people, always marked with its name."),
     Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles."),
     Kind("pretrain", "Pretraining", "Goes on predicting the next token of plain documents."),
@@ -69,15 +72,23 @@ def about_model(model: ModelRef) -> str:
     return ", ".join(part for part in (model.kind, size, parents, "adapter" if model.form == "adapter" else "") if part)
 
 
-def missing(kind: str, base: str, data: str, reward_model: str, *, by_rule: bool = False) -> str:
-    """The next thing to choose, as a sentence; empty when nothing is missing. A judge by rule needs no model."""
+def takes_rewards(kind: str) -> bool:
+    """Whether a reward model may be chosen for this kind of job."""
+    return issubclass(SPECS[kind], OnlineSpec)
+
+
+def missing(kind: str, base: str, data: str, scored: bool, *, by_rule: bool = False) -> str:
+    """The next thing to choose, as a sentence; empty when nothing is missing.
+
+    `scored` says that there is a source of rewards. A judge by rule needs no model.
+    """
     if not base and not by_rule:
         work = {"judge": "judges", "revise": "revises"}.get(kind, "training starts from")
         return f"Choose the model that {work}."
     if not data:
         return f"Choose a dataset with {DATA_KIND[kind]}."
-    if kind == "ppo" and not reward_model:
-        return "Choose the reward model that scores completions; train one first if there is none."
+    if takes_rewards(kind) and not scored:
+        return "Choose the reward model that scores completions, or another source of rewards under Reward."
     return ""
 
 

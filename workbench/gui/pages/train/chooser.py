@@ -25,6 +25,7 @@ from workbench.gui.pages.train.choices import (
     fitting_data,
     fitting_models,
     reward_models,
+    takes_rewards,
 )
 from workbench.gui.widgets.basics import text
 from workbench.services.views import DatasetView
@@ -55,16 +56,19 @@ class Picker(QWidget):
         """The name that is chosen, or nothing."""
         return str(self.box.currentData() or "")
 
-    def offer(self, lines: dict[str, str], nothing: str) -> None:
-        """Offer these names with a line on each; keep the choice if it is still offered, else take the first."""
+    def offer(self, lines: dict[str, str], nothing: str, none: str = "") -> None:
+        """Offer these names with a line on each; keep the choice if it is still offered, else take the first.
+
+        `none` are the words for choosing none of them, where that is possible.
+        """
         before = self.chosen
         self._lines = lines
         self.box.blockSignals(True)
         self.box.clear()
         for name in lines:
             self.box.addItem(name, name)
-        if not lines:
-            self.box.addItem(nothing, "")
+        if not lines or none:
+            self.box.addItem(none if lines else nothing, "")
         self.box.setEnabled(bool(lines))
         self.box.setCurrentIndex(max(0, self.box.findData(before)))
         self.box.blockSignals(False)
@@ -75,6 +79,10 @@ class Picker(QWidget):
         place = self.box.findData(name)
         if name and place >= 0:
             self.box.setCurrentIndex(place)
+
+    def choose_none(self) -> None:
+        """Choose none of the names, where that is offered."""
+        self.box.setCurrentIndex(max(0, self.box.findData("")))
 
     def _tell(self) -> None:
         self.about.setText(self._lines.get(self.chosen, ""))
@@ -150,10 +158,11 @@ class Chooser(QWidget):
         self.data.offer(
             {d.name: about_data(kind, d) for d in fitting_data(kind, self._datasets)}, "no fitting data yet"
         )
-        self.reward.offer({m.name: about_model(m) for m in reward_models(self._models)}, "no reward model yet")
+        scorers = {m.name: about_model(m) for m in reward_models(self._models)}
+        self.reward.offer(scorers, "no reward model yet", "none; rewards come from elsewhere")
         self._labels[0].setText({"judge": "Judge", "revise": "Model"}.get(kind, "Base model"))
         for part in (self.reward, self._labels[2]):
-            part.setVisible(kind == "ppo")
+            part.setVisible(takes_rewards(kind))
 
     def show_base(self, visible: bool) -> None:
         """Show or hide the choice of a model, for a job that needs none."""

@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBox
 from workbench.domain.errors import BadInput, WorkbenchError
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.kinds import SPECS, Spec, parse_spec
+from workbench.domain.specs.online import OnlineSpec
 from workbench.gui.bridge import Bridge, Ticket
-from workbench.gui.pages.train.choices import KINDS, missing, wrong_name
+from workbench.gui.pages.train.choices import KINDS, missing, takes_rewards, wrong_name
 from workbench.gui.pages.train.chooser import Chooser
 from workbench.gui.pages.train.side import Side
 from workbench.gui.shell import Action, Shell
@@ -90,7 +91,7 @@ class TrainPage(QWidget):
             "base": "" if self._by_rule else self.chooser.base.chosen,
             "data": self.chooser.data.chosen,
         }
-        if self.chooser.kind == "ppo":
+        if takes_rewards(self.chooser.kind):
             values["reward_model"] = self.chooser.reward.chosen
         return parse_spec(values)
 
@@ -163,9 +164,8 @@ class TrainPage(QWidget):
         card = formula(spec)
         self.side.formula.show_formula(card.lines, card.terms, card.note)
         chooser = self.chooser
-        wanting = missing(
-            chooser.kind, chooser.base.chosen, chooser.data.chosen, chooser.reward.chosen, by_rule=self._by_rule
-        )
+        scored = isinstance(spec, OnlineSpec) and spec.scored
+        wanting = missing(chooser.kind, chooser.base.chosen, chooser.data.chosen, scored, by_rule=self._by_rule)
         if wanting:
             self.side.fit.say(wanting)
             self.side.command.show_command("")

@@ -89,8 +89,8 @@ def test_that_a_name_without_any_usable_letter_gets_no_example() -> None:
 
 
 def test_that_what_is_missing_is_named_one_thing_at_a_time() -> None:
-    assert "starts from" in missing("sft", "", "", "")
-    assert "demonstrations" in missing("sft", "base", "", "")
-    assert "reward model" in missing("ppo", "base", "data", "")
-    assert missing("ppo", "base", "data", "rm") == ""
-    assert missing("dpo", "base", "data", "") == ""
+    assert "starts from" in missing("sft", "", "", False)
+    assert "demonstrations" in missing("sft", "base", "", False)
+    assert "reward model" in missing("ppo", "base", "data", False)
+    assert missing("ppo", "base", "data", True) == ""
+    assert missing("dpo", "base", "data", False) == ""

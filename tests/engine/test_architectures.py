@@ -24,7 +24,7 @@ from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import forward
-from workbench.engine.batches import collate
+from workbench.engine.batches import Example, collate
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import token_scores
 from workbench.engine.models import (
@@ -40,7 +40,7 @@ from workbench.engine.models import (
     use_gradient_checkpointing,
     without_dropout,
 )
-from workbench.engine.packing import pack
+from workbench.engine.packing import Padded, pack
 from workbench.engine.pair_forward import choose_forward
 from workbench.engine.preferences import encode_preferences
 from workbench.engine.reference import reference_of
@@ -115,6 +115,18 @@ def test_that_a_padded_batch_scores_as_the_models_own_logits_do(loaded: Loaded, 
     for row, expected in zip(found, one_by_one(loaded.model, temperature), strict=True):
         assert row[: len(expected)].tolist() == pytest.approx(expected, abs=2e-4)
         assert not row[len(expected) :].any()
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_that_padded_rows_score_without_a_mask_as_they_do_alone(folder: Path, attention: str) -> None:
+    model = load_policy(folder).model
+    model.set_attn_implementation(attention)
+    pairs = zip(PROMPTS, COMPLETIONS, strict=True)
+    rows = Padded([Example(p + c, (range(len(p), len(p) + len(c)),)) for p, c in pairs], pad=2)
+    with torch.no_grad():
+        found = token_scores(model, rows.batch([0, 1, 2])).logprobs
+    expected = [value for row in one_by_one(model) for value in row]
+    assert found.tolist() == pytest.approx(expected, abs=2e-4)
 
 
 def test_that_the_pad_id_changes_nothing(loaded: Loaded) -> None:

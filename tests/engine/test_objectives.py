@@ -144,13 +144,17 @@ def test_that_each_architecture_gets_its_objective_learns_and_loads_in_plain_tra
 ) -> None:
     family = family_in(base)
     assert family == ("span" if base_type(base) == "t5" else "masked")
-    folder = make_run(spec_for(base, max_steps=40, learning_rate=1e-2, eval_every=0), documents())
+    folder = make_run(spec_for(base, max_steps=40, learning_rate=1e-2, eval_every=0, sample_count=2), documents())
     events = here(folder)
     steps = curves(folder)
     assert steps[1]["loss"] == pytest.approx(np.log(57), abs=1.0) or family == "span"  # T5's head starts wide
     assert steps[40]["loss"] < 0.8 * steps[1]["loss"]
     assert steps[40]["eval/loss"] < steps[1]["loss"]
     assert any(f"objective {family}" in note for e in events if e["kind"] == "planned" for note in e["notes"])
+    shown = [event for event in events if event["kind"] == "sample"]
+    assert [event["index"] for event in shown] == [0, 1]
+    gap = "<extra_id_0>" if family == "span" else "<mask>"
+    assert all(gap in event["prompt"] and "<mask>" not in event["completion"] for event in shown)
     auto = AutoModelForSeq2SeqLM if family == "span" else AutoModelForMaskedLM
     auto.from_pretrained(folder.model, dtype=torch.float32)
     with pytest.raises(BadInput, match=r"can't continue a text"):

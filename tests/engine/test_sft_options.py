@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.engine.test_conversation import TEMPLATE
+from workbench.domain.errors import RunFailed
 from workbench.domain.specs.sft import SftSpec
 from workbench.protocol.run_folder import RunFolder
 
@@ -128,9 +130,47 @@ def test_that_only_rows_that_the_run_uses_are_tokenised(
 def test_that_no_row_with_an_answer_that_can_be_told_apart_ends_the_run_with_its_reason(
     stories: Path, talks: Rows, make_run: Make, here: Here
 ) -> None:
-    from workbench.domain.errors import RunFailed
-
     rows = [{**row, "prompt": [{"role": "user", "content": "word " * 300}]} for row in talks]
     with pytest.raises(RunFailed, match="prompt alone has 160 tokens") as caught:
         here(make_run(spec_for(stories, loss_on="assistant"), rows))
     assert "max_length" in caught.value.hint
+
+
+def test_that_conversations_without_a_template_become_plain_lines_and_that_is_said(
+    stories: Path, chatty: Path, talks: Rows, make_run: Make, here: Here
+) -> None:
+    said = [
+        any("plain lines" in note for note in planned(here(make_run(spec_for(base), talks, name)))["notes"])
+        for name, base in (("without", stories), ("with", chatty))
+    ]
+    assert said == [True, False]
+
+
+def test_that_a_loss_that_breaks_down_later_leaves_the_last_good_checkpoint_to_resume_from(
+    stories: Path, demonstrations: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    passes = 0
+
+    def breaks_down(module: Any, _given: Any, result: Any) -> Any:
+        nonlocal passes
+        if type(module).__name__ != "LlamaRMSNorm" or not module.training:
+            return None
+        passes += 1
+        return result * float("nan") if passes > 40 else None
+
+    spec = spec_for(stories, max_steps=6, checkpoint_every=1, keep_checkpoints=1, holdout=0)
+    straight = make_run(spec, demonstrations, "straight")
+    here(straight)
+    folder = make_run(spec, demonstrations, "broken")
+    hook = torch.nn.modules.module.register_module_forward_hook(breaks_down)
+    try:
+        with pytest.raises(RunFailed, match="loss became nan") as caught:
+            here(folder)
+    finally:
+        hook.remove()
+    assert "last checkpoint" in caught.value.hint
+    (kept,) = folder.complete_checkpoints()
+    assert 1 <= int(kept.name) < 6
+    assert not folder.model.exists()
+    here(folder)
+    assert curves(folder) == curves(straight)

@@ -185,16 +185,21 @@ def score(model: Any, batch: TokenBatch | GapBatch) -> Scored:
     """Scores [N] of the batch's targets; the head sees their positions only."""
     if isinstance(batch, TokenBatch):
         return token_scores(model, batch)
+    return losses.label_scores(gap_logits(model, batch), batch.labels)
+
+
+def gap_logits(model: Any, batch: GapBatch) -> Tensor:
+    """[N, V]: logits of the batch's targets alone, whatever the architecture does before its head."""
     head = model.get_output_embeddings()
     if head is None:
         raise BadInput("The model has no head over the vocabulary.", "Choose a model for masked language modelling.")
     chosen = head.register_forward_pre_hook(lambda _, given: (given[0].flatten(0, 1).index_select(0, batch.places),))
     more = {} if batch.decoder_input_ids is None else {"decoder_input_ids": batch.decoder_input_ids, "use_cache": False}
     try:
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, **more).logits
+        logits: Tensor = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, **more).logits
     finally:
         chosen.remove()
-    return losses.label_scores(logits, batch.labels)
+    return logits
 
 
 def evaluate_objective(model: Any, rows: Objective, size: int, setup: Setup) -> dict[str, float]:

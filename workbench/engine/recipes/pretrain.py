@@ -15,6 +15,7 @@ from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
 from workbench.engine.device import prepare
 from workbench.engine.evaluate import Tally, report_samples
+from workbench.engine.gap_samples import report_gaps
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import (
     context,
@@ -24,7 +25,7 @@ from workbench.engine.models import (
     make_trainable,
     save_model,
 )
-from workbench.engine.objectives import evaluate_objective, prepare_objective, score
+from workbench.engine.objectives import Causal, evaluate_objective, prepare_objective, score
 from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.report import Report
 from workbench.engine.stopping import Stopper
@@ -61,8 +62,8 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
     rows, read = prepare_objective(name, drawn_order, spec, tokenizer, model.config, max_length, pad)
     whole = spec.model_copy(update={"max_steps": 0})
     held_rows = prepare_objective(name, held, whole, tokenizer, model.config, max_length, pad)[0] if held else None
-    prompts = openings(held + train, spec.sample_count) if name == "causal" else []
-    asked = [(text, encode_text(tokenizer, text)) for text in prompts]
+    shown = held_rows or rows
+    asked = [(text, encode_text(tokenizer, text)) for text in openings(held + train, spec.sample_count)]
 
     steps = count_steps(len(rows), spec.batch_size, spec.epochs, spec.max_steps)
     parameters, training = count_parameters(model)
@@ -122,9 +123,12 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
             last |= measured
             steps = stopper.watch(step, measured, steps)
             report.phase("training")
-        if asked and due(step, spec.sample_every, steps):
+        if spec.sample_count and due(step, spec.sample_every, steps):
             report.phase("sampling")
-            report_samples(report, loaded._replace(model=model), step, asked, spec.seed, max_length, setup)
+            if isinstance(shown, Causal):
+                report_samples(report, loaded._replace(model=model), step, asked, spec.seed, max_length, setup)
+            else:
+                report_gaps(report, step, model, tokenizer, shown, spec.sample_count, setup)
             report.phase("training")
         keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 
@@ -57,7 +58,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
         rows_left_out=left_out.total(),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), *notes(spec, examples, rows, len(held_rows))),
+        notes=(str(setup), *notes(spec, tokenizer, examples, rows, len(held_rows))),
     )
     optimizer = make_optimizer(model, spec)
     keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)
@@ -119,7 +120,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     report.finished(steps, parameters)
 
 
-def notes(spec: SftSpec, examples: Examples, rows: Padded | Packed, held: int) -> list[str]:
+def notes(spec: SftSpec, tokenizer: Any, examples: Examples, rows: Padded | Packed, held: int) -> list[str]:
     """What a person should know of the data before it is trained on."""
     tokens = sum(rows.lengths)
     what = "every turn of the assistant" if spec.loss_on == "assistant" else "completions"
@@ -127,6 +128,8 @@ def notes(spec: SftSpec, examples: Examples, rows: Padded | Packed, held: int) -
         f"{held} rows are held out",
         f"the loss is on {what} only: {rows.targets(range(len(rows))) / tokens:.0%} of {tokens} tokens",
     ]
+    if spec.chat_format == "auto" and not tokenizer.chat_template and any(not row.get("raw") for row in examples.rows):
+        found.append("the model has no chat template: conversations become plain lines, Human: … Assistant: …")
     if examples.unread:
         found.append(f"{examples.unread} more rows aren't needed for {spec.max_steps} steps")
     if isinstance(rows, Packed):

@@ -28,6 +28,7 @@ from workbench.engine.batches import (
 from workbench.engine.device import Setup
 from workbench.engine.optim import make_optimizer, schedule, set_learning_rate, take_step
 from workbench.engine.packing import pack
+from workbench.engine.pair_forward import shared_rows
 from workbench.engine.preferences import Preference, calibration_error, correlation, pair_batch, reward_metrics
 
 CPU = Setup(torch.device("cpu"), torch.float32)
@@ -260,6 +261,31 @@ def test_that_both_sides_of_a_pair_stand_half_a_batch_apart(sizes: list[tuple[in
     assert set(batch.completion_ids[:n][batch.completion_mask[:n]].tolist()) == {2}
     assert set(batch.completion_ids[n:][batch.completion_mask[n:]].tolist()) == {3}
     assert [pair.length for pair in pairs] == [p + max(c, r) for p, c, r in sizes]
+
+
+@QUICK
+@given(sizes=st.lists(st.tuples(*[st.integers(1, 6)] * 3), min_size=1, max_size=5), pad=TOKENS)
+def test_that_in_a_row_of_both_sides_each_token_sees_the_prompt_and_its_own_side(
+    sizes: list[tuple[int, int, int]], pad: int
+) -> None:
+    pairs = [
+        Preference([100 + n for n in range(p)], [200 + n for n in range(c)], [300 + n for n in range(r)], 0.0)
+        for p, c, r in sizes
+    ]
+    rows = shared_rows(pairs, pad)
+    ids, places, shown = rows.input_ids, rows.position_ids, rows.attention[:, 0]
+    width = ids.shape[1]
+    expected = [ids for pair in pairs for ids in pair.chosen] + [ids for pair in pairs for ids in pair.rejected]
+    assert rows.labels.tolist() == expected
+    assert rows.mask.sum(1).tolist() == [c for _, c, _ in sizes] + [r for _, _, r in sizes]
+    for flat, label in zip(rows.before.tolist(), rows.labels.tolist(), strict=True):
+        row, at = divmod(flat, width)
+        prompt, place = pairs[row].prompt, label % 100
+        seen = [int(ids[row, other]) for other in range(width) if shown[row, at, other]]
+        assert seen == prompt + list(range(label - place, label)), "the prompt, then what comes before it on its side"
+        assert int(places[row, at]) == len(prompt) + place - 1
+    assert shown.any(-1).all()
+    assert width == max(p + c + r for p, c, r in sizes) - 2
 
 
 @QUICK

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -159,6 +160,22 @@ def test_that_sharing_is_tried_on_pairs_whose_sides_could_see_each_other() -> No
     one_token_each = [pair(9, 1, 1, seed) for seed in range(5)]  # on these, a causal mask is the right one
     assert choose_forward(model, one_token_each, 0, CPU).shared
     assert not choose_forward(model, [*one_token_each, pair(9, 5, 5)], 0, CPU).shared
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft asks by the old name
+@pytest.mark.parametrize("compute", [torch.bfloat16, torch.float16], ids=str)
+def test_that_an_adapter_on_frozen_weights_in_reduced_precision_shares_the_prompt(compute: torch.dtype) -> None:
+    model = made(LlamaConfig(**GROUPED)).to(compute)
+    adapted = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    forward = choose_forward(adapted, PAIRS, 0, CPU._replace(compute=compute))
+    assert forward.shared
+    one, two = forward(PAIRS).logprobs, forward._replace(shared=False)(PAIRS).logprobs
+    assert float((one - two).abs().max().detach()) < 0.2
+    one.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in adapted.parameters() if p.requires_grad)
 
 
 def test_that_other_attention_kernels_compute_two_rows() -> None:

@@ -21,8 +21,7 @@ from workbench.engine.forward import at, batch_states, core, hidden_states, scor
 from workbench.engine.preferences import Preference, pair_batch
 
 PROBE_TOKENS = 12  # of each part of the pair that sharing is tried on
-_NEAR = {torch.float32: 1e-3, torch.float64: 1e-3}  # nats between two computations of the same; other types: _ROUGH
-_ROUGH = 0.2
+_NEAR, _ROUGH = 1e-3, 0.2  # nats between two computations of the same, in float32 and in reduced precision
 _PAD = 3  # the number of the segment that nobody looks at; 0 is the prompt, 1 chosen, 2 rejected
 
 
@@ -171,11 +170,12 @@ def _agree(together: PairForward, apart: PairForward, pairs: Sequence[Preference
     n = PROBE_TOKENS
     telling = sorted(pairs, key=lambda pair: -min(len(pair.chosen), len(pair.rejected)))[:2]
     small = [Preference(pair.prompt[:n], pair.chosen[:n], pair.rejected[:n], 0.0) for pair in telling]
-    exact = apart.setup._replace(compute=torch.float32)
+    dtype = core(apart.model).dtype
+    exact = apart.setup._replace(compute=torch.float32) if dtype == torch.float32 else apart.setup
     try:
         with evaluating(apart.model):
             one, two = (way._replace(setup=exact)(small).logprobs for way in (together, apart))
     except Exception as error:  # noqa: BLE001  (an architecture that can't take such a mask says so in its own way)
-        logging.getLogger(__name__).info("prompts are not shared: %s", error)
+        logging.getLogger(__name__).warning("prompts are not shared: %s", error)
         return False
-    return float((one - two).abs().max()) <= _NEAR.get(core(apart.model).dtype, _ROUGH)
+    return float((one - two).abs().max()) <= (_NEAR if dtype == torch.float32 else _ROUGH)

@@ -165,3 +165,37 @@ def test_that_pairs_weigh_the_same_however_they_are_grouped() -> None:
         for name, value in together[1].items():
             added = sum(float(p[1][name]) * s for p, s in zip(parts, shares, strict=True))
             assert added == pytest.approx(float(value), abs=1e-6)
+
+
+# What TRL 1.16.0 says to the log-probabilities of `even`: DPOTrainer and KTOTrainer._compute_loss, CPOTrainer.cpo_loss and
+# ORPOTrainer.odds_ratio_loss, with beta 0.4.
+TRL: list[tuple[str, dict[str, Any], float]] = [
+    ("sigmoid", {}, 0.6811370849609375),
+    ("hinge", {}, 0.9555556178092957),
+    ("ipo", {}, 1.704305648803711),
+    ("robust", {"label_smoothing": 0.1}, 0.6755815148353577),
+    ("simpo", {"simpo_gamma": 0.3}, 0.8648454546928406),
+    ("orpo", {}, 0.2968579828739166),
+    ("kto", {"kto_chosen_weight": 2.0, "kto_rejected_weight": 0.5}, 0.6401866674423218),
+]
+
+
+def even() -> Seen:
+    """Log-probabilities of ragged completions from a rule that needs no random generator."""
+    rows, places = torch.arange(6)[:, None], torch.arange(5)[None]
+    logprobs = torch.where(MASK, -((rows * 7 + places * 3) % 11 + 1) / 8, 0.0)
+    reference = torch.where(MASK, -((rows * 5 + places * 2) % 7 + 1) / 6, 0.0)
+    return Seen(logprobs, reference, MASK, torch.zeros(3))
+
+
+@pytest.mark.parametrize(("loss", "more", "theirs"), TRL, ids=[loss for loss, _, _ in TRL])
+def test_that_losses_are_those_of_trl(loss: str, more: dict[str, Any], theirs: float) -> None:
+    spec = DpoSpec.model_validate({"loss": loss, "beta": 0.4, **more})
+    given = even() if spec.needs_reference else even()._replace(reference=None)
+    strangers = torch.tensor(
+        [0.5, 0.25, 0.0, 0.75, -0.5, 1.0]
+    )  # the log-ratios of mismatched completions that TRL was given
+    found = float(pair_loss(given, spec, strangers.mean()).loss)
+    if loss == "orpo":  # TRL adds the imitation of the chosen completion elsewhere
+        found += float((given.logprobs.sum(1) / SIZES)[:3].mean())
+    assert found == pytest.approx(theirs, rel=1e-6)

@@ -20,7 +20,6 @@ from workbench.engine.rankings import (
     encode_rankings,
     lists_of,
     pairs_of,
-    ranking_batch,
     ties_of,
 )
 
@@ -49,18 +48,14 @@ def item(*opinions: tuple[int, ...], strength: float = 1.0) -> Item:
     return Item([1], [[number + 3] for number in range(len(opinions[0]))], [Opinion(o, strength) for o in opinions])
 
 
-def test_that_every_completion_of_an_item_stands_in_the_batch_once_behind_its_prompt(stories: Path) -> None:
+def test_that_every_completion_of_an_item_is_encoded_once_beside_its_prompt(stories: Path) -> None:
     found = encode(stories, ranking("a cat|a dog|a cow", [1, 0, 1]), ranking("one|two", [0, 1], "j", prompt="Count"))
     assert [len(one.completions) for one in found.items] == [3, 2]
-    batch = ranking_batch(found.items, pad=0)
-    assert len(batch.input_ids) == 5
-    first, second = (one.prompt for one in found.items)
-    assert first != second
-    for row, prompt in enumerate([first] * 3 + [second] * 2):
-        assert batch.input_ids[row, : len(prompt)].tolist() == prompt
-        assert batch.input_ids[row, batch.last[row]] == 2
-    assert sum(one.tokens for one in found.items) == int(batch.attention_mask.sum())
-    assert max(one.length for one in found.items) == batch.input_ids.shape[1]
+    first, second = found.items
+    assert first.prompt != second.prompt
+    assert all(ids[-1] == 2 and ids.count(2) == 1 for one in found.items for ids in one.completions)
+    sizes = [len(first.prompt) + len(ids) for ids in first.completions]
+    assert (first.tokens, first.length) == (sum(sizes), max(sizes))
 
 
 def test_that_what_several_annotators_say_of_an_item_meets_in_one_place(stories: Path) -> None:

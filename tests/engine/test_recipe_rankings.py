@@ -14,13 +14,12 @@ from transformers import AutoModelForSequenceClassification
 
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.reward import RewardSpec
-from workbench.engine import losses
-from workbench.engine.batches import Batch, collate
+from workbench.engine import item_forward, losses
+from workbench.engine.batches import collate
 from workbench.engine.data import prompt_of
 from workbench.engine.device import prepare
 from workbench.engine.forward import rewards
 from workbench.engine.models import load_reward, make_reward_head
-from workbench.engine.recipes import reward
 from workbench.engine.reward_settings import reward_statistics
 from workbench.engine.text import encode_completion, encode_prompt
 from workbench.protocol.run_folder import RunFolder
@@ -83,18 +82,20 @@ def test_that_a_split_keeps_items_whole_and_changes_nothing(
             assert other[step] == pytest.approx(found[0][step], rel=1e-4, abs=1e-5)
 
 
-def test_that_each_completion_goes_through_the_model_once_a_step(
-    stories: Path, rankings: Rows, make_run: Make, here: Here, monkeypatch: pytest.MonkeyPatch
+def test_that_prompts_computed_once_give_the_same_run(
+    stories: Path, rankings: Rows, make_run: Make, here: Here, curves: Curves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int] = []
-
-    def counted(model: Any, batch: Batch) -> torch.Tensor:
-        seen.append(len(batch.input_ids))
-        return rewards(model, batch)
-
-    monkeypatch.setattr(reward, "rewards", counted)
-    here(make_run(spec_for(stories, holdout=0.0, micro_batch_size=2, max_steps=1, normalize="none"), rankings))
-    assert seen == [8, 8, 8]
+    rows = [{**row, "prompt": [{"role": "user", "content": "Once upon a time " * 4}]} for row in rankings[::2]]
+    found = []
+    for shared in (True, False):
+        monkeypatch.setattr(item_forward, "worth_sharing", lambda *_, said=shared: said)
+        folder = make_run(spec_for(stories, holdout=0.0, learning_rate=1e-4, pooling="mean"), rows, f"shared {shared}")
+        (planned,) = (event for event in here(folder) if event["kind"] == "planned")
+        assert ("each prompt is computed once for all its completions" in planned["notes"]) == shared
+        found.append(curves(folder))
+    for step in (1, 2):
+        for name in ("loss", "grad_norm"):
+            assert found[0][step][name] == pytest.approx(found[1][step][name], rel=2e-5)
 
 
 def test_that_a_step_is_the_mean_over_items_of_the_mean_over_pairs_read_one_by_one(

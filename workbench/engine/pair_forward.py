@@ -46,10 +46,14 @@ class SharedRows(NamedTuple):
     @property
     def attention(self) -> Tensor:
         """[n, 1, L, L] bool: each token sees the prompt and its own side up to itself."""
-        s = self.segments
-        length = s.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=s.device).tril()
-        return (causal & ((s[:, None, :] == 0) | (s[:, :, None] == s[:, None, :])))[:, None]
+        return sides_apart(self.segments)
+
+
+def sides_apart(segments: Tensor) -> Tensor:
+    """[n, 1, L, L] bool from segments [n, L]: each token sees segment 0, the prompt, and its own segment up to itself."""
+    length = segments.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+    return (causal & ((segments[:, None, :] == 0) | (segments[:, :, None] == segments[:, None, :])))[:, None]
 
 
 def shared_rows(pairs: Sequence[Preference], pad: int) -> SharedRows:
@@ -133,7 +137,7 @@ def choose_forward(model: Any, pairs: Sequence[Preference], pad: int, setup: Set
     together = apart._replace(shared=True)
     longest = max(together.tokens(pair) for pair in pairs)
     width = int(getattr(core(model).config.get_text_config(), "hidden_size", 0) or 1)
-    if not worth_sharing(pairs, width) or not _follows_masks(model, longest) or not _agree(together, apart, pairs):
+    if not worth_sharing(pairs, width) or not follows_masks(model, longest) or not _agree(together, apart, pairs):
         return apart
     return together
 
@@ -153,7 +157,7 @@ def worth_sharing(pairs: Sequence[Preference], width: int) -> bool:
     return one < two
 
 
-def _follows_masks(model: Any, longest: int) -> bool:
+def follows_masks(model: Any, longest: int) -> bool:
     """Whether nothing is known of the model that would let it look at rows of that length in another way than by the mask."""
     inner = core(model)
     config = inner.config.get_text_config()

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from workbench.domain.errors import BadInput
-from workbench.engine.batches import Batch, collate
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.text import encode_completion, encode_prompt
 
@@ -176,12 +175,6 @@ def _useless(opinion: Opinion, completions: Sequence[list[int]], fitting: Sequen
     if not ties and len(set(tier_of.values())) < 2:
         return "its completions are all tied"
     return ""
-
-
-def ranking_batch(items: Sequence[Item], pad: int) -> Batch:
-    """All completions of all items, item by item, each with its prompt."""
-    sequences = [(item.prompt, ids) for item in items for ids in item.completions]
-    return collate([prompt for prompt, _ in sequences], [ids for _, ids in sequences], pad)
 
 
 def pairs_of(items: Sequence[Item], device: torch.device | str = "cpu") -> Pairs:

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from workbench.domain.specs.reward import PAIRWISE, RewardSpec
 from workbench.engine import losses
-from workbench.engine.batches import count_steps, micro_batches, rows_at
+from workbench.engine.batches import count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import Row, need_columns, prompt_of, read_rows, row_key, split_holdout
-from workbench.engine.device import Setup, prepare
+from workbench.engine.device import prepare
 from workbench.engine.evaluate import evaluating
 from workbench.engine.examples import tell
-from workbench.engine.forward import core, rewards
+from workbench.engine.forward import core
+from workbench.engine.item_forward import ItemForward, choose_forward
 from workbench.engine.keeper import Keeper, due
 from workbench.engine.models import (
-    Loaded,
     context,
     count_parameters,
     make_reward_head,
@@ -41,7 +41,6 @@ from workbench.engine.rankings import (
     encode_rankings,
     lists_of,
     pairs_of,
-    ranking_batch,
     ties_of,
 )
 from workbench.engine.report import Report
@@ -49,6 +48,8 @@ from workbench.engine.reward_settings import set_pooling, set_statistics
 from workbench.engine.stopping import Stopper
 from workbench.engine.text import decode
 from workbench.protocol.run_folder import RunFolder
+
+MEASURED = 128  # items whose scores give the saved mean and deviation, at least, if there are so many
 
 
 def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
@@ -67,7 +68,8 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
     train, held = split_holdout(together, spec.holdout, spec.seed, key=lambda one: row_key(one[0]))
     items, held_items = [item for _, item in train], [item for _, item in held]
     shown = (held or train)[: spec.sample_count]
-    lengths = [item.length for item in items]
+    forward = choose_forward(model, usable.items, loaded.pad, setup)
+    lengths = forward.lengths(items)
 
     steps = count_steps(len(items), spec.batch_size, spec.epochs, spec.max_steps)
     parameters, training = count_parameters(model)
@@ -81,6 +83,7 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
             str(setup),
             f"{usable.pairs} pairs and {usable.ties} ties in {len(usable.items)} items",
             f"{len(held_items)} items are held out",
+            *["each prompt is computed once for all its completions"] * forward.shared,
         ),
     )
     optimizer = make_optimizer(model, spec)
@@ -99,9 +102,9 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
         rate = set_learning_rate(optimizer, step, steps, spec)
         chosen = rows_at(step, len(items), spec.batch_size, spec.seed)
         parts, found = [], []
-        for part in micro_batches(chosen, lengths, spec.micro_batch_size):
+        for part in forward.parts(chosen, lengths, spec.micro_batch_size):
             members = [items[row] for row in part]
-            scores = score(model, members, loaded.pad, setup)
+            scores = forward(members)
             # This part's share of the mean over the whole step, so that the split changes nothing.
             loss = loss_of(scores, members, spec) / len(chosen)
             setup.backward(loss)
@@ -115,25 +118,25 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
             measured | setup.gauges(),
             learning_rate=rate,
             grad_norm=norm,
-            tokens_per_second=sum(items[row].tokens for row in chosen) / (time.perf_counter() - began),
+            tokens_per_second=sum(forward.tokens(items[row]) for row in chosen) / (time.perf_counter() - began),
             epoch=step * spec.batch_size / len(items),
         )
         last |= measured
         if held_items and due(step, spec.eval_every, steps):
             report.phase("evaluating")
-            measured = evaluate(model, held_items, loaded.pad, setup, spec)
+            measured = evaluate(forward, held_items, spec)
             report.metric(step, measured)
             last |= measured
             steps = stopper.watch(step, measured, steps)
             report.phase("training")
         if due(step, spec.sample_every, steps):
-            report_scores(report, step, loaded._replace(model=model), shown, setup)
+            report_scores(report, step, forward, shown, loaded.tokenizer)
         keeper.save_when_due(step, steps, {"last": last, **stopper.state})
 
     last |= stopper.finish()
     report.phase("saving")
     if spec.normalize != "none":
-        save_statistics(model, held_items or items, loaded.pad, setup, spec)
+        save_statistics(forward, held_items, items, spec)
     save_model(model, loaded.tokenizer, folder.model, card(spec, len(items), steps, last))
     report.finished(steps, parameters)
 
@@ -153,12 +156,6 @@ def read_items(folder: RunFolder, tokenizer: Any, spec: RewardSpec, max_length: 
             "Raise max_length.",
         )
     return usable
-
-
-def score(model: Any, items: Sequence[Item], pad: int, setup: Setup) -> Tensor:
-    """[S] scores of all completions of the items, one behind the other."""
-    with setup.autocast():
-        return rewards(model, ranking_batch(items, pad).to(setup.device))
 
 
 def loss_of(scores: Tensor, items: Sequence[Item], spec: RewardSpec) -> Tensor:
@@ -203,9 +200,9 @@ def pair_metrics(items: Sequence[Item], scores: Tensor) -> dict[str, float]:
     )
 
 
-def evaluate(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> dict[str, float]:
+def evaluate(forward: ItemForward, items: Sequence[Item], spec: RewardSpec) -> dict[str, float]:
     """`eval/` metrics on held-out items."""
-    scores = scores_of(model, items, pad, setup, spec)
+    scores = scores_of(forward, items, spec)
     pairs, ties = pairs_of(items), ties_of(items)
     values = {"loss": float(loss_of(scores, items, spec)) / len(items), **pair_metrics(items, scores)}
     if len(pairs.better):
@@ -218,35 +215,40 @@ def evaluate(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: Re
     return {f"eval/{name}": value for name, value in values.items()}
 
 
-def scores_of(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> Tensor:
+def scores_of(forward: ItemForward, items: Sequence[Item], spec: RewardSpec) -> Tensor:
     """[S] scores on the CPU without gradients, items of similar length together, in the order of the items."""
     found: dict[int, Tensor] = {}
-    with evaluating(model):
-        for part in micro_batches(
-            range(len(items)), [item.length for item in items], spec.micro_batch_size or spec.batch_size
-        ):
+    size = spec.micro_batch_size or spec.batch_size
+    with evaluating(forward.model):
+        for part in forward.parts(range(len(items)), forward.lengths(items), size):
             members = [items[row] for row in part]
             sizes = [len(item.completions) for item in members]
-            found |= zip(part, score(model, members, pad, setup).cpu().split(sizes), strict=True)
+            found |= zip(part, forward(members).cpu().split(sizes), strict=True)
     return torch.cat([found[row] for row in range(len(items))])
 
 
-def save_statistics(model: Any, items: Sequence[Item], pad: int, setup: Setup, spec: RewardSpec) -> None:
-    """Write mean and deviation of the scores of all completions, or of each item's best, into the model's config."""
-    scores = scores_of(model, items, pad, setup, spec)
+def save_statistics(forward: ItemForward, held: Sequence[Item], trained: Sequence[Item], spec: RewardSpec) -> None:
+    """Write mean and deviation of the scores of all completions, or of each item's best, into the model's config.
+
+    Held-out items count; where they are few, some that were trained on fill them up, for a deviation of few is worth little.
+    """
+    items = [*held, *trained[: max(0, MEASURED - len(held))]]
+    scores = scores_of(forward, items, spec)
     if spec.normalize == "chosen":
         every = [item.opinions[0].tiers for item in items]
         best = [tier == min(tiers) for tiers in every for tier in tiers]
         scores = scores[torch.tensor(best)]
-    set_statistics(core(model).config, scores)
+    set_statistics(core(forward.model).config, scores)
 
 
-def report_scores(report: Report, step: int, loaded: Loaded, shown: Sequence[tuple[Row, Item]], setup: Setup) -> None:
+def report_scores(
+    report: Report, step: int, forward: ItemForward, shown: Sequence[tuple[Row, Item]], tokenizer: Any
+) -> None:
     """Report the same few best completions with their scores beside those of the worst of their items."""
     for index, (row, item) in enumerate(shown):
-        with evaluating(loaded.model):
-            scores = score(loaded.model, [item], loaded.pad, setup).tolist()
+        with evaluating(forward.model):
+            scores = forward([item]).tolist()
         tiers = item.opinions[0].tiers
         best, worst = tiers.index(min(tiers)), len(tiers) - 1 - tiers[::-1].index(max(tiers))
         numbers = {"chosen_reward": scores[best], "rejected_reward": scores[worst]}
-        report.sample(step, index, prompt_of(row).text, decode(loaded.tokenizer, item.completions[best]), numbers)
+        report.sample(step, index, prompt_of(row).text, decode(tokenizer, item.completions[best]), numbers)

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from workbench.engine.rollout import sample_batch
 
-NEW, VOCABULARY, SEEDS = 64, 2048, 3
+NEW, VOCABULARY, SEEDS = 128, 2048, 3
 
 
 def model(width: int) -> LlamaForCausalLM:

@@ -32,12 +32,11 @@ def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, 
     """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
     inner = core(model)
     body = inner.base_model
-    if attention_mask is not None and attention_mask.ndim == 4 and inner.config._attn_implementation == "eager":
-        # Eager attention adds the mask to its scores.
-        shown = torch.zeros(attention_mask.shape, dtype=inner.dtype, device=attention_mask.device)
-        attention_mask = shown.masked_fill(~attention_mask, torch.finfo(inner.dtype).min)
+    told: Any = attention_mask
+    if attention_mask is not None and attention_mask.ndim == 4:
+        told = _masks(inner, attention_mask, position_ids)
     result: Tensor = body(
-        input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+        input_ids=input_ids, attention_mask=told, position_ids=position_ids, use_cache=False
     ).last_hidden_state
     return result
 
@@ -48,6 +47,26 @@ def batch_states(model: Any, batch: Batch) -> Tensor:
     Padding stands on the right, where no token looks: without a mask, attention takes its causal kernels, which do half the work.
     """
     return hidden_states(model, batch.input_ids, None, None)
+
+
+def _masks(inner: Any, seen: Tensor, position_ids: Tensor | None) -> Any:
+    """A mask [B, 1, L, L] of bool as the architecture wants it: closed behind its window, by kind of layer, added to scores.
+
+    Architectures take a mask of this shape as it is, so the window of those that look back only so far must be in it.
+    """
+
+    def shaped(mask: Tensor) -> Tensor:
+        if inner.config._attn_implementation != "eager":
+            return mask
+        shown = torch.zeros(mask.shape, dtype=inner.dtype, device=mask.device)
+        return shown.masked_fill(~mask, torch.finfo(inner.dtype).min)
+
+    window, kinds = (getattr(inner.config, name, None) for name in ("sliding_window", "layer_types"))
+    if not window or (kinds and "sliding_attention" not in kinds):
+        return shaped(seen)
+    places = torch.arange(seen.shape[-1], device=seen.device)[None] if position_ids is None else position_ids
+    near = shaped(seen & (places[:, None, None, :] > places[:, None, :, None] - window))
+    return {kind: near if kind == "sliding_attention" else shaped(seen) for kind in set(kinds)} if kinds else near
 
 
 def project(model: Any, hidden: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import warnings
@@ -310,13 +311,23 @@ def eos_ids(loaded: Loaded) -> list[int]:
 
 
 def without_dropout(model: nn.Module) -> None:
-    """Set every dropout to zero, for recipes that take ratios of log-probabilities."""
+    """Set every dropout (and the noise of a router) to zero, for recipes that take ratios of log-probabilities."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         for name, value in vars(module).items():  # some architectures keep the rate as a plain number
-            if isinstance(value, float) and ("dropout" in name or name == "layerdrop"):
+            if _is_noise(name) and isinstance(value, float):
                 setattr(module, name, 0.0)
+        config = getattr(module, "config", None)
+        if config is not None and not hasattr(module, "save_pretrained"):  # and some read it from the configuration
+            rates = [name for name, value in vars(config).items() if _is_noise(name) and isinstance(value, float)]
+            if any(getattr(config, name) for name in rates):
+                module.config = copy.copy(config)
+                vars(module.config).update(dict.fromkeys(rates, 0.0))
+
+
+def _is_noise(name: str) -> bool:
+    return "dropout" in name or name in {"layerdrop", "jitter_noise"}
 
 
 def use_gradient_checkpointing(model: Any) -> None:
@@ -426,4 +437,5 @@ def _quiet() -> Iterator[None]:
         # peft asks transformers by names that transformers has deprecated; nothing a person could do about it.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", "fan_in_fan_out")  # it sets it itself, as GPT-2 needs it
+        warnings.filterwarnings("ignore", ".*_pattern keys did not match")  # its own patterns for experts
         yield

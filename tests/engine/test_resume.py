@@ -1,4 +1,4 @@
-"""Reward, DPO and PPO runs that are killed and resumed, by real worker processes, against runs that were not."""
+"""Reward, DPO, PPO and GRPO runs that are killed and resumed, by real worker processes, against runs that were not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.kinds import Spec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.reward import RewardSpec
@@ -35,10 +36,23 @@ def spec_of(kind: str, stories: Path, judge_folder: Path) -> Spec:
         return RewardSpec(base=str(stories), max_steps=20, **COMMON)
     if kind == "dpo":
         return DpoSpec(base=str(stories), max_steps=14, method="lora", **COMMON)
+    if kind == "grpo":
+        groups = COMMON | {"batch_size": 2}
+        return GrpoSpec(
+            base=str(stories),
+            reward_model=str(judge_folder),
+            max_steps=12,
+            max_new_tokens=10,
+            group_size=3,
+            iterations=2,
+            beta=0.05,
+            **groups,
+        )
     return PpoSpec(
         base=str(stories),
         reward_model=str(judge_folder),
         max_steps=14,
+        normalize_scores=True,
         max_new_tokens=10,
         minibatches=2,
         ppo_epochs=2,
@@ -49,7 +63,7 @@ def spec_of(kind: str, stories: Path, judge_folder: Path) -> Spec:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["reward", "dpo", "ppo"])
+@pytest.mark.parametrize("kind", ["reward", "dpo", "ppo", "grpo"])
 def test_that_a_killed_run_resumed_is_bit_for_bit_the_run_that_was_not(
     kind: str,
     stories: Path,

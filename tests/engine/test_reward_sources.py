@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -206,6 +207,21 @@ def test_that_the_answer_rule_needs_answers(made: Callable[..., Made]) -> None:
     with pytest.raises(RunFailed, match="2 of 2 prompts have no answer"):
         sources.score(*ids(sources), rows, setup)
     assert sources.score(*ids(sources), [row | {"answer": "11"} for row in rows], setup).total.tolist() == [0.0, 1.0]
+
+
+def test_that_a_reward_model_s_scores_are_scaled_by_what_was_saved_with_it(
+    made: Callable[..., Made], judge_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="how its scores are spread"):
+        made(str(judge_folder), model_normalize=True)
+    folder = shutil.copytree(judge_folder, tmp_path / "scaled")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"reward_mean": 0.5, "reward_std": 4.0}))
+    raw, scaled = (
+        sources.score(*ids(sources), ROWS, setup).total
+        for sources, setup, _ in (made(str(folder)), made(str(folder), model_normalize=True))
+    )
+    torch.testing.assert_close(scaled, (raw - 0.5) / 4)
 
 
 def test_that_a_spec_without_any_source_is_refused(made: Callable[..., Made]) -> None:

@@ -175,6 +175,18 @@ def test_that_the_file_of_a_reward_function_goes_with_the_run(fake: FakeRuns, tm
     assert f"rewards.function={file}:score" in bench.training.command(spec)
 
 
+def test_that_demonstrations_bring_their_answers_and_other_data_is_refused_where_answers_are_needed(
+    fake: FakeRuns,
+) -> None:
+    bench = fake.furnished(begin=False)
+    bench.datasets.create("asks", "prompts")
+    spec = GrpoSpec(base="stories", data="demos", rewards=RewardPart(answer_weight=1.0))
+    view = bench.training.start(spec)
+    assert "completion" in read_table(view.folder / "data.parquet").column_names
+    trouble = " ".join(bench.training.fit(spec.model_copy(update={"data": "asks"})).trouble)
+    assert "asks has no answers to compare with" in trouble
+
+
 @pytest.mark.parametrize(
     ("content", "name", "sentence"),
     [

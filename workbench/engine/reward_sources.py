@@ -30,7 +30,8 @@ from workbench.engine.batches import buckets, collate
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import rewards
+from workbench.engine.forward import core, rewards
+from workbench.engine.reward_settings import RewardStatistics, reward_statistics
 from workbench.engine.roles import Roles
 from workbench.engine.text import decode
 from workbench.protocol.run_folder import RunFolder
@@ -51,13 +52,17 @@ class Scores(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """The sources of a run. `texts` are those that read text, by name; "model" has a weight too if there is a reward model."""
+    """The sources of a run. `texts` are those that read text, by name; "model" has a weight too if there is a reward model.
+
+    `scaled` are the mean and deviation by which the reward model's scores are centred and scaled, if they are.
+    """
 
     roles: Roles
     weights: dict[str, float]
     texts: dict[str, TextScore]
     size: int
     note: str
+    scaled: RewardStatistics | None = None
 
     def score(
         self, prompts: Sequence[list[int]], completions: Sequence[list[int]], rows: Sequence[Row], setup: Setup
@@ -65,13 +70,14 @@ class Sources(NamedTuple):
         """Score each completion of each prompt (ids), as it was sampled; raises RunFailed when a source gives no number."""
         each: dict[str, Tensor] = {}
         if "model" in self.weights:
-            each["model"] = _by_model(self.roles, prompts, completions, self.size, setup)
+            found = _by_model(self.roles, prompts, completions, self.size, setup)
+            each["model"] = found if self.scaled is None else self.scaled.standardise(found)
         if self.texts:
             asked = [as_text(row) for row in rows]
             said = [decode(self.roles.policy.tokenizer, ids) for ids in completions]
             for name, score in self.texts.items():
-                found = checked(score(asked, said, list(rows)), said, name)
-                each[name] = torch.tensor(found, dtype=torch.float32, device=setup.device)
+                numbers = checked(score(asked, said, list(rows)), said, name)
+                each[name] = torch.tensor(numbers, dtype=torch.float32, device=setup.device)
         total = torch.zeros(len(completions), device=setup.device)
         for name, values in each.items():
             total = total + self.weights[name] * values
@@ -103,7 +109,21 @@ def load_sources(spec: OnlineSpec, roles: Roles, folder: RunFolder) -> Sources:
             "Nothing gives rewards: neither a reward model nor a function nor a rule was chosen.",
             "Choose a reward model, name a function in rewards.function, or give a rule a weight.",
         )
-    return Sources(roles, weights, texts, spec.micro_batch_size or SCORED_TOGETHER, "rewards: " + ", ".join(notes))
+    scaled = _saved_scale(roles) if part.model_normalize and roles.scorer is not None else None
+    return Sources(
+        roles, weights, texts, spec.micro_batch_size or SCORED_TOGETHER, f"rewards: {', '.join(notes)}", scaled
+    )
+
+
+def _saved_scale(roles: Roles) -> RewardStatistics:
+    with roles.scoring() as scorer:
+        found = reward_statistics(core(scorer).config)
+    if found is None:
+        raise BadInput(
+            "The reward model's folder doesn't say how its scores are spread.",
+            "Train it with normalize on, or turn rewards.model_normalize off.",
+        )
+    return found
 
 
 def answers(_: list[Any], said: list[str], rows: list[Row]) -> list[float]:

@@ -60,6 +60,11 @@ class References:
         if spec.device == "cuda" and not read_gpus():
             parts.trouble.append("The run asks for a GPU and this machine has none; choose device auto or cpu.")
         parts.data = self._data(spec, parts)
+        wanted = isinstance(spec, OnlineSpec) and spec.rewards.answer_weight != 0
+        if wanted and parts.data is not None and parts.data.kind != "demonstrations":
+            parts.trouble.append(
+                f"{parts.data.name} has no answers to compare with; choose demonstrations, or set answer_weight to 0."
+            )
         return parts
 
     def _rewards(self, spec: OnlineSpec, parts: Parts) -> None:

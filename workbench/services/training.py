@@ -157,7 +157,10 @@ class TrainingService:
     def _prepare(self, spec: TrainSpec, parts: Parts) -> Prepared:
         """Frozen rows, the spec with folders for names, and the files that the run takes along."""
         assert parts.base is not None and parts.data is not None
-        frozen = self._datasets.freeze(parts.data.name, frozen_as(spec))
+        kind = frozen_as(spec)
+        if isinstance(spec, OnlineSpec) and kind == "prompts" and parts.data.kind == "demonstrations":
+            kind = "demonstrations"  # rewards may compare with the completions
+        frozen = self._datasets.freeze(parts.data.name, kind)
         written = spec.model_copy(update={"base": parts.base.path})
         if isinstance(written, OnlineSpec) and parts.reward is not None:
             written = written.model_copy(update={"reward_model": parts.reward.path})

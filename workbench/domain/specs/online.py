@@ -19,6 +19,11 @@ class RewardPart(Part):
         description="Weight of the reward model's score, where a reward model is chosen.",
         json_schema_extra=group("Reward", advanced=True),
     )
+    model_normalize: bool = Field(
+        False,
+        description="Centre and scale the reward model's score by the mean and deviation that were saved with it.",
+        json_schema_extra=group("Reward", advanced=True),
+    )
     function: str = Field(
         "",
         max_length=4096,

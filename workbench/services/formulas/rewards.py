@@ -20,11 +20,12 @@ def reward_terms(spec: OnlineSpec) -> tuple[Term, ...]:
 def sources(spec: OnlineSpec) -> list[tuple[str, float, str, str]]:
     """(sign, weight, metric, sentence) of each source that is on."""
     part = spec.rewards
+    scored = "(r(x, y) − mean r) / std r" if part.model_normalize else "r(x, y)"
     named = part.function.rpartition(":")[2]
     return [
         (sign, weight, f"reward/{name}", sentence)
         for name, on, sign, weight, sentence in (
-            ("model", bool(spec.reward_model), "r(x, y)", part.model_weight, "What the reward model gives to a completion."),
+            ("model", bool(spec.reward_model), scored, part.model_weight, "What the reward model gives to a completion."),
             ("function", bool(named), f"{named}(x, y)", part.function_weight, "What the Python function gives."),
             ("answer", part.answer_weight != 0, "[answer]", part.answer_weight, "1 if the completion ends with the right answer."),
             ("pattern", bool(part.pattern), "[pattern]", part.pattern_weight, f"1 if {part.pattern} is found."),

@@ -278,6 +278,11 @@ def test_that_progress_is_told_with_counts(
     bench.take()
     phases = [event["name"] for event in said(RunFolder(bench.workspace / "runs" / "one"), "phase")]
     assert phases == ["reference", "reference: 2 of 4 pairs", "reference: 4 of 4 pairs"]
+    bench.take("two", rows=[2])
+    shutil.rmtree(bench.workspace / "cache")
+    bench.take("two")
+    phases = [event["name"] for event in said(RunFolder(bench.workspace / "runs" / "two"), "phase")]
+    assert phases[-2:] == ["reference: 3 of 4 pairs", "reference: 4 of 4 pairs"], "one was known"
 
 
 def test_that_the_cache_stays_within_its_size_and_the_oldest_go_first(

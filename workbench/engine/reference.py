@@ -80,7 +80,7 @@ def reference_of(
     report.phase("reference")
     if not any(missing):
         _check(forward, pairs, batches[-1], Reference({row: known[names[row]] for row in batches[-1]}))
-    for slice_ in _compute(forward, pairs, [batch for batch in missing if batch], report):
+    for slice_ in _compute(forward, pairs, [batch for batch in missing if batch], len(wanted), report):
         named = {names[row]: sides for row, sides in slice_.items()}
         store.write(named)
         if shared:
@@ -116,11 +116,14 @@ def _check(forward: PairForward, pairs: Sequence[Preference], rows: Sequence[int
 
 
 def _compute(
-    forward: PairForward, pairs: Sequence[Preference], batches: Sequence[Sequence[int]], report: Report
+    forward: PairForward, pairs: Sequence[Preference], batches: Sequence[Sequence[int]], total: int, report: Report
 ) -> Iterator[dict[int, Sides]]:
-    """The log-probabilities of the batches' rows, in slices of some seconds; ends early when the run is to halt."""
+    """The log-probabilities of the batches' rows, in slices of some seconds; ends early when the run is to halt.
+
+    Progress is told out of `total` pairs: the others are known.
+    """
     found: dict[int, Sides] = {}
-    began, done, total = time.monotonic(), 0, sum(map(len, batches))
+    began, done = time.monotonic(), total - sum(map(len, batches))
     for number, batch in enumerate(batches):
         together = [pairs[row] for row in batch]
         with evaluating(forward.model):

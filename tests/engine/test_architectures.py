@@ -59,6 +59,13 @@ def loaded(folder: Path) -> Loaded:
     return load_policy(folder)
 
 
+def use_attention(model: Any, attention: str) -> None:
+    """Switch, or skip where the architecture has no such attention."""
+    if attention == "sdpa" and not model._supports_sdpa:
+        pytest.skip("the architecture has no such attention")
+    model.set_attn_implementation(attention)
+
+
 def one_by_one(model: Any, temperature: float = 1.0) -> list[list[float]]:
     """Log-probabilities of the completions from the model's own logits, one sequence at a time, without a mask."""
     found = []
@@ -81,7 +88,7 @@ def test_that_a_padded_batch_scores_as_the_models_own_logits_do(loaded: Loaded, 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_that_padded_rows_score_without_a_mask_as_they_do_alone(folder: Path, attention: str) -> None:
     model = load_policy(folder).model
-    model.set_attn_implementation(attention)
+    use_attention(model, attention)
     pairs = zip(PROMPTS, COMPLETIONS, strict=True)
     rows = Padded([Example(p + c, (range(len(p), len(p) + len(c)),)) for p, c in pairs], pad=2)
     with torch.no_grad():
@@ -145,25 +152,8 @@ def test_that_training_mode_without_dropout_computes_what_evaluation_does(loaded
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_that_documents_packed_into_one_row_score_as_they_do_alone(folder: Path, attention: str) -> None:
     model = load_policy(folder).model
-    if attention == "sdpa" and not model._supports_sdpa:
-        pytest.skip("the architecture has no such attention")
-    model.set_attn_implementation(attention)
-    long = [
-        1,
-        403,
-        407,
-        410,
-        261,
-        378,
-        383,
-        286,
-        417,
-        300,
-        301,
-        302,
-        303,
-        2,
-    ]  # longer than the window of those that have one
+    use_attention(model, attention)
+    long = [1, *range(310, 322), 2]  # longer than the window of those that have one
     documents = [long, [1, 300, 301, 2], [1, 270, 417, 286, 2]]
     together = pack(documents, 32, pad=2, seed=0)
     assert len(together) == 1

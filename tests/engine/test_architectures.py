@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tests.engine.adapting import attach_lora
 from tests.engine.architectures import make_model
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
@@ -20,7 +21,6 @@ from workbench.engine.device import Setup
 from workbench.engine.evaluate import token_scores
 from workbench.engine.models import (
     Loaded,
-    attach_lora,
     context,
     eos_ids,
     load_policy,

@@ -43,3 +43,11 @@ def test_that_a_card_shows_how_to_load_each_kind() -> None:
     assert "AutoModelForSequenceClassification.from_pretrained(FOLDER)" in full
     assert "PeftModel.from_pretrained(base, FOLDER)" in adapter
     assert "num_labels=1" in adapter
+
+
+def test_that_a_card_names_the_method_and_who_can_load_its_result() -> None:
+    prompt = card(SftSpec(base="/m/a", method="prompt"), 1, 1, {})
+    assert "(prompt tuning)" in prompt
+    assert "PeftModel.from_pretrained(base, FOLDER)" in prompt
+    assert "AutoModelForCausalLM.from_pretrained(FOLDER)" in card(SftSpec(base="/m/a", method="bitfit"), 1, 1, {})
+    assert "plain peft can't" in card(SftSpec(base="/m/a", method="bottleneck"), 1, 1, {})

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.engine.adapting import attach_lora
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.kinds import Spec
@@ -25,7 +26,7 @@ from workbench.engine.device import Setup
 from workbench.engine.evaluate import Tally
 from workbench.engine.forward import Scored, completion_logprobs
 from workbench.engine.keeper import Keeper, due
-from workbench.engine.models import Loaded, attach_lora, load_policy, save_model
+from workbench.engine.models import Loaded, load_policy, save_model
 from workbench.engine.optim import make_optimizer
 from workbench.engine.preferences import Preference
 from workbench.engine.reference import agree

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2LMHeadModel
 
+from tests.engine.adapting import attach_lora
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import LoraPart
 from workbench.domain.specs.sft import SftSpec
@@ -17,7 +18,6 @@ from workbench.engine.batches import Batch, collate
 from workbench.engine.models import (
     Loaded,
     adapter_base,
-    attach_lora,
     count_parameters,
     eos_ids,
     load_or_initialise,

@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.engine.adapting import attach_lora
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import reference
 from workbench.engine.device import Setup
 from workbench.engine.forward import completion_logprobs
-from workbench.engine.models import attach_lora, load_policy, save_model
+from workbench.engine.models import load_policy, save_model
 from workbench.engine.pair_forward import PairForward
 from workbench.engine.preferences import Preference, pair_batch
 from workbench.engine.reference import Reference, agree, reference_of

@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
+from tests.engine.adapting import attach_lora
 from workbench.domain.specs.common import LoraPart
 from workbench.engine import rollout, rollout_prefill
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
-from workbench.engine.models import Loaded, attach_lora
+from workbench.engine.models import Loaded
 from workbench.engine.rollout import Rollout, sample_batch
 
 PROMPTS = [[1, 5, 9], [1], [1, 7, 7, 8, 30, 2, 4, 11], [1, 3, 4, 5], [1, 5, 9], [40, 41, 42, 43, 44]]

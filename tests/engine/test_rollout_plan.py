@@ -12,12 +12,13 @@ import torch
 from peft import LoraConfig, TaskType, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tests.engine.adapting import attach_lora
 from tests.engine.architectures import make_model
 from workbench.domain.specs.common import LoraPart
 from workbench.engine import rollout, rollout_plan
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
-from workbench.engine.models import Loaded, attach_lora
+from workbench.engine.models import Loaded
 from workbench.engine.rollout import Rollout, sample_batch
 from workbench.engine.rollout_families import read_plan
 from workbench.engine.rollout_fused import Fused, agrees

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.domain.specs.kinds import TrainSpec
+from workbench.domain.specs.methods import LEARNED_PROMPT, METHOD_NAMES, WHOLE_RESULT
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.reward import RewardSpec
 
@@ -16,13 +17,15 @@ def card(spec: TrainSpec, rows: int, steps: int, values: dict[str, float]) -> st
     """Markdown of a model card."""
     auto = _CLASS.get(spec.kind, "AutoModelForCausalLM")
     load = f"model = {auto}.from_pretrained(FOLDER)"
-    if spec.method == "lora":
+    if spec.method == "bottleneck":
+        load = "# Bottleneck adapters are not part of peft: RLHF Workbench loads this folder, plain peft can't."
+    elif spec.method not in WHOLE_RESULT:
         labels = ", num_labels=1" if spec.kind == "reward" else ""
         load = f"base = {auto}.from_pretrained(BASE{labels})\nmodel = PeftModel.from_pretrained(base, FOLDER)"
     measured = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(values.items()))
     return f"""# {spec.name or spec.kind}
 
-Made by RLHF Workbench with the recipe `{spec.kind}` ({"low-rank adapter" if spec.method == "lora" else "all weights"}).
+Made by RLHF Workbench with the recipe `{spec.kind}` ({METHOD_NAMES[spec.method]}).
 
 | | |
 |---|---|
@@ -50,11 +53,13 @@ def _scoring(spec: RewardSpec) -> str:
     """How to score a completion in plain transformers."""
     if spec.pooling == "mean":
         where = "The score is the mean over the completion's tokens, which the classifier's own logits don't give."
-        merged = "model = model.merge_and_unload()\n" if spec.method == "lora" else ""
+        merged = "model = model.merge_and_unload()\n" if spec.method not in WHOLE_RESULT else ""
         code = (
             f"{merged}hidden = model.base_model(input_ids=ids).last_hidden_state\n"
             "score = model.score(hidden)[0, len(prompt_ids) :].mean()"
         )
+        if spec.method in {*LEARNED_PROMPT, "bottleneck"}:
+            code = "# RLHF Workbench gives this score; plain libraries give only that of the last token."
     else:
         where = "The score is read at the last token, which is the tokenizer's end token."
         code = "score = model(input_ids=ids).logits[0, 0]"

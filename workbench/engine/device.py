@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 from contextlib import AbstractContextManager, nullcontext
@@ -11,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.domain.errors import RunFailed
-from workbench.domain.specs.common import JobSpec
+from workbench.domain.errors import BadInput, RunFailed
+from workbench.domain.specs.common import JobSpec, TrainingSpec
 from workbench.engine.loss_scale import LossScale
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,6 +42,10 @@ class Setup(NamedTuple):
         On a CPU that is the reading of all weights; a GPU takes this many in the time in which its kernels are launched.
         """
         return 2048 if self.device.type == "cuda" else 64
+
+    def home(self, method: str) -> torch.device:
+        """Device to load a model on: one that is going to be quantised first stays in main memory."""
+        return torch.device("cpu") if method == "qlora" else self.device
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context of every forward pass."""
@@ -80,6 +85,8 @@ class Setup(NamedTuple):
 def prepare(spec: JobSpec) -> Setup:
     """Choose the device and precision, set threads, seed everything and ask for deterministic kernels."""
     device = _device(spec.device)
+    if isinstance(spec, TrainingSpec):
+        _need_bitsandbytes(spec, device)
     set_threads()
     seed_all(spec.seed)
     # cuBLAS reads this when it is first used; without it, it may add up in another order each time.
@@ -111,6 +118,28 @@ def _device(wanted: str) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise RunFailed("The run asks for a GPU, and torch finds none.", "Choose device auto or cpu.")
     return torch.device(wanted)
+
+
+def _need_bitsandbytes(spec: TrainingSpec, device: torch.device) -> None:
+    """Raise BadInput where 4-bit bases or 8-bit optimizers are asked for and can't be had, before anything is loaded."""
+    missing = [
+        word
+        for word, there in (
+            ("a CUDA GPU", device.type == "cuda"),
+            ("the package bitsandbytes", importlib.util.find_spec("bitsandbytes") is not None),
+        )
+        if not there
+    ]
+    if spec.method == "qlora" and missing:
+        raise BadInput(
+            f"QLoRA needs {' and '.join(missing)}, and this machine has none.",
+            "Choose the method lora; with precision bfloat16 on a GPU its base takes 16 bits for each weight.",
+        )
+    if spec.optimizer == "adamw8bit" and missing:
+        raise BadInput(
+            f"8-bit AdamW needs {' and '.join(missing)}, and this machine has none.",
+            "Choose the optimizer adamw; adafactor keeps even less in memory.",
+        )
 
 
 def _compute(precision: str, device: torch.device) -> torch.dtype:

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from transformers.cache_utils import DynamicCache
 
 from workbench.domain.errors import BadInput
 from workbench.engine import losses
@@ -31,14 +32,61 @@ def core(model: Any) -> Any:
 def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor | None) -> Tensor:
     """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
     inner = core(model)
-    body = inner.base_model
+    given: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids}
+    length, places = input_ids.shape[1], position_ids
+    if count := virtual_tokens(model):
+        given, places = _behind_prompt(model, input_ids, position_ids)
+        attention_mask = _with_prompt(attention_mask, count)
     told: Any = attention_mask
     if attention_mask is not None and attention_mask.ndim == 4:
-        told = _masks(inner, attention_mask, position_ids)
-    result: Tensor = body(
-        input_ids=input_ids, attention_mask=told, position_ids=position_ids, use_cache=False
-    ).last_hidden_state
-    return result
+        told = _masks(inner, attention_mask, places)
+        if "past_key_values" in given:  # a prefix has columns, and no rows
+            told = {k: m[:, :, -length:] for k, m in told.items()} if isinstance(told, dict) else told[:, :, -length:]
+    result: Tensor = inner.base_model(attention_mask=told, use_cache=False, **given).last_hidden_state
+    return result[:, -length:]
+
+
+def virtual_tokens(model: Any) -> int:
+    """How many learned virtual tokens stand before every text: 0 but for prompt tuning, prefix tuning and P-tuning."""
+    config = getattr(model, "active_peft_config", None)
+    return int(config.num_virtual_tokens) if config is not None and config.is_prompt_learning else 0
+
+
+def prompt_cache(model: Any, rows: int) -> Any:
+    """Keys and values of the learned virtual tokens for so many rows; an empty cache when there are none."""
+    body = core(model).base_model
+    if not virtual_tokens(model):
+        return DynamicCache(config=body.config)
+    learned = model.get_prompt(rows)
+    if not isinstance(learned, Tensor):  # a prefix is keys and values
+        return learned
+    cache = DynamicCache(config=body.config)
+    body(inputs_embeds=learned.to(core(model).dtype), past_key_values=cache, use_cache=True)
+    return cache
+
+
+def _with_prompt(mask: Tensor | None, count: int) -> Tensor | None:
+    """The mask with `count` columns before it that everybody sees; in a mask of four axes also with their own rows."""
+    if mask is None:
+        return None
+    if mask.ndim == 2:
+        return torch.cat([mask.new_ones(len(mask), count), mask], 1)
+    mask = torch.nn.functional.pad(mask, (count, 0), value=True)
+    own = torch.ones(count, mask.shape[-1], dtype=torch.bool, device=mask.device).tril()
+    return torch.cat([own.expand(len(mask), 1, -1, -1), mask], 2)
+
+
+def _behind_prompt(model: Any, input_ids: Tensor, position_ids: Tensor | None) -> tuple[dict[str, Any], Tensor | None]:
+    """What the body is given so that every text stands behind the learned virtual tokens, and the positions of both."""
+    learned, count = model.get_prompt(len(input_ids)), virtual_tokens(model)
+    moved = places = None  # without positions, the body counts by itself
+    if position_ids is not None:
+        moved = position_ids + count
+        places = torch.cat([torch.arange(count, device=moved.device).expand(len(moved), -1), moved], 1)
+    if not isinstance(learned, Tensor):
+        return {"input_ids": input_ids, "position_ids": moved, "past_key_values": learned}, places
+    embedded = core(model).get_input_embeddings()(input_ids)
+    return {"inputs_embeds": torch.cat([learned.to(embedded.dtype), embedded], 1), "position_ids": places}, places
 
 
 def batch_states(model: Any, batch: Batch) -> Tensor:
@@ -182,7 +230,8 @@ def rewards(model: Any, batch: Batch) -> Tensor:
     config = core(model).config
     pooling, end = pooling_of(config)
     if pooling == "eos" and end is not None:
-        batch = ended(batch, end, getattr(config.get_text_config(), "max_position_embeddings", None))
+        most = getattr(config.get_text_config(), "max_position_embeddings", None)
+        batch = ended(batch, end, most - virtual_tokens(model) if most else None)
     hidden = batch_states(model, batch)
     if pooling == "mean":
         places = torch.arange(hidden.shape[1], device=hidden.device)

@@ -1,13 +1,10 @@
-"""Loading, adapting and saving models: full weights or peft adapters, safetensors only, no remote code, offline."""
+"""Loading and saving models: full weights or adapters, safetensors only, no remote code, offline."""
 
 from __future__ import annotations
 
 import copy
 import json
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +13,11 @@ from torch import nn
 
 from workbench.domain.architecture import CANNOT_CONTINUE, Family, family_of
 from workbench.domain.errors import BadInput
-from workbench.domain.specs.common import LoraPart, TrainingSpec
+from workbench.domain.specs.common import TrainingSpec
+from workbench.domain.specs.methods import WHOLE_RESULT
+from workbench.engine import bottleneck
+from workbench.engine.adapters import adapt, adapted, quiet
+from workbench.engine.forward import virtual_tokens
 from workbench.engine.report import Report
 from workbench.engine.reward_settings import copy_settings, pooling_of
 from workbench.protocol.run_folder import write_atomically
@@ -81,7 +82,7 @@ def _says_all(path: Path) -> bool:
 
 
 def load_policy(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
-    """A causal language model with its tokenizer; an adapter folder is loaded onto its base and merged.
+    """A causal language model with its tokenizer; an adapter folder is loaded onto its base and merged where that can be.
 
     Raises BadInput when the folder is no usable model.
     """
@@ -188,6 +189,8 @@ def make_reward_head(
     folder = Path(path)
     if is_adapter(folder):
         loaded = load_policy(folder, "cpu", dtype)
+        if adapted(loaded.model):
+            raise _unmerged(folder)
         config = loaded.model.config
         config.num_labels = 1
         model = AutoModelForSequenceClassification.from_config(config, dtype=dtype)
@@ -228,55 +231,29 @@ def _pad_apart_from_eos(config: Any, tokenizer: Any) -> None:
             return
 
 
-def attach_lora(loaded: Loaded, part: LoraPart, base_folder: Path, *, head: bool = False) -> Any:
-    """The model with a fresh low-rank adapter (its effect is zero at first); only the adapter is trainable.
+def make_trainable(loaded: Loaded, spec: TrainingSpec, base_folder: Path, *, head: bool = False) -> Any:
+    """The model as the spec's method wants it trained, with or without recomputation; `head`: its scalar head as well.
 
-    With `head`, the scalar head is trained and saved with the adapter. A base that has no folder of its own, because an
-    adapter was merged into it or because its head is new, is written to `base_folder`, which the adapter then names.
+    An adapter's base that has no folder of its own, because another adapter was merged into it or because its head is new, is
+    written to `base_folder`, which the adapter then names.
     """
-    from peft import LoraConfig, TaskType, get_peft_model
-
+    if adapted(loaded.model):
+        raise _unmerged(loaded.path)
     base = loaded.path
-    if loaded.merged:
+    if loaded.merged and spec.method not in WHOLE_RESULT:
         base = base_folder
         save_model(loaded.model, loaded.tokenizer, base_folder)
-    targets = (
-        part.targets if part.targets == "all-linear" else [t.strip() for t in part.targets.split(",") if t.strip()]
-    )
-    config = LoraConfig(
-        task_type=TaskType.SEQ_CLS if head else TaskType.CAUSAL_LM,
-        r=part.rank,
-        lora_alpha=part.alpha,
-        lora_dropout=part.dropout,
-        target_modules=targets,
-        modules_to_save=["score"] if head else None,
-    )
-    try:
-        with _quiet():
-            model = get_peft_model(loaded.model, config)
-    except ValueError as error:
-        raise BadInput(
-            f"No adapter fits the model: {error}", "Set the adapter's targets to all-linear or to modules that it has."
-        ) from error
-    for parameter in model.parameters():
-        if (
-            parameter.requires_grad
-        ):  # peft leaves the head as the base is: in half precision, small updates would be lost
-            parameter.data = parameter.data.float()
-    for settings in model.peft_config.values():
-        settings.base_model_name_or_path = str(base.resolve())
-    return model
-
-
-def make_trainable(loaded: Loaded, spec: TrainingSpec, base_folder: Path, *, head: bool = False) -> Any:
-    """The model as the spec wants it trained: all weights or a fresh adapter, with or without recomputation."""
-    if spec.method == "lora":
-        model = attach_lora(loaded, spec.lora, base_folder, head=head)
-    else:
-        model = loaded.model.requires_grad_(True)
+    model = adapt(loaded.model, loaded.tokenizer, spec, base, head=head)
     if spec.gradient_checkpointing:
         use_gradient_checkpointing(model)
     return model
+
+
+def _unmerged(folder: Path) -> BadInput:
+    return BadInput(
+        f"{folder} can't be trained further: its adapter can't be merged into weights.",
+        f"Start from its base, {adapter_base(folder)}, or train that with lora, ia3 or bitfit first.",
+    )
 
 
 def context(model: Any, wanted: int, report: Report) -> int:
@@ -288,10 +265,14 @@ def context(model: Any, wanted: int, report: Report) -> int:
     for name, module in inner.named_modules():  # RoBERTa and its kin count positions from behind the padding's
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             most -= module.padding_idx + 1
-    if wanted <= most:
+    learned = virtual_tokens(model)
+    if wanted + learned <= most:
         return wanted
-    report.notice(f"max_length {wanted} is more than the model's {most} positions; {most} is used.")
-    return int(most)
+    beside = f" beside {learned} virtual tokens" if learned else ""
+    if most - learned < 1:
+        raise BadInput(f"The model's {most} positions leave no room{beside}.", "Choose fewer virtual tokens.")
+    report.notice(f"max_length {wanted} is more than the model's {most} positions{beside}; {most - learned} is used.")
+    return int(most) - learned
 
 
 def eos_ids(loaded: Loaded) -> list[int]:
@@ -332,7 +313,7 @@ def _is_noise(name: str) -> bool:
 
 def use_gradient_checkpointing(model: Any) -> None:
     """Recompute activations in the backward pass."""
-    with _quiet():
+    with quiet():
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
@@ -346,7 +327,11 @@ def save_model(model: Any, tokenizer: Any, folder: Path, card: str = "") -> None
     """Write weights (or adapter) in safetensors, tokenizer, generation config and a README; complete or absent."""
     beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(beside)
+    if bottleneck.settings_of(model) is not None:
+        bottleneck.save(model, beside)
+        model.config.save_pretrained(beside)
+    else:
+        model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
     if hasattr(model, "peft_config"):
         model.get_base_model().config.save_pretrained(beside)
@@ -374,15 +359,23 @@ def _load_adapter(folder: Path, device: torch.device | str, dtype: torch.dtype, 
         inner = load_reward(base, "cpu", dtype) if _is_reward(base) else make_reward_head(base, "cpu", dtype)
     else:
         inner = load_policy(base, "cpu", dtype)
+    if bottleneck.is_bottleneck(folder):
+        bottleneck.load(inner.model, folder)
+        if kind == "reward":
+            copy_settings(folder, inner.model.config)
+        return Loaded(inner.model.to(device, dtype).eval(), load_tokenizer(folder), folder)
+    if adapted(inner.model):
+        raise _unmerged(base)
     try:
-        with _quiet():
-            adapted = PeftModel.from_pretrained(inner.model, folder, is_trainable=False)
+        with quiet():
+            model = PeftModel.from_pretrained(inner.model, folder, is_trainable=False)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise BadInput(f"The adapter in {folder} can't be loaded.", "It may not fit its base.", str(error)) from error
-    model = adapted.merge_and_unload()
+    merged = not virtual_tokens(model)
+    model = model.merge_and_unload() if merged else model
     if kind == "reward":
         copy_settings(folder, model.config)
-    return Loaded(model.to(device).eval(), load_tokenizer(folder), folder, merged=True)
+    return Loaded(model.to(device).eval(), load_tokenizer(folder), folder, merged)
 
 
 def _is_reward(folder: Path) -> bool:
@@ -413,7 +406,7 @@ def _need_weights(folder: Path) -> None:
 
 
 def _from_pretrained(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any:
-    with _quiet():
+    with quiet():
         try:
             return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_OFFLINE, **more)
         except MemoryError:
@@ -426,16 +419,3 @@ def _from_pretrained(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -
                 "The folder may be damaged or of an unsupported kind.",
                 str(error),
             ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    with warnings.catch_warnings():
-        # peft asks transformers by names that transformers has deprecated; nothing a person could do about it.
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.filterwarnings("ignore", "fan_in_fan_out")  # it sets it itself, as GPT-2 needs it
-        warnings.filterwarnings("ignore", ".*_pattern keys did not match")  # its own patterns for experts
-        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.domain.errors import BadInput, RunFailed
+from workbench.domain.errors import RunFailed
 from workbench.domain.specs.common import TrainingSpec
 from workbench.engine.device import Setup
 
@@ -50,11 +49,6 @@ def _made(groups: list[dict[str, Any]], spec: TrainingSpec, rate: float) -> torc
     adam: dict[str, Any] = {"lr": rate, "betas": (spec.beta1, spec.beta2), "eps": spec.epsilon}
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, **adam, fused=True)
-    if importlib.util.find_spec("bitsandbytes") is None or not torch.cuda.is_available():
-        raise BadInput(
-            "8-bit AdamW needs a CUDA GPU and the package bitsandbytes.",
-            "Choose the optimizer adamw; adafactor keeps even less in memory.",
-        )
     from bitsandbytes.optim import AdamW8bit
 
     made: torch.optim.Optimizer = AdamW8bit(groups, **adam)

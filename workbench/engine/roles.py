@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.domain.errors import BadInput
+from workbench.domain.specs.methods import LOW_RANK
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
+from workbench.engine.adapters import Start
 from workbench.engine.critic import value_head
 from workbench.engine.device import Setup
 from workbench.engine.models import (
@@ -24,7 +26,7 @@ from workbench.engine.models import (
 
 
 class Roles(NamedTuple):
-    """Models of one run. `frozen` is the reference's own copy, None where it is the policy with its adapter off.
+    """Models of one run. `frozen` is the reference's own copy, None where it is the policy with its adapter off or put back.
 
     Recipes reach them through the contexts, so that it is nobody else's business how many models there are in fact.
     """
@@ -33,6 +35,7 @@ class Roles(NamedTuple):
     frozen: Any | None
     scorer: Any | None
     critic: Any | None
+    start: Start | None = None
 
     @contextmanager
     def reference(self) -> Iterator[Any]:
@@ -40,7 +43,7 @@ class Roles(NamedTuple):
         if self.frozen is not None:
             yield self.frozen
             return
-        with self.policy.model.disable_adapter():
+        with self.policy.model.disable_adapter() if self.start is None else self.start.back():
             yield self.policy.model
 
     @contextmanager
@@ -62,18 +65,20 @@ def load_roles(spec: OnlineSpec, folder: Path, setup: Setup, *, reference: bool 
     The reference is the policy as it starts: a frozen copy, or the base below a fresh adapter (an adapter that was trained before
     has been merged into that base on loading). Raises BadInput when they don't fit.
     """
-    start = load_policy(spec.base, setup.device, setup.weights(spec.method))
+    start = load_policy(spec.base, setup.home(spec.method), setup.weights(spec.method))
     scorer = load_reward(spec.reward_model, setup.device, setup.frozen) if spec.reward_model else None
     if scorer is not None:
         same_tokens(start, scorer)
         without_dropout(scorer.model.requires_grad_(False))
     # In the policy's own precision, although it is never trained: rounded weights would be another policy, at a KL above zero.
-    apart = reference and spec.method != "lora"
+    apart = reference and spec.method == "full"
     frozen = copy.deepcopy(start.model).requires_grad_(False) if apart else None
     policy = make_trainable(start, spec, folder / "base")
     without_dropout(policy)
     made = make_critic(spec, policy, folder, setup) if critic and isinstance(spec, PpoSpec) else None
-    return Roles(start._replace(model=policy), frozen, None if scorer is None else scorer.model, made)
+    # Off, a fresh low-rank adapter leaves what it started as; other methods don't start at zero, or can't be turned off.
+    back = None if spec.method in {"full", *LOW_RANK} else Start(policy)
+    return Roles(start._replace(model=policy), frozen, None if scorer is None else scorer.model, made, back)
 
 
 def make_critic(spec: PpoSpec, policy: Any, folder: Path, setup: Setup) -> Any:
@@ -91,9 +96,9 @@ def make_critic(spec: PpoSpec, policy: Any, folder: Path, setup: Setup) -> Any:
                 "The critic is to start as the reward model, and none was chosen.",
                 "Choose one, or set critic to policy.",
             )
-        body = load_reward(spec.reward_model, setup.device, setup.weights(spec.method))
+        body = load_reward(spec.reward_model, setup.home(spec.method), setup.weights(spec.method))
     else:
-        body = make_reward_head(spec.base, setup.device, setup.weights(spec.method), zero=True)
+        body = make_reward_head(spec.base, setup.home(spec.method), setup.weights(spec.method), zero=True)
     critic = make_trainable(body._replace(merged=False), spec, folder / "critic", head=True)
     without_dropout(critic)
     return critic

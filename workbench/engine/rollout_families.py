@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.engine.forward import core
+from workbench.engine.forward import core, virtual_tokens
 from workbench.engine.rollout_plan import Block, Map, Plan, Reader, Unplanned
 
 
@@ -19,7 +19,7 @@ def read_plan(model: Any) -> Plan | None:
     """The plan of a model as it now is (active adapters included), or None where it must run by its own layers."""
     inner = core(model)
     reader = Reader(inner)
-    family = _FAMILIES.get(inner.config.model_type)
+    family = None if virtual_tokens(model) else _FAMILIES.get(inner.config.model_type)
     if family is None or inner.device.type != "cpu" or inner.dtype not in {torch.float32, torch.bfloat16}:
         return None
     try:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from workbench.engine.forward import core, project
+from workbench.engine.forward import core, project, prompt_cache, virtual_tokens
 from workbench.engine.rollout_prefill import Piece, padded, pieces
 
 
@@ -17,16 +17,17 @@ class Layers:
     """A batch of rows in the middle of their texts. `logits` [B, V] are those of the next token.
 
     New tokens are written behind the longest prompt; a mask closes the gap behind shorter ones. Where the cache can't be masked
-    freely, prompts must have one length, and no row is ever dropped.
+    freely, prompts must have one length, and no row is ever dropped. Learned virtual tokens stand before every row.
     """
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], room: int) -> None:
         device = next(model.parameters()).device
         lengths = torch.tensor([len(ids) for ids in prompts], device=device)
         self._model, self._body = model, core(model).base_model
-        self._length, self._mask = int(lengths.max()), None
+        self._first = virtual_tokens(model)
+        self._length, self._mask = int(lengths.max()) + self._first, None
         self._free = maskable(model)
-        self._cache = DynamicCache() if self._free else DynamicCache(config=self._body.config)
+        self._cache = DynamicCache() if self._free else prompt_cache(model, len(prompts))
         if self._free:
             found = [(piece.rows, self._read(piece, room, len(prompts))) for piece in pieces(prompts, device)]
             rows, states = (torch.cat(column) for column in zip(*found, strict=True))
@@ -34,12 +35,12 @@ class Layers:
         else:
             hidden = run(self._body, padded(prompts, device), self._cache)[:, -1]
         self.logits = project(model, hidden)
-        if int(lengths.min()) < self._length:
-            self._mask = _open_columns(model, lengths, self._length + room)
+        if int(lengths.min()) < int(lengths.max()):
+            self._mask = _open_columns(model, lengths + self._first, self._length + room)
 
     def _read(self, piece: Piece, room: int, rows: int) -> Tensor:
         """Read some prompts into their rows of the cache; returns their last hidden states, in the order of `piece.rows`."""
-        cache, device = DynamicCache(), piece.rows.device
+        cache, device = prompt_cache(self._model, len(piece.prompts)), piece.rows.device
         # Causal attention keeps tokens from seeing the padding behind them, so no mask is needed.
         states = run(self._body, padded(piece.prompts, device), cache)
         if not self._cache.layers:
@@ -55,7 +56,7 @@ class Layers:
         hidden = self._body(
             input_ids=ids[:, None],
             attention_mask=None if self._mask is None else self._mask[..., : self._length],
-            position_ids=positions[:, None],
+            position_ids=positions[:, None] + self._first,
             past_key_values=self._cache,
             use_cache=True,
         ).last_hidden_state
@@ -78,8 +79,8 @@ def maskable(model: Any) -> bool:
 
 
 def run(body: Any, ids: Tensor, cache: DynamicCache) -> Tensor:
-    """[B, L, H]: last hidden states of ids [B, L] that start at position 0; keys and values go into the cache."""
-    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    """[B, L, H]: last hidden states of ids [B, L] behind what the cache holds; keys and values go into the cache."""
+    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids) + cache.get_seq_length()
     states: Tensor = body(input_ids=ids, position_ids=places, past_key_values=cache, use_cache=True).last_hidden_state
     return states
 

@@ -70,10 +70,19 @@ def full_parameters(model: ModelRef, shape: Shape) -> int:
 
 
 def trained_parameters(spec: TrainingSpec, parameters: int, shape: Shape) -> int:
-    """How many parameters get gradients: all, or those of a low-rank adapter on every linear layer."""
-    if spec.method == "full":
-        return parameters
-    return 16 * shape.layers * shape.width * spec.lora.rank
+    """How many parameters get gradients: all, or about those of an adapter on every layer."""
+    width, layers = shape.width, shape.layers
+    return {
+        "full": parameters,
+        "lora": 16 * layers * width * spec.lora.rank,
+        "qlora": 16 * layers * width * spec.lora.rank,
+        "bottleneck": (2 if spec.bottleneck.placement == "both" else 1) * 2 * layers * width * spec.bottleneck.width,
+        "ia3": 6 * layers * width,
+        "prompt": spec.prompt.tokens * width,
+        "prefix": 2 * layers * spec.prefix.tokens * width + 2 * layers * spec.prefix.width * width,
+        "ptuning": spec.ptuning.tokens * width + 2 * spec.ptuning.width * width + spec.ptuning.width**2,
+        "bitfit": 11 * layers * width,
+    }[spec.method]
 
 
 def memory_gib(
@@ -84,12 +93,13 @@ def memory_gib(
     `completions` is how many an item of the data has on average; a reward model reads them all.
     """
     trained = trained_parameters(spec, parameters, shape)
-    numbers = parameters + 3 * trained
+    base = parameters / 8 if spec.method == "qlora" else parameters  # four bits instead of 32
+    numbers = base + 3 * trained
     held = isinstance(spec, PpoSpec) or (isinstance(spec, GrpoSpec) and spec.beta > 0)
     if held and spec.method == "full":
         numbers += parameters  # the reference; that of DPO is the policy itself before its first step, kept on disk
     if isinstance(spec, PpoSpec) and spec.critic != "shared":
-        numbers += parameters + 3 * trained
+        numbers += base + 3 * trained
     if isinstance(spec, OnlineSpec):
         numbers += reward_parameters
     length = min(spec.max_length, shape.context or spec.max_length)

@@ -11,6 +11,7 @@ from workbench.domain.rows import usable_as
 from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, TrainSpec, data_kind, frozen_as, parse_spec
+from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
@@ -100,7 +101,7 @@ class TrainingService:
                     f"Checkpoints and result take about {disk:.1f} GiB, but the disk has {free:.1f} GiB free."
                 )
             trained = estimates.trained_parameters(spec, parameters, shape)
-            about = "About " if spec.method == "lora" else ""
+            about = "" if spec.method == "full" else "About "
             notes.insert(0, f"{about}{_count(trained)} of {_count(parameters)} parameters are trained.")
             if memory > available:
                 notes.append(
@@ -232,7 +233,7 @@ def _length_notes(spec: TrainSpec, shape: estimates.Shape) -> list[str]:
         notes.append(f"The model reads at most {shape.context} tokens; longer rows are cut there.")
     if spec.micro_batch_size > spec.batch_size:
         notes.append("The micro-batch is larger than the batch, so the batch is computed whole.")
-    if isinstance(spec, RewardSpec) and spec.method == "lora":
+    if isinstance(spec, RewardSpec) and spec.method not in WHOLE_RESULT:
         notes.append("The score head is trained in full beside the adapter.")
     return notes
 

@@ -303,7 +303,7 @@ def test_that_one_group_needs_no_heading_and_no_switch(form_of: Any) -> None:
 def test_that_groups_have_headings_in_the_order_of_the_declaration(form_of: Any) -> None:
     form = form_of(SftSpec)
     heads = [w.text() for w in form.findChildren(QLabel) if w.property("role") == "heading" and w.isVisible()]
-    assert heads == ["Run", "Length", "Batch", "Optimizer", "Adapter", "Evaluation", "Checkpoints"]
+    assert heads == ["Run", "Length", "Batch", "Optimizer", "Adapter", "Data", "Evaluation", "Checkpoints"]
     form.advanced.setChecked(True)
     assert "Data" in labels(form), "a group of advanced fields appears with the switch"
 

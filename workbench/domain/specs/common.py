@@ -6,8 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from workbench.domain.specs.methods import (
+    LOW_RANK,
+    BottleneckPart,
+    Ia3Part,
+    Method,
+    PrefixPart,
+    PromptPart,
+    PtuningPart,
+)
 from workbench.domain.specs.methods import LoraPart as LoraPart
-from workbench.domain.specs.methods import Method
 from workbench.domain.specs.parts import Part as Part
 from workbench.domain.specs.parts import group as group
 
@@ -156,13 +164,38 @@ class TrainingSpec(JobSpec):
 
     method: Method = Field(
         "full",
-        description="Train all weights, or a low-rank adapter.",
+        description="What is trained: all weights, an adapter, virtual tokens, or the biases.",
         json_schema_extra=group("Adapter"),
     )
     lora: LoraPart = Field(
         default_factory=lambda: LoraPart(),
         description="Settings of the low-rank adapter.",
-        json_schema_extra=group("Adapter", when=("method", ("lora",))),
+        json_schema_extra=group("Adapter", when=("method", LOW_RANK)),
+    )
+    bottleneck: BottleneckPart = Field(
+        default_factory=lambda: BottleneckPart(),
+        description="Settings of the bottleneck adapter.",
+        json_schema_extra=group("Adapter", when=("method", ("bottleneck",))),
+    )
+    ia3: Ia3Part = Field(
+        default_factory=lambda: Ia3Part(),
+        description="Settings of the learned scales.",
+        json_schema_extra=group("Adapter", when=("method", ("ia3",))),
+    )
+    prompt: PromptPart = Field(
+        default_factory=lambda: PromptPart(),
+        description="Settings of the virtual tokens.",
+        json_schema_extra=group("Adapter", when=("method", ("prompt",))),
+    )
+    prefix: PrefixPart = Field(
+        default_factory=lambda: PrefixPart(),
+        description="Settings of the prefix.",
+        json_schema_extra=group("Adapter", when=("method", ("prefix",))),
+    )
+    ptuning: PtuningPart = Field(
+        default_factory=lambda: PtuningPart(),
+        description="Settings of the virtual tokens that a network makes.",
+        json_schema_extra=group("Adapter", when=("method", ("ptuning",))),
     )
 
     chat_format: Literal["auto", "template", "plain"] = Field(

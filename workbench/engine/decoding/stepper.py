@@ -14,13 +14,14 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from workbench.domain.errors import BadInput
+from workbench.engine.forward import core, prompt_cache, virtual_tokens
 
 
 def context_length(model: Any) -> int | None:
-    """How many positions the model has (None when its configuration names no bound)."""
+    """How many positions the model has for a text (None when its configuration names no bound)."""
     config = model.config.get_text_config()
     length = getattr(config, "max_position_embeddings", None)
-    return int(length) if length else None
+    return int(length) - virtual_tokens(model) if length else None
 
 
 class Stepper:
@@ -28,7 +29,7 @@ class Stepper:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._inner = inner = core(model)
         accepted = inspect.signature(inner.forward).parameters
         self._keep = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self._has_positions = "position_ids" in accepted
@@ -60,7 +61,9 @@ class Stepper:
             lengths = torch.tensor([len(r) for r in rows], device=device)
             columns = torch.arange(width, device=device)
             self._mask = (columns[None, :] >= (width - lengths)[:, None]).long()
-        self._cache = DynamicCache(config=self._model.config) if self._has_cache else None
+            # Learned virtual tokens, if there are any, stand before the padding; every row sees them.
+            self._mask = torch.nn.functional.pad(self._mask, (virtual_tokens(self._model), 0), value=1)
+        self._cache = prompt_cache(self._model, len(rows)) if self._has_cache else None
         return self._forward(self._ids)
 
     @torch.inference_mode()
@@ -105,5 +108,5 @@ class Stepper:
             if self._has_positions:
                 positions = (self._mask.cumsum(dim=1) - 1).clamp(min=0)
                 extra["position_ids"] = positions[:, -ids.shape[1] :]
-        logits: Tensor = self._model(input_ids=ids, **extra).logits
+        logits: Tensor = self._inner(input_ids=ids, **extra).logits
         return logits[:, -1, :].float()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.engine import losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, row_key, split_holdout
@@ -36,7 +37,7 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
     """Train, and leave the result in the run's model folder."""
     setup = prepare(spec)
     report.phase("loading model")
-    loaded = load_policy(spec.base, setup.device, setup.weights(spec.method))
+    loaded = load_policy(spec.base, setup.home(spec.method), setup.weights(spec.method))
     model = make_trainable(loaded, spec, folder.path / "base")
     without_dropout(model)
     max_length = context(model, spec.max_length, report)
@@ -64,7 +65,7 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
         rows_left_out=sum(usable.left_out.values()),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), f"{len(held)} pairs are held out", *notes_on(spec, forward)),
+        notes=(str(setup), what_is_trained(model, spec), f"{len(held)} pairs are held out", *notes_on(spec, forward)),
     )
     everything = with_strangers(pairs, len(train), max_length) if spec.loss == "kto" else pairs
     task = Task(forward, everything, [forward.tokens(pair) for pair in everything], len(pairs), None)

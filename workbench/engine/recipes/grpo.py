@@ -10,6 +10,7 @@ import torch
 
 from workbench.domain.specs.grpo import GrpoSpec
 from workbench.engine import advantages, losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, collate, count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, prompt_of, read_rows, split_holdout
@@ -69,6 +70,7 @@ def run(spec: GrpoSpec, folder: RunFolder, report: Report) -> None:
         parameters=parameters,
         notes=(
             str(setup),
+            what_is_trained(policy, spec),
             f"{len(held)} prompts are held out",
             sources.note,
             "the reference is the policy as it starts" if held_to else "there is no reference, since beta is 0",

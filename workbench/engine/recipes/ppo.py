@@ -11,6 +11,7 @@ import torch
 
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.engine import advantages, losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.critic import ValueHead, values, values_at
@@ -70,6 +71,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         parameters=parameters,
         notes=(
             str(setup),
+            what_is_trained(policy, spec),
             f"{len(held)} prompts are held out",
             sources.note,
             "the reference is the policy as it starts",

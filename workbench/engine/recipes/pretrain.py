@@ -10,6 +10,7 @@ import torch
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.engine import losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, count_steps, epoch_order, visits_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
@@ -40,7 +41,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
     name = family_in(spec.base) if spec.objective == "auto" else spec.objective
     if name != "causal" and spec.method != "full":
         raise RunFailed(f"The objective {name} trains whole models only.", "Choose full training.")
-    loaded, fresh = load_or_initialise(spec.base, setup.device, setup.weights(spec.method), name)
+    loaded, fresh = load_or_initialise(spec.base, setup.home(spec.method), setup.weights(spec.method), name)
     if fresh and spec.method != "full":
         raise RunFailed("An adapter needs a base with weights.", "Choose full training for a model without weights.")
     model = make_trainable(loaded, spec, folder.path / "base")
@@ -75,6 +76,7 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
         parameters=parameters,
         notes=(
             str(setup),
+            what_is_trained(model, spec),
             "weights start at random" if fresh else "weights start from the base",
             f"objective {name}, on {read} of {len(train)} documents; {len(held)} more are held out",
             f"rows of at most {max_length} tokens: {rows}",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from workbench.domain.specs.reward import PAIRWISE, RewardSpec
 from workbench.engine import losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import Row, need_columns, prompt_of, read_rows, row_key, split_holdout
@@ -56,7 +57,7 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
     """Train, and leave the result in the run's model folder."""
     setup = prepare(spec)
     report.phase("loading model")
-    loaded = make_reward_head(spec.base, setup.device, setup.weights(spec.method))
+    loaded = make_reward_head(spec.base, setup.home(spec.method), setup.weights(spec.method))
     set_pooling(loaded.model.config, spec.pooling, loaded.tokenizer.eos_token_id)
     model = make_trainable(loaded, spec, folder.path / "base", head=True)
     without_dropout(model)
@@ -81,6 +82,7 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
         parameters=parameters,
         notes=(
             str(setup),
+            what_is_trained(model, spec),
             f"{usable.pairs} pairs and {usable.ties} ties in {len(usable.items)} items",
             f"{len(held_items)} items are held out",
             *["each prompt is computed once for all its completions"] * forward.shared,

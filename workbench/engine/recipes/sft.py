@@ -9,6 +9,7 @@ import torch
 
 from workbench.domain.specs.sft import SftSpec
 from workbench.engine import losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
@@ -29,7 +30,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     """Train, and leave the result in the run's model folder."""
     setup = prepare(spec)
     report.phase("loading model")
-    loaded = load_policy(spec.base, setup.device, setup.weights(spec.method))
+    loaded = load_policy(spec.base, setup.home(spec.method), setup.weights(spec.method))
     model = make_trainable(loaded, spec, folder.path / "base")
     tokenizer, pad = loaded.tokenizer, loaded.pad
     max_length = context(model, spec.max_length, report)
@@ -58,7 +59,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
         rows_left_out=left_out.total(),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), *notes(spec, tokenizer, examples, rows, len(held_rows))),
+        notes=(str(setup), what_is_trained(model, spec), *notes(spec, tokenizer, examples, rows, len(held_rows))),
     )
     optimizer = make_optimizer(model, spec)
     keeper = Keeper(spec, folder, report, {"model": model}, {"optimizer": optimizer}, setup.scale)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from workbench.domain.specs.weighted import WeightedSpec
 from workbench.engine import losses
+from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, collate, count_steps, rows_at
 from workbench.engine.candidates import Group, encode_candidates, score_candidates
 from workbench.engine.cards import card
@@ -66,7 +67,7 @@ def run(spec: WeightedSpec, folder: RunFolder, report: Report) -> None:
         rows_left_out=sum(left_out.values()),
         trainable_parameters=training,
         parameters=parameters,
-        notes=(str(setup), f"{len(held)} prompts are held out", sources.note),
+        notes=(str(setup), what_is_trained(policy, spec), f"{len(held)} prompts are held out", sources.note),
     )
     optimizer = make_optimizer(policy, spec)
     keeper = Keeper(spec, folder, report, {"policy": policy}, {"policy": optimizer}, setup.scale)

@@ -158,7 +158,7 @@ def test_that_revisions_become_marked_demonstrations_and_pairs(store: Store) -> 
     assert (row.raw["Principle 2"], row.raw["Critique 2"]) == ("Be brief.", "Long.")
     said = store.labels.current("versus")
     assert [(j.annotator, j.annotator_kind, j.ranking and j.ranking.tiers) for j in said] == [
-        ("writer", "model", ((1,), (0,)))
+        ("writer (reviser)", "model", ((1,), (0,)))
     ] * 2
     items = [found.item for found in store.datasets.rows("versus")]
     assert [i and [(c.text, c.model) for c in i.candidates] for i in items] == [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workbench.analysis.pairwise import Answer, Outcome, agreement_with, judge_pairs, rank_scores
 from workbench.domain.errors import RunFailed
@@ -22,8 +23,9 @@ from workbench.engine.batches import Pair, collate, micro_batches
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import rewards
-from workbench.engine.models import Loaded
+from workbench.engine.forward import core, rewards
+from workbench.engine.models import Loaded, context
+from workbench.engine.report import Report
 from workbench.engine.rules import Rule
 from workbench.engine.text import encode_completion, encode_prompt
 from workbench.protocol.run_folder import read_json
@@ -162,6 +164,12 @@ def _rewarded(loaded: Loaded, setup: Setup, pairs: Sequence[Pair], size: int) ->
             "The reward model gives scores that are no numbers.", "Set precision to float32, or train it again."
         )
     return scores
+
+
+def longest_text(model: Any, wanted: int, report: Report) -> int:
+    """The longest text in tokens: what is wanted, at most what the model has positions for; 0 asks for all of those."""
+    positions = getattr(core(model).config.get_text_config(), "max_position_embeddings", None)
+    return context(model, wanted, report) if wanted else int(positions or sys.maxsize)
 
 
 def gives_scores(folder: Path) -> bool:

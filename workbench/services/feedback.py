@@ -67,7 +67,7 @@ class Feedback:
             memory = estimates.inference_gib(
                 parameters, shape, at_once, spec.max_length, cached=isinstance(spec, ReviseSpec)
             )
-            if shape.context and spec.max_length > shape.context:
+            if shape.context:
                 notes.append(f"The model reads at most {shape.context} tokens; what is longer is counted and left out.")
             if memory > available:
                 notes.append(

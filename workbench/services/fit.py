@@ -23,6 +23,7 @@ GIB = 2**30
 LIBRARIES_GIB = 0.5  # torch and its friends, before any model
 KEPT_FOR_BACKWARD = 18  # values kept for each token, layer and unit of width between forward and backward pass
 KEPT_FORWARD = 12  # values held for each token and unit of width while one layer is computed
+USUAL_LENGTH = 1024  # of a question or dialogue, where no longest one is given
 CHARACTERS_PER_TOKEN = 3.5
 ADAPTERS_DEEP = 8  # an adapter of an adapter is possible, a circle of them is a mistake
 SMALL = (("hidden_size", 512), ("num_hidden_layers", 8), ("vocab_size", 32000), ("max_position_embeddings", 0))
@@ -116,7 +117,7 @@ def memory_gib(
 
 def inference_gib(parameters: int, shape: Shape, rows: int, length: int, *, cached: bool) -> float:
     """Memory of a model that only reads or writes `rows` texts of `length` tokens at once; `cached` keeps all of their keys and values."""
-    tokens = rows * min(length, shape.context or length)
+    tokens = rows * min(length or USUAL_LENGTH, shape.context or length or USUAL_LENGTH)
     kept = 2 * shape.layers * shape.width if cached else 0
     return (
         LIBRARIES_GIB + (parameters + tokens * (kept + KEPT_FORWARD * shape.width) + rows * shape.vocabulary) * 4 / GIB

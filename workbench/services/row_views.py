@@ -29,11 +29,11 @@ def row_view(
 
 
 def describe_judgement(judgement: Judgement) -> str:
-    """A judgement in one line: "me: A ≻ B"; a judgement by a rule or model says so."""
-    who = judgement.annotator
-    if judgement.annotator_kind != "person":
-        who += f" ({judgement.annotator_kind}, synthetic)"
-    return f"{who}: {describe_outcome(judgement)}"
+    """A judgement in one line: "me: A ≻ B"; a judgement by a rule or model says so, and how sure it was."""
+    if judgement.annotator_kind == "person":
+        return f"{judgement.annotator}: {describe_outcome(judgement)}"
+    how = f" · {judgement.note}" if judgement.note else ""
+    return f"{judgement.annotator} ({judgement.annotator_kind}, synthetic): {describe_outcome(judgement)}{how}"
 
 
 def describe_outcome(judgement: Judgement) -> str:

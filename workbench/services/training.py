@@ -66,7 +66,7 @@ class TrainingService:
         values: dict[str, str] = {"kind": kind}
         bases = [m for wanted in _PREFERRED_BASE[kind] for m in models if m.kind == wanted]
         usable = [d for d in datasets if usable_as(d.kind, DATA_KIND[kind]) and usable_rows(d, kind)]
-        usable.sort(key=lambda d: d.kind != DATA_KIND[kind])
+        usable.sort(key=lambda d: (d.kind != DATA_KIND[kind], kind == "judge" and d.judged == d.rows))
         rewards = [m for m in models if m.kind == "reward"]
         scored = rewards if "reward_model" in SPECS[kind].model_fields else []
         for name, found in (("base", bases), ("data", usable), ("reward_model", scored)):

@@ -112,7 +112,7 @@ def _keep_revisions(connection: Connection, source: Source, revised: Sequence[Re
         if not name:
             continue
         if not _exists(connection, name):
-            insert_dataset(connection, name, kind, f"revised by {_model(source)} ({source.run})", synthetic=True)
+            insert_dataset(connection, name, kind, f"revisions by {_model(source)} ({source.run})", synthetic=True)
         dataset = _ready(connection, name, kind)
         if dataset is None or not dataset.synthetic:
             yield (
@@ -128,7 +128,7 @@ def _demonstration(source: Source, event: Revised) -> NewRow:
 
 
 def _pair(source: Source, event: Revised) -> NewRow:
-    """Original and revision as candidates, with a judgement in the model's name that prefers the revision."""
+    """Original and revision as candidates, with a judgement that prefers the revision; as a judge, the model may say otherwise."""
     model = _model(source)
     seed = int(source.spec.get("seed", 0))
     original = Candidate(text=event.original, model=None if event.given else model, seed=None if event.given else seed)
@@ -138,7 +138,7 @@ def _pair(source: Source, event: Revised) -> NewRow:
         candidates=(original, Candidate(text=event.revision, model=model, seed=seed)),
     )
     judgement = Judgement(
-        id=f"{source.run}-{event.row}", item=item.id, annotator=model, annotator_kind="model", outcome="ranked",
+        id=f"{source.run}-{event.row}", item=item.id, annotator=f"{model} (reviser)", annotator_kind="model", outcome="ranked",
         ranking=Ranking(tiers=((1,), (0,))), note=f"revised by: {' / '.join(event.principles)}", shown=(0, 1), shown_seed=0,
         milliseconds=event.milliseconds, created=event.time,
     )  # fmt: skip

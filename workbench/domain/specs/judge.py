@@ -123,10 +123,10 @@ class JudgeSpec(JobSpec):
         json_schema_extra=group("Question", advanced=True, when=_MODEL),
     )
     max_length: int = Field(
-        2048,
-        ge=8,
+        0,
+        ge=0,
         le=1_048_576,
-        description="Longest question; an item with a longer one is counted and gets no judgement.",
+        description="Longest question (0 = what the model reads); an item with a longer one is counted and gets no judgement.",
         json_schema_extra=group("Batch", unit="tokens", when=_MODEL),
     )
     batch_size: int = Field(

@@ -126,10 +126,10 @@ class ReviseSpec(JobSpec):
         json_schema_extra=group("Sampling", advanced=True),
     )
     max_length: int = Field(
-        2048,
-        ge=8,
+        0,
+        ge=0,
         le=1_048_576,
-        description="Longest dialogue of prompt, response, critique and revision; a longer one is counted and left out.",
+        description="Longest dialogue with all answers (0 = what the model reads); a longer one is counted and left out.",
         json_schema_extra=group("Batch", unit="tokens"),
     )
     batch_size: int = Field(

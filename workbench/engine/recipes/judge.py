@@ -16,6 +16,7 @@ from workbench.engine.judging import (
     Tally,
     drawn,
     gives_scores,
+    longest_text,
     model_judge,
     reward_scores,
     rule_scores,
@@ -23,7 +24,7 @@ from workbench.engine.judging import (
     signature,
     verdict,
 )
-from workbench.engine.models import context, count_parameters, load_policy, load_reward
+from workbench.engine.models import count_parameters, load_policy, load_reward
 from workbench.engine.report import Report
 from workbench.engine.rules import load_rule
 from workbench.protocol.run_folder import RunFolder
@@ -93,11 +94,11 @@ def load_judge(spec: JudgeSpec, folder: RunFolder, setup: Setup, report: Report)
         return score_judge(rule_scores(load_rule(spec.rule, folder.path)), spec.tie_margin), 0
     if gives_scores(Path(spec.base)):
         loaded = load_reward(spec.base, setup.device, setup.frozen)
-        longest = context(loaded.model, spec.max_length, report)
+        longest = longest_text(loaded.model, spec.max_length, report)
         scores = reward_scores(loaded, setup, spec.chat_format, longest, spec.micro_batch_size)
         return score_judge(scores, spec.tie_margin), count_parameters(loaded.model)[0]
     loaded = load_policy(spec.base, setup.device, setup.frozen)
-    longest = context(loaded.model, spec.max_length, report)
+    longest = longest_text(loaded.model, spec.max_length, report)
     asker = Asker(loaded, setup, spec.chat_format, spec.micro_batch_size)
     return model_judge(asker, spec, longest), count_parameters(loaded.model)[0]
 

@@ -11,7 +11,8 @@ from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.texts import lines_of
 from workbench.engine.data import Row, need_columns, read_rows, row_key
 from workbench.engine.device import memory_gib, prepare
-from workbench.engine.models import context, count_parameters, load_policy
+from workbench.engine.judging import longest_text
+from workbench.engine.models import count_parameters, load_policy
 from workbench.engine.report import Report
 from workbench.engine.revising import Reviser, Tally
 from workbench.protocol.run_folder import RunFolder
@@ -30,7 +31,7 @@ def run(spec: ReviseSpec, folder: RunFolder, report: Report) -> None:
     rows = drawn(rows, spec.limit, spec.seed)
     report.phase("loading model")
     loaded = load_policy(spec.base, setup.device, setup.frozen)
-    reviser = Reviser(spec, loaded, setup, context(loaded.model, spec.max_length, report))
+    reviser = Reviser(spec, loaded, setup, longest_text(loaded.model, spec.max_length, report))
     parameters, _ = count_parameters(loaded.model)
     # What was revised before a kill is kept. A batch in the midst of which it came is sampled again, and says the same again.
     done: set[int] = set()

@@ -15,7 +15,7 @@ def card(spec: ReviseSpec) -> FormulaCard:
         "y₀ = completion of the dataset, or y₀ ~ π(· | x)",
         "cᵢ ~ π(· | x, yᵢ₋₁, critique by principle kᵢ)",
         "yᵢ ~ π(· | x, yᵢ₋₁, cᵢ, revise by principle kᵢ)",
-        f"i = 1 … {spec.rounds};  kᵢ one of {count}, drawn by the seed;  {how}",
+        f"i = {'1' if spec.rounds == 1 else f'1 … {spec.rounds}'};  kᵢ one of {count}, drawn by the seed;  {how}",
     ]
     kept = [name for name, wanted in (("(x, yₙ)", spec.demonstrations), ("yₙ ≻ y₀", spec.pairs)) if wanted]
     return FormulaCard(

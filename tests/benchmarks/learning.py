@@ -71,6 +71,8 @@ TRIALS = (
     _ppo("ppo"),
     _ppo("ppo-beta0", kl_coefficient=0.0, max_steps=90, learning_rate=1e-3, missing_eos_penalty=0.0),
     _group("grpo"),
+    _group("rloo", variant="rloo"),
+    Trial("weighted", ONLINE | {"kind": "weighted", "batch_size": 8, "max_steps": 40, "learning_rate": 3e-4, "beta": 0.3}),
 )  # fmt: skip
 
 

@@ -208,6 +208,24 @@ def test_that_an_adapter_loads_onto_its_base(stories: Path, openings: Rows, make
         assert not torch.allclose(PeftModel.from_pretrained(base, folder.model)(ids).logits, plain, atol=1e-3)
 
 
+def test_that_the_best_of_the_evaluations_is_kept_and_unfinished_completions_may_teach_nothing(
+    stories: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    spec = spec_for(
+        stories, mask_unfinished=True, eval_every=1, keep_best=True, patience=1, max_steps=5, learning_rate=0.1
+    )
+    folder = make_run(spec, openings)
+    events = here(folder)
+    steps = curves(folder)
+    # In ten tokens no story ends: nothing is learned, so no evaluation is better than the first.
+    assert [steps[n]["loss"] for n in (1, 2)] == [0.0, 0.0]
+    assert steps[1]["length/eos_rate"] == 0.0
+    notices = " ".join(event["what"] for event in events if event["kind"] == "noticed")
+    assert "Stopped early at step 2" in notices and "the model of step 1" in notices
+    ours, theirs = load_file(folder.model / "model.safetensors"), load_file(stories / "model.safetensors")
+    assert all(torch.equal(ours[name], theirs[name].float()) for name in ours)
+
+
 def test_that_every_pass_deals_the_rows_out_anew_and_none_twice() -> None:
     spec = GrpoSpec(iterations=2, minibatches=3)
     found = grpo.minibatches(10, spec, 5)

@@ -191,8 +191,9 @@ def learn(roles: Roles, experience: Experience, members: list[int], spec: GrpoSp
     """
     sizes = [len(ids) for ids in experience.completions]
     lengths = [len(p) + n for p, n in zip(experience.prompts, sizes, strict=True)]
-    alive = [row for row in members if bool(experience.judgement.learned[row])]
-    tokens = sum(sizes[row] for row in members if bool(experience.judgement.counted[row]))
+    learned, counted = experience.judgement.learned.tolist(), experience.judgement.counted.tolist()
+    alive = [row for row in members if learned[row]]
+    tokens = sum(sizes[row] for row in members if counted[row])
     active = sum(sizes[row] for row in alive)
     values: dict[str, float] = {}
     for part in buckets(alive, lengths, spec.micro_batch_size, setup.start_cost):

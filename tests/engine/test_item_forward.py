@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BloomConfig, BloomForSequenceClassification
 
+from workbench.domain.specs.reward import RewardSpec
 from workbench.engine import item_forward
 from workbench.engine.device import Setup
 from workbench.engine.item_forward import ItemForward, choose_forward, shared_items, worth_sharing
-from workbench.engine.models import Loaded, make_reward_head
+from workbench.engine.models import Loaded, make_reward_head, make_trainable
 from workbench.engine.pair_forward import sides_apart
 from workbench.engine.rankings import Item, Opinion
 from workbench.engine.reward_settings import set_pooling
@@ -121,6 +122,21 @@ def test_that_prompts_are_shared_where_that_is_less_work(judge: Loaded) -> None:
 def test_that_eos_pooling_may_share_prompts_too(judge: Loaded) -> None:
     set_pooling(judge.model.config, "eos", 2)
     assert choose_forward(judge.model, [item(40, [20, 20])], 0, SETUP).shared
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft asks by the old name
+def test_that_an_adapter_on_a_body_in_bfloat16_shares_prompts_too(stories: Path, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    loaded = make_reward_head(stories, dtype=torch.bfloat16)
+    spec = RewardSpec(method="lora", base=str(stories))
+    model = make_trainable(loaded, spec, tmp_path / "base", head=True)
+    setup = SETUP._replace(compute=torch.bfloat16)
+    forward = choose_forward(model, ITEMS, 0, setup)
+    assert forward.shared
+    with torch.no_grad():
+        one, two = forward(ITEMS), forward._replace(shared=False)(ITEMS)
+    assert one.dtype == torch.float32
+    torch.testing.assert_close(one, two, rtol=0.0, atol=0.1)
 
 
 def test_that_a_model_that_tells_places_apart_in_another_way_gets_a_row_for_each_completion() -> None:

@@ -23,7 +23,7 @@ from workbench.engine.rankings import Item
 from workbench.engine.reward_settings import pooling_of
 
 PROBE_TOKENS = 12  # of each part of the items that sharing is tried on
-_NEAR, _ROUGH = 1e-3, 0.05  # between two computations of a score: in float32, and in coarser weights
+_NEAR, _ROUGH = 1e-3, 0.1  # between two computations of a score, in float32 and in reduced precision
 
 
 class SharedItems(NamedTuple):
@@ -150,11 +150,12 @@ def _agree(together: ItemForward, apart: ItemForward, items: Sequence[Item]) -> 
     small = [
         item._replace(prompt=item.prompt[:n], completions=[ids[-n:] for ids in item.completions]) for item in telling
     ]
-    exact = apart.setup._replace(compute=torch.float32)
+    fine = core(apart.model).dtype == torch.float32
+    exact = apart.setup._replace(compute=torch.float32) if fine else apart.setup
     try:
         with evaluating(apart.model):
             one, two = (way._replace(setup=exact)(small) for way in (together, apart))
     except Exception as error:  # noqa: BLE001  (an architecture that can't take such a mask says so in its own way)
-        logging.getLogger(__name__).info("prompts are not shared: %s", error)
+        logging.getLogger(__name__).warning("prompts are not shared: %s", error)
         return False
-    return float((one - two).abs().max()) <= (_NEAR if core(apart.model).dtype == torch.float32 else _ROUGH)
+    return float((one - two).abs().max()) <= (_NEAR if fine else _ROUGH)

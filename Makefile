@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run test check bench screenshots starter clean
+.PHONY: setup run test check bench bench-trl screenshots starter clean
 
 setup: $(READY)
 
@@ -36,7 +36,18 @@ check: $(READY)
 	$(BIN)/python -m pytest tests/house
 
 bench: $(READY)
+	-@$(MAKE) --no-print-directory .venv-trl116/.ready .venv-trl112/.ready
 	$(BIN)/python -m pytest -m bench -s tests/benchmarks
+
+# Our recipes against TRL's trainers, as a table; TRL lives in environments of its own, with the torch that we have.
+bench-trl: $(READY)
+	-@$(MAKE) --no-print-directory .venv-trl116/.ready .venv-trl112/.ready
+	$(BIN)/python -m tests.benchmarks.trl.table
+
+.venv-trl%/.ready: packaging/trl%.txt packaging/constraints.txt
+	@$(PYTHON) -m venv .venv-trl$*
+	.venv-trl$*/bin/python -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt -r $< || { rm -rf .venv-trl$*; exit 1; }
+	@touch $@
 
 screenshots: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots
@@ -45,4 +56,4 @@ starter: $(READY)
 	$(BIN)/python resources/starter/make.py resources/starter
 
 clean:
-	rm -rf $(VENV) build dist screenshots
+	rm -rf $(VENV) .venv-trl116 .venv-trl112 build dist screenshots

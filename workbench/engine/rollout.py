@@ -5,7 +5,8 @@ longest prompt, the gap between is masked; rows that have ended are dropped from
 drawn before the first token, so that what a row says doesn't depend on which rows are sampled with it.
 
 On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py), which is compared
-with the model before each rollout; everything else goes through the model's own layers (rollout_layers.py).
+with the model before each rollout. Everything else goes through the model's own layers (rollout_layers.py), on a GPU as a captured
+graph where that can be (rollout_cuda.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from workbench.engine.rollout_cuda import GRAPHED_FROM, Graphed
 from workbench.engine.rollout_families import read_plan
 from workbench.engine.rollout_fused import Fused, agrees
 from workbench.engine.rollout_layers import Layers, maskable
@@ -59,6 +61,7 @@ def sample_batch(
     """
     if not all(len(ids) for ids in prompts):
         raise ValueError("a prompt without a token can't be continued")
+    device = next(model.parameters()).device
     draw = generator or torch.Generator().manual_seed(0 if seed is None else seed)
     chances = torch.rand(len(prompts), max_new_tokens, generator=draw)
     settings = _Settings(max_new_tokens, temperature, tuple(eos), top_k, top_p)
@@ -69,8 +72,10 @@ def sample_batch(
     model.eval()
     with torch.inference_mode():
         plan = _checked_plan(model, prompts) if max_new_tokens >= _PLANNED_FROM else None
-        start = partial(Layers, model) if plan is None else partial(Fused, plan)
-        for rows in _groups(prompts, rows_at_once, ragged=plan is not None or maskable(model)):
+        ragged = plan is not None or maskable(model)
+        graphed = ragged and device.type == "cuda" and max_new_tokens >= GRAPHED_FROM
+        start = partial(Fused, plan) if plan is not None else partial(Graphed if graphed else Layers, model)
+        for rows in _groups(prompts, rows_at_once, ragged=ragged):
             chosen = [prompts[row] for row in rows]
             part = _decode(start(chosen, max_new_tokens), chosen, chances[rows], settings)
             tokens[rows], logprobs[rows] = part.tokens, part.logprobs
@@ -79,7 +84,6 @@ def sample_batch(
     model.train(training)
     completions = [ids[:length] for ids, length in zip(tokens.tolist(), lengths, strict=True)]
     width = max(lengths, default=0)
-    device = next(model.parameters()).device
     return Rollout(completions, logprobs[:, :width].clone().to(device), ended)
 
 

@@ -35,8 +35,19 @@ class Layers:
         else:
             hidden = run(self._body, padded(prompts, device), self._cache)[:, -1]
         self.logits = project(model, hidden)
+        self._lengths = lengths + self._first
         if int(lengths.min()) < int(lengths.max()):
-            self._mask = _open_columns(model, lengths + self._first, self._length + room)
+            self._mask = self.columns(room)
+
+    def columns(self, room: int) -> Tensor:
+        """[B, 1, 1, width]: which columns of the cache a new token may look at: the row's prompt, and all behind the longest."""
+        lengths, inner = self._lengths, core(self._model)
+        columns = torch.arange(self._length + room, device=lengths.device)
+        seen = ((columns < lengths[:, None]) | (columns >= lengths.max()))[:, None, None]
+        if inner.config._attn_implementation == "sdpa":
+            return seen
+        closed = torch.zeros(seen.shape, dtype=inner.dtype, device=seen.device)
+        return closed.masked_fill(~seen, torch.finfo(inner.dtype).min)
 
     def _read(self, piece: Piece, room: int, rows: int) -> Tensor:
         """Read some prompts into their rows of the cache; returns their last hidden states, in the order of `piece.rows`."""
@@ -44,7 +55,7 @@ class Layers:
         # Causal attention keeps tokens from seeing the padding behind them, so no mask is needed.
         states = run(self._body, padded(piece.prompts, device), cache)
         if not self._cache.layers:
-            self._cache.layers = [_Slab(layer, rows, self._length, room) for layer in cache.layers]
+            self._cache.layers = [Slab(layer, rows, self._length, room) for layer in cache.layers]
         for slab, layer in zip(self._cache.layers, cache.layers, strict=True):
             slab.fill(piece.rows, layer.keys[piece.source], layer.values[piece.source])
         last = torch.tensor([len(ids) - 1 for ids in piece.prompts], device=device)
@@ -85,7 +96,7 @@ def run(body: Any, ids: Tensor, cache: DynamicCache) -> Tensor:
     return states
 
 
-class _Slab(DynamicLayer):
+class Slab(DynamicLayer):
     """Keys and values of one layer, [B, heads, length, width], in a buffer with room to grow: a step copies one column."""
 
     def __init__(self, like: DynamicLayer, rows: int, length: int, room: int) -> None:
@@ -98,6 +109,11 @@ class _Slab(DynamicLayer):
 
     def _show(self) -> None:
         self.keys, self.values = self._keys[:, :, : self._length], self._values[:, :, : self._length]
+
+    @property
+    def buffers(self) -> tuple[Tensor, Tensor]:
+        """Keys and values with all their room."""
+        return self._keys, self._values
 
     def fill(self, rows: Tensor, keys: Tensor, values: Tensor) -> None:
         """Put prefilled rows at the front."""
@@ -117,15 +133,3 @@ class _Slab(DynamicLayer):
         """Keep these rows only."""
         self._keys, self._values = self._keys.index_select(0, indices), self._values.index_select(0, indices)
         self._show()
-
-
-def _open_columns(model: Any, lengths: Tensor, width: int) -> Tensor:
-    """[B, 1, 1, width]: which columns of the cache a new token may look at: the row's prompt, and all behind the longest."""
-    columns = torch.arange(width, device=lengths.device)
-    seen = ((columns < lengths[:, None]) | (columns >= lengths.max()))[:, None, None]
-    inner = core(model)
-    if inner.config._attn_implementation == "sdpa":
-        return seen
-    return torch.zeros(seen.shape, dtype=inner.dtype, device=seen.device).masked_fill(
-        ~seen, torch.finfo(inner.dtype).min
-    )

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.online import RewardPart
 from workbench.domain.specs.ppo import PpoSpec
+from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
 Rows = list[dict[str, Any]]
@@ -204,6 +205,34 @@ def test_that_passes_over_a_rollout_end_where_the_policy_has_gone_too_far(
     here(folder)
     assert 1 <= curves(folder)[1]["policy/updates"] < 8
     assert curves(folder)[1]["policy/approx_kl"] <= 1e-3
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_that_a_paused_run_goes_on_bit_for_bit_with_its_critic_and_running_moments(
+    method: str, stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+) -> None:
+    spec = spec_for(
+        stories, judge_folder, method=method, critic="shared" if method == "full" else "policy", normalize_scores=True,
+        kl_target=2.0, kl_horizon=50, max_steps=3, checkpoint_every=2, learning_rate=1e-3,
+    )  # fmt: skip
+    straight, broken = make_run(spec, openings, "straight"), make_run(spec, openings, "broken")
+    here(straight)
+    told = Report.checkpointed
+
+    def then_pause(self: Report, step: int) -> None:
+        told(self, step)
+        self.folder.want("pause")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Report, "checkpointed", then_pause)
+        here(broken)
+    assert [path.name for path in broken.complete_checkpoints()] == ["2"]
+    broken.want("run")
+    here(broken)
+    assert curves(broken) == curves(straight)
+    (ours,), (theirs,) = (list(folder.model.glob("*.safetensors")) for folder in (broken, straight))
+    first, second = load_file(ours), load_file(theirs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_that_the_kl_weight_follows_its_target(

@@ -6,10 +6,12 @@ import pytest
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.common import LoraPart
 from workbench.domain.specs.dpo import DpoSpec
+from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.weighted import WeightedSpec
 from workbench.services import fit
 
 SHAPE = fit.Shape(width=1024, layers=24, vocabulary=32000, context=2048)
@@ -106,3 +108,17 @@ def test_that_there_is_memory_and_disk_to_speak_of(tmp_path: Path) -> None:
     assert fit.available_gib(SftSpec(device="cpu")) > 0
     assert fit.disk_free_gib(tmp_path) > 0
     assert fit.disk_needed_gib(PpoSpec(), MILLIONS, SHAPE) > fit.disk_needed_gib(SftSpec(), MILLIONS, SHAPE)
+
+
+def test_that_each_role_that_an_online_recipe_keeps_takes_its_memory() -> None:
+    few = {"batch_size": 1, "micro_batch_size": 1}
+    bare = fit.memory_gib(GrpoSpec(**few), MILLIONS, SHAPE)
+    assert fit.memory_gib(GrpoSpec(beta=0.1, **few), MILLIONS, SHAPE) - bare == pytest.approx(MILLIONS * 4 / fit.GIB)
+    assert fit.memory_gib(GrpoSpec(**few), MILLIONS, SHAPE, MILLIONS) - bare == pytest.approx(MILLIONS * 4 / fit.GIB)
+    assert fit.memory_gib(WeightedSpec(**few), MILLIONS, SHAPE) == pytest.approx(bare)
+    assert fit.memory_gib(GrpoSpec(group_size=16), MILLIONS, SHAPE) > fit.memory_gib(GrpoSpec(), MILLIONS, SHAPE)
+    apart, shared = (fit.memory_gib(PpoSpec(critic=c, **few), MILLIONS, SHAPE) for c in ("policy", "shared"))
+    assert apart - shared == pytest.approx(4 * MILLIONS * 4 / fit.GIB)
+    assert fit.disk_needed_gib(PpoSpec(critic="shared"), MILLIONS, SHAPE) < fit.disk_needed_gib(
+        PpoSpec(), MILLIONS, SHAPE
+    )

@@ -179,6 +179,11 @@ class PpoSpec(OnlineSpec):
         json_schema_extra=group("Loss", advanced=True),
     )
 
+    @property
+    def critic_start(self) -> str:
+        """What the critic starts as, with auto decided: reward_model, policy or shared."""
+        return self.critic if self.critic != "auto" else "reward_model" if self.reward_model else "policy"
+
     @field_validator("dual_clip")
     @classmethod
     def _a_bound(cls, value: float) -> float:

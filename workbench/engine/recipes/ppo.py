@@ -75,6 +75,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
             f"{len(held)} prompts are held out",
             sources.note,
             "the reference is the policy as it starts",
+            *[roles.shared] * bool(roles.shared),
         ),
     )
     optimizers = {

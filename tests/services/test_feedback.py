@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from workbench.domain.text import Demonstration, Prompt
 from workbench.jobs import folders
 from workbench.jobs.child import read_launched
 from workbench.protocol.run_folder import RunFolder
+from workbench.services import fit as estimates
 from workbench.services.feedback import signed
+from workbench.services.run_ledger import RunLedger
 from workbench.services.workbench import Workbench
 from workbench.store.filling import NewRow
 
@@ -82,7 +85,7 @@ def test_that_a_rule_s_file_travels_with_its_run(ready: Workbench) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rule": "/nowhere/taste.py:taste"}, "There is no file /nowhere/taste.py"),
+        ({"rule": "/nowhere/taste.py:taste"}, "/nowhere/taste.py (No such file"),
         ({"judge": "model", "base": ""}, "Choose a model that judges"),
         ({"judge": "model", "base": "nobody"}, "There is no model called 'nobody'"),
         ({"data": "demos"}, "a judge run needs preferences"),
@@ -92,9 +95,19 @@ def test_that_a_rule_s_file_travels_with_its_run(ready: Workbench) -> None:
 def test_that_a_judge_that_can_not_start_says_why(ready: Workbench, changes: dict[str, str], words: str) -> None:
     spec = JudgeSpec(**{**RULE, **changes})
     assert any(words in sentence for sentence in ready.training.fit(spec).trouble)
-    with pytest.raises(BadInput, match=words.split("'")[0].strip()):
+    with pytest.raises(BadInput, match=re.escape(words)):
         ready.training.start(spec)
     assert ready.runs.list() == []
+
+
+def test_that_a_reward_model_may_judge_and_a_rule_s_file_must_hold_its_function(
+    ready: Workbench, stories: Path
+) -> None:
+    ready.models.add_folder(stories, "scores", kind="reward")
+    assert ready.training.fit(JudgeSpec(base="scores", data="pairs")).trouble == ()
+    assert ready.training.fit(ReviseSpec(base="scores", data="demos")).trouble
+    named = ready.training.fit(JudgeSpec(**{**RULE, "rule": f"{ready.path / 'taste.py'}:other"}))
+    assert named.trouble == ("taste.py defines no function other.",)
 
 
 def test_that_a_judge_can_not_take_a_person_s_name(ready: Workbench) -> None:
@@ -149,6 +162,38 @@ def test_that_drafts_of_feedback_suit_the_workspace(ready: Workbench) -> None:
     judge, revise = ready.training.draft("judge"), ready.training.draft("revise")
     assert (judge.base, judge.data) == ("stories", "pairs")
     assert (revise.base, revise.data) == ("stories", "demos")
+
+
+def test_that_a_judge_is_offered_items_that_are_left_before_newer_ones_that_are_done(ready: Workbench) -> None:
+    ready.labelling.add_item("newer", make_item("n0"))
+    assert ready.training.draft("judge").data == "newer"
+    shown, _ = ready.labelling.start("newer")
+    assert shown is not None
+    ready.labelling.record("newer", shown, outcome="ranked", ranking=FIRST, milliseconds=5)
+    assert ready.training.draft("judge").data == "pairs"
+
+
+def test_that_a_rule_keeps_no_gpu_from_others(ready: Workbench) -> None:
+    ready.training.start(JudgeSpec(**{**RULE, "device": "auto"}))
+    ready.training.start(JudgeSpec(base="stories", data="pairs", device="auto"))
+    ledger = RunLedger(ready.workspace, ready.models, "another", lambda run, events: None)
+    assert [job.device for job in ledger.queued()] == ["cpu", "auto"]
+
+
+def test_that_memory_of_a_model_that_only_reads_grows_with_rows_length_and_what_it_keeps() -> None:
+    shape = estimates.Shape(width=1024, layers=24, vocabulary=32000, context=2048)
+    one = estimates.inference_gib(10**8, shape, 1, 512, cached=False)
+    assert one == pytest.approx(estimates.LIBRARIES_GIB + 0.4, abs=0.1)
+    assert one < estimates.inference_gib(10**8, shape, 16, 512, cached=False)
+    assert estimates.inference_gib(10**8, shape, 8, 512, cached=False) < estimates.inference_gib(
+        10**8, shape, 8, 512, cached=True
+    )
+    assert estimates.inference_gib(10**8, shape, 8, 4096, cached=True) == estimates.inference_gib(
+        10**8, shape, 8, 2048, cached=True
+    )
+    assert estimates.inference_gib(10**8, shape, 8, 0, cached=True) == estimates.inference_gib(
+        10**8, shape, 8, 1024, cached=True
+    )
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.texts import lines_of
 from workbench.services import fit as estimates
 from workbench.services.datasets import DatasetsService
-from workbench.services.references import Parts
+from workbench.services.references import Parts, function_trouble
 from workbench.services.views import DatasetView, Fit, Frozen
 from workbench.services.workspace import Workspace
 
@@ -93,8 +93,8 @@ class Feedback:
     def _judge_trouble(self, spec: JudgeSpec, parts: Parts) -> list[str]:
         trouble = []
         named = rule_file(spec.rule) if spec.judge == "rule" else None
-        if named is not None and not Path(named[0]).expanduser().is_file():
-            trouble.append(f"There is no file {named[0]} with a rule.")
+        if named is not None:
+            trouble += function_trouble(Path(named[0]).expanduser(), named[1])
         name = signed(spec)
         if parts.data is None or parts.data.kind != "preferences" or not name:
             return trouble

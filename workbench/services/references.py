@@ -49,7 +49,7 @@ class References:
             parts.base = self._model(spec.base, "model that judges", parts)
         if parts.base is not None and parts.base.kind == "reward" and spec.kind != "judge":
             parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
-        elif parts.base is not None and spec.kind != "pretrain":
+        elif parts.base is not None and parts.base.kind != "reward" and spec.kind != "pretrain":
             family = family_in(Path(parts.base.path))
             if family in CANNOT_CONTINUE:
                 parts.trouble.append(
@@ -122,8 +122,8 @@ class References:
         wanted = data_kind(spec)
         if not usable_as(data.kind, wanted):
             parts.trouble.append(f"{data.name} holds {data.kind}; a {spec.kind} run needs {wanted}.")
-        elif not (data.judged if wanted == "preferences" else data.rows):
-            judged = wanted == "preferences" and data.rows > 0
+        elif not (data.judged if wanted == "preferences" and spec.kind != "judge" else data.rows):
+            judged = wanted == "preferences" and spec.kind != "judge" and data.rows > 0
             parts.trouble.append(f"No item of {data.name} is judged yet." if judged else f"{data.name} is empty.")
         return data
 
@@ -133,7 +133,7 @@ def function_trouble(file: Path, name: str) -> list[str]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except OSError as error:
-        return [f"The file with the reward function can't be read: {file} ({error.strerror or error})."]
+        return [f"The file with the function can't be read: {file} ({error.strerror or error})."]
     except (SyntaxError, ValueError) as error:
         return [f"{file.name} is no Python: {error}."]
     named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}

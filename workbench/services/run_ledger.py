@@ -100,4 +100,6 @@ class RunLedger:
 
 
 def _job(record: RunRecord) -> Job:
-    return Job(record.id, record.folder, record.state, str(record.spec.get("device", "auto")), record.last_seq)
+    by_rule = record.kind == "judge" and record.spec.get("judge") == "rule"  # a GPU would only be kept from others
+    device = "cpu" if by_rule else str(record.spec.get("device", "auto"))
+    return Job(record.id, record.folder, record.state, device, record.last_seq)

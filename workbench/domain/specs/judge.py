@@ -57,6 +57,16 @@ class JudgeSpec(JobSpec):
         description="Seed of the draw when only some items are judged.",
         json_schema_extra=group("Run"),
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where the model computes; auto takes a GPU if there is one.",
+        json_schema_extra=group("Run", when=_MODEL),
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Arithmetic of the model; auto is bfloat16 on a GPU that has it, float32 elsewhere.",
+        json_schema_extra=group("Run", advanced=True, when=_MODEL),
+    )
     judge: Literal["model", "rule"] = Field(
         "model", description="Whether a model judges, or a rule.", json_schema_extra=group("Judge")
     )

@@ -83,6 +83,23 @@ def test_that_an_adapter_loads_onto_its_base_and_its_reference_is_that_base(
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("method", ["bottleneck", "ia3", "prompt", "prefix", "ptuning"])
+def test_that_whatever_is_trained_starts_as_its_reference_and_shares_prompts(
+    method: str, stories: Path, comparisons: Rows, make_run: Make, here: Here, curves: Curves, said: Callable[..., Rows]
+) -> None:
+    spec = spec_for(
+        stories, method=method, learning_rate=1e-3, warmup=0.0, holdout=0.0, batch_size=4, micro_batch_size=3
+    )
+    folder = make_run(spec, comparisons[:8])
+    here(folder)
+    first, second = curves(folder)[1], curves(folder)[2]
+    assert first["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert first["kl"] == pytest.approx(0.0, abs=1e-6)
+    assert second["kl"] > 0
+    assert "each prompt is computed once for both completions" in said(folder, "planned")[0]["notes"]
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_that_plain_libraries_score_held_out_pairs_as_the_run_did(
     method: str, stories: Path, comparisons: Rows, make_run: Make, here: Here, curves: Curves

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from workbench.engine.rollout import sample_batch
 
-NEW, VOCABULARY, SEEDS = 128, 2048, 3
+VOCABULARY, SEEDS = 2048, 2
 
 
 def model(width: int) -> LlamaForCausalLM:
@@ -32,9 +32,9 @@ def model(width: int) -> LlamaForCausalLM:
 
 
 def seconds(works: dict[str, Callable[[int], object]]) -> dict[str, list[float]]:
-    """Each work's processor and wall time in seconds, in turn, the best of three rounds over all seeds."""
+    """Each work's processor and wall time in seconds, in turn, the best of two rounds over all seeds."""
     best = {name: [torch.inf, torch.inf] for name in works}
-    for number in range(4):
+    for number in range(3):
         for name, work in works.items():
             start = time.process_time(), time.perf_counter()
             for seed in range(SEEDS):
@@ -47,8 +47,8 @@ def seconds(works: dict[str, Callable[[int], object]]) -> dict[str, list[float]]
 
 @pytest.mark.bench
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("rows", "width", "least"), [(16, 192, 2.0), (16, 384, 2.0), (64, 192, 2.0)])
-def test_that_rollouts_are_faster_than_generate(rows: int, width: int, least: float, threads: int) -> None:
+@pytest.mark.parametrize(("rows", "width", "new"), [(16, 192, 64), (16, 192, 128), (16, 384, 128), (64, 192, 128)])
+def test_that_rollouts_are_faster_than_generate(rows: int, width: int, new: int, threads: int) -> None:
     torch.set_num_threads(threads)
     policy = model(width)
     prompts = [list(range(3, 3 + 8 + row % 24)) for row in range(rows)]
@@ -64,7 +64,7 @@ def test_that_rollouts_are_faster_than_generate(rows: int, width: int, least: fl
             attention_mask=mask,
             do_sample=True,
             top_k=0,
-            max_new_tokens=NEW,
+            max_new_tokens=new,
             eos_token_id=ends,
             pad_token_id=0,
             output_logits=logits,
@@ -73,7 +73,7 @@ def test_that_rollouts_are_faster_than_generate(rows: int, width: int, least: fl
 
     spent = seconds(
         {
-            "ours": lambda seed: sample_batch(policy, prompts, max_new_tokens=NEW, eos=ends, seed=seed),
+            "ours": lambda seed: sample_batch(policy, prompts, max_new_tokens=new, eos=ends, seed=seed),
             "generate": lambda seed: theirs(seed, True),
             "without logits": lambda seed: theirs(seed, False),
         }
@@ -82,7 +82,7 @@ def test_that_rollouts_are_faster_than_generate(rows: int, width: int, least: fl
     plain = spent["without logits"][0] / spent["ours"][0]
     millions = sum(p.numel() for p in policy.parameters()) / 1e6
     print(
-        f"\n{rows} rows, {millions:.1f}M parameters, {threads} threads: {cpu:.2f} times generate in processor time "
+        f"\n{rows} rows, at most {new} new tokens, {millions:.1f}M parameters, {threads} threads: {cpu:.2f} times generate in processor time "
         f"({plain:.2f} without logits), {wall:.2f} in wall time"
     )
-    assert cpu > least
+    assert cpu > 2  # the goal is 3; half of the cores may be busy with other things

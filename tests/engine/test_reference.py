@@ -300,6 +300,14 @@ def test_that_the_cache_stays_within_its_size_and_the_oldest_go_first(
     assert len(bench.cached()) == 2
 
 
+def test_that_a_run_does_without_a_cache_that_can_not_be_written(bench: Bench) -> None:
+    first = table(bench.take("one"))
+    shutil.rmtree(bench.workspace / "cache")
+    (bench.workspace / "cache").write_text("in the way")
+    assert torch.equal(table(bench.take("two")), first)
+    assert len(bench.slices("two")) == 1
+
+
 def test_that_a_policy_that_differs_from_its_reference_at_the_start_ends_the_run() -> None:
     agree(torch.zeros(3), torch.zeros(3), "the ratio", CPU)
     for difference in (1e-6, torch.nan):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,9 @@ def reference_of(
         named = {names[row]: sides for row, sides in slice_.items()}
         store.write(named)
         if shared:
-            shared.write(named)
-            _prune(shared.folder.parent, CACHE_BYTES)
+            with suppress(OSError):  # the cache spares work; a run does without, and others may be tidying it
+                shared.write(named)
+                _prune(shared.folder.parent, CACHE_BYTES)
         known |= named
     if not wanted.keys() <= known.keys():
         return None

@@ -47,7 +47,7 @@ def test_that_each_kind_shows_its_own_settings_and_formula(page: TrainPage, qtbo
     qtbot.waitUntil(lambda: "loss =" in words(page.side.formula))
     assert page.form is not None
     assert page.form.model is SPECS[kind]
-    assert page.chooser.reward.isVisible() == (kind == "ppo")
+    assert page.chooser.reward.isVisible() == ("reward_model" in SPECS[kind].model_fields)
 
 
 def test_that_the_formula_follows_the_options(page: TrainPage, qtbot: QtBot) -> None:

@@ -97,6 +97,21 @@ def test_that_padded_rows_score_without_a_mask_as_they_do_alone(folder: Path, at
     assert found.tolist() == pytest.approx(expected, abs=2e-4)
 
 
+def test_that_gradients_of_padded_rows_are_those_of_plain_cross_entropy(loaded: Loaded) -> None:
+    model = loaded.model
+    pairs = list(zip(PROMPTS, COMPLETIONS, strict=True))
+    rows = Padded([Example(p + c, (range(len(p), len(p) + len(c)),)) for p, c in pairs], pad=2)
+    (-token_scores(model, rows.batch([0, 1, 2])).logprobs.sum()).backward()
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    for prompt, completion in pairs:
+        logits = model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1]
+        torch.nn.functional.cross_entropy(logits, torch.tensor(completion), reduction="sum").backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[name], parameter.grad, atol=2e-3, rtol=2e-3)
+
+
 def test_that_the_pad_id_changes_nothing(loaded: Loaded) -> None:
     with torch.no_grad():
         found = [forward.completion_logprobs(loaded.model, collate(PROMPTS, COMPLETIONS, pad)) for pad in (0, 2, 300)]

@@ -25,6 +25,7 @@ from workbench.engine.batches import Batch, collate
 from workbench.engine.decoding.stepper import Stepper, context_length
 from workbench.engine.models import (
     context,
+    count_parameters,
     load_policy,
     load_reward,
     load_tokenizer,
@@ -36,6 +37,7 @@ from workbench.engine.packing import pack
 from workbench.engine.report import Report
 from workbench.engine.rollout import sample_batch
 from workbench.protocol.run_folder import RunFolder
+from workbench.services.fit import shape_of, trained_parameters
 
 pytestmark = [  # what plain peft says to plain transformers
     pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
@@ -178,6 +180,16 @@ def test_that_only_what_the_method_trains_gets_gradients_in_float32(
     total = sum(p.numel() for p in named.values())
     count = sum(named[name].numel() for name in wanted)
     assert f"{count:,} of {total:,} parameters" in what_is_trained(model, spec)
+
+
+@every_case
+def test_that_the_fit_check_estimates_what_is_trained(
+    folders: dict[str, Path], tmp_path: Path, kind: str, method: str
+) -> None:
+    spec = spec_of(method)
+    everything, found = count_parameters(make_trainable(load_policy(folders[kind]), spec, tmp_path))
+    estimated = trained_parameters(spec, everything if method == "full" else 0, shape_of(folders[kind]))
+    assert estimated / 3 < found < 3 * estimated
 
 
 def test_that_biases_where_there_are_none_are_refused_with_a_way_out(folders: dict[str, Path], tmp_path: Path) -> None:

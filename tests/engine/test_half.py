@@ -37,7 +37,7 @@ def spec_of(kind: str, stories: Path, judge: Path) -> Spec:
         "sft": lambda: SftSpec(base=str(stories), learning_rate=1e-3, **COMMON),
         "reward": lambda: RewardSpec(base=str(stories), **COMMON),
         "dpo": lambda: DpoSpec(base=str(stories), **COMMON),
-        "ppo": lambda: PpoSpec(base=str(stories), reward_model=str(judge), max_new_tokens=4, **COMMON),
+        "ppo": lambda: PpoSpec(base=str(stories), reward_model=str(judge), max_new_tokens=10, **COMMON),
     }
     return made[kind]()
 

@@ -20,7 +20,11 @@ def read_plan(model: Any) -> Plan | None:
     inner = core(model)
     reader = Reader(inner)
     family = None if virtual_tokens(model) else _FAMILIES.get(inner.config.model_type)
-    if family is None or inner.device.type != "cpu" or inner.dtype not in {torch.float32, torch.bfloat16}:
+    if (
+        family is None
+        or inner.device.type != "cpu"
+        or not {inner.dtype, reader.dtype} <= {torch.float32, torch.bfloat16}
+    ):
         return None
     try:
         plan = family(reader)

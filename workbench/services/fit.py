@@ -26,7 +26,12 @@ KEPT_FORWARD = 12  # values held for each token and unit of width while one laye
 USUAL_LENGTH = 1024  # of a question or dialogue, where no longest one is given
 CHARACTERS_PER_TOKEN = 3.5
 ADAPTERS_DEEP = 8  # an adapter of an adapter is possible, a circle of them is a mistake
-SMALL = (("hidden_size", 512), ("num_hidden_layers", 8), ("vocab_size", 32000), ("max_position_embeddings", 0))
+SMALL = (  # what a config calls it (GPT-2's names come second), and what is taken where it says nothing
+    (("hidden_size", "n_embd"), 512),
+    (("num_hidden_layers", "n_layer"), 8),
+    (("vocab_size",), 32000),
+    (("max_position_embeddings", "n_positions"), 0),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ def shape_of(folder: Path) -> Shape:
     """Read a model folder's config (an adapter's base is looked up); what isn't said is taken as small."""
     for _ in range(ADAPTERS_DEEP):
         if (config := _read(folder / "config.json")) is not None:
-            return Shape(*(_number(config.get(key), usual) for key, usual in SMALL))
+            return Shape(
+                *(_number(next((config[k] for k in keys if k in config), None), usual) for keys, usual in SMALL)
+            )
         base = (_read(folder / "adapter_config.json") or {}).get("base_model_name_or_path")
         if not isinstance(base, str):
             break

@@ -147,6 +147,8 @@ class TrainPage(QWidget):
         self.chooser.show_base(not self._by_rule)
         self._fit = None
         self.start.setEnabled(False)
+        if self._checking is not None:
+            self._checking.cancel()  # its answer is about what stood here before
         self._soon.start()
 
     def _check(self) -> None:

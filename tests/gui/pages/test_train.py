@@ -5,13 +5,14 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QRadioButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.kinds import SPECS
 from workbench.gui.pages.runs import RunsPage
 from workbench.gui.pages.train import TrainPage
+from workbench.gui.pages.train.choices import KINDS
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
@@ -113,3 +114,16 @@ def test_that_start_freezes_the_data_queues_a_run_and_shows_it(
     assert [run.name for run in runs] == ["first"]
     assert (runs[0].folder / "data.parquet").is_file()
     bench.runs.stop(runs[0].id)
+
+
+def test_that_the_chosen_kind_says_what_it_does(page: TrainPage) -> None:
+    sentence = page.findChild(QLabel, "train.kind_sentence")
+    assert sentence is not None
+    assert {kind.id for kind in KINDS} == set(SPECS)
+    for kind in KINDS:
+        page.chooser.choose_kind(kind.id)
+        assert sentence.text() == kind.sentence
+        button = page.findChild(QRadioButton, f"train.kind_{kind.id}")
+        assert button is not None
+        assert button.isChecked()
+        assert button.accessibleDescription() == button.toolTip() == kind.sentence

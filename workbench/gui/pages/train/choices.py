@@ -16,24 +16,25 @@ _NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
 class Kind(NamedTuple):
-    """A kind of job as a person chooses it."""
+    """A kind of job as a person chooses it; kinds of one family stand in one line."""
 
     id: str
     title: str
     sentence: str
+    family: str
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("sft", "Supervised fine-tuning", "Imitates demonstrations: prompts with an ideal completion."),
-    Kind("reward", "Reward model", "Learns to score responses from your rankings."),
-    Kind("dpo", "DPO", "Learns from rankings directly, without a reward model."),
-    Kind("ppo", "PPO", "Samples responses and learns from their scores with a critic, held near its start by KL."),
-    Kind("grpo", "GRPO", "Samples several responses to each prompt and learns from how they compare; no critic."),
-    Kind("weighted", "Reward-weighted", "Imitates several responses to each prompt, the better ones more."),
-    Kind("judge", "AI feedback", "A model or a rule judges items in place of people, always marked with its name."),
-    Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles."),
-    Kind("pretrain", "Pretraining", "Goes on predicting the next token of plain documents."),
-)
+    Kind("sft", "Supervised fine-tuning", "Imitates demonstrations: prompts with an ideal completion.", "Imitate"),
+    Kind("pretrain", "Pretraining", "Goes on predicting the tokens of plain documents.", "Imitate"),
+    Kind("reward", "Reward model", "Learns to score responses from your rankings.", "Prefer"),
+    Kind("dpo", "DPO", "Learns from rankings directly, without a reward model.", "Prefer"),
+    Kind("ppo", "PPO", "Samples responses and learns from their scores with a critic, held near its start by KL.", "Reinforce"),
+    Kind("grpo", "GRPO", "Samples several responses to each prompt and learns from how they compare; no critic.", "Reinforce"),
+    Kind("weighted", "Reward-weighted", "Imitates several responses to each prompt, the better ones more.", "Reinforce"),
+    Kind("judge", "Judging", "A model or a rule judges items in place of people, always marked with its name.", "AI feedback"),
+    Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles.", "AI feedback"),
+)  # fmt: skip
 
 
 def fitting_models(kind: str, models: Sequence[ModelRef]) -> list[ModelRef]:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QRadioButton,
@@ -170,24 +171,37 @@ class Chooser(QWidget):
             part.setVisible(visible)
 
     def _kinds(self) -> QGridLayout:
+        """A line for each family of kinds, and below them the sentence of the one that is chosen."""
         self._group = QButtonGroup(self)
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
-        grid.setVerticalSpacing(8)
+        grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
+        lines: dict[str, QHBoxLayout] = {}
         for place, kind in enumerate(KINDS):
+            if kind.family not in lines:
+                line = lines[kind.family] = QHBoxLayout()
+                line.setSpacing(16)
+                grid.addWidget(text(kind.family, "quiet"), len(lines) - 1, 0)
+                grid.addLayout(line, len(lines) - 1, 1)
             choice = QRadioButton(kind.title)
             choice.setObjectName(f"train.kind_{kind.id}")
             choice.setAccessibleName(kind.title)
             choice.setAccessibleDescription(kind.sentence)
+            choice.setToolTip(kind.sentence)
             self._group.addButton(choice, place)
-            grid.addWidget(choice, place, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(text(kind.sentence, "quiet", wrap=True), place, 1)
+            lines[kind.family].addWidget(choice)
+        for line in lines.values():
+            line.addStretch(1)
+        self._sentence = text(KINDS[0].sentence, "quiet", wrap=True)
+        self._sentence.setObjectName("train.kind_sentence")
+        grid.addWidget(self._sentence, len(lines), 1)
         self._group.button(0).setChecked(True)
         self._group.idToggled.connect(self._toggled)
         return grid
 
     def _toggled(self, place: int, on: bool) -> None:
         if on:
+            self._sentence.setText(KINDS[place].sentence)
             self.offer()
             self._kind_changed(KINDS[place].id)

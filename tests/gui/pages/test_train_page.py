@@ -277,10 +277,22 @@ def test_that_the_kind_is_chosen_with_the_arrows(page: TrainPage) -> None:
     button = page.findChild(QWidget, "train.kind_sft")
     assert button is not None
     button.setFocus()
-    for kind in ("reward", "dpo", "ppo", "grpo", "weighted", "judge", "revise", "pretrain"):
+    right, left, down = Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_Down
+    way = [
+        (right, "pretrain"),
+        (left, "sft"),
+        (down, "reward"),
+        (right, "dpo"),
+        (left, "reward"),
+        (down, "ppo"),
+        (right, "grpo"),
+    ]
+    way += [(right, "weighted"), (left, "grpo"), (left, "ppo"), (down, "judge"), (right, "revise")]
+    assert {kind for _, kind in way} == set(SPECS)
+    for key, kind in way:
         focus = QApplication.focusWidget()
         assert focus is not None
-        QTest.keyClick(focus, Qt.Key.Key_Down)
+        QTest.keyClick(focus, key)
         assert page.chooser.kind == kind
         assert page.form is not None
         assert page.form.model is SPECS[kind]

@@ -148,18 +148,18 @@ def test_that_a_model_that_tells_places_apart_in_another_way_gets_a_row_for_each
 def test_that_a_model_that_answers_otherwise_or_not_at_all_is_found_out(
     judge: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = item_forward.hidden_states
+    plain = item_forward.states_at
 
-    def other(model: Any, ids: Any, mask: Any, places: Any) -> Any:
-        return plain(model, ids, mask, places) * (1.5 if mask.ndim == 4 else 1.0)
+    def other(*given: Any) -> Any:
+        return plain(*given) * 1.5
 
-    monkeypatch.setattr(item_forward, "hidden_states", other)
+    monkeypatch.setattr(item_forward, "states_at", other)  # it is what shared rows are read by
     assert not choose_forward(judge.model, ITEMS, 0, SETUP).shared
 
     def refusing(*_: Any) -> Any:
         raise ValueError("no such mask")
 
-    monkeypatch.setattr(item_forward, "hidden_states", refusing)
+    monkeypatch.setattr(item_forward, "states_at", refusing)
     assert not choose_forward(judge.model, ITEMS, 0, SETUP).shared
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from workbench.engine.forward import states_at
 from workbench.engine.last_layer import only_where_read
 from workbench.engine.models import Loaded, use_gradient_checkpointing
 
@@ -52,8 +53,20 @@ def test_that_nearly_all_places_or_a_recomputed_layer_change_nothing(loaded: Loa
     body = loaded.model.base_model
     assert seen_by_the_last_block(body, torch.arange(9)) == 10
     use_gradient_checkpointing(loaded.model)
-    loaded.model.train()
-    assert seen_by_the_last_block(body, PLACES) == 10
+    for mode in (True, False):  # a reference in evaluation has to say what training says, to the last bit
+        loaded.model.train(mode)
+        assert seen_by_the_last_block(body, PLACES) == 10
+
+
+def test_that_a_place_that_is_read_twice_counts_twice_and_no_more(loaded: Loaded) -> None:
+    twice = torch.tensor([2, 3, 2, 9])
+    weights = list(loaded.model.base_model.parameters())
+    found = states_at(loaded.model, twice, IDS, repeated=True)
+    expected = states(loaded.model.base_model, None)[twice]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    ours, theirs = (torch.autograd.grad(result.square().sum(), weights) for result in (found, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
 
 
 def test_that_the_block_is_whole_again_after_an_error(loaded: Loaded) -> None:

@@ -35,8 +35,7 @@ def values(critic: Any, batch: Batch, policy: Any) -> Tensor:
     """[B, T]: value of the state before each completion token, zero on padding; a mere head reads the policy's hidden states."""
     if not isinstance(critic, ValueHead):
         return forward.values(critic, batch)
-    hidden = forward.batch_states(policy, batch)
-    return values_at(critic, forward.at(hidden, batch), batch)
+    return values_at(critic, forward.completion_states(policy, batch), batch)
 
 
 def values_at(head: ValueHead, hidden: Tensor, batch: Batch) -> Tensor:

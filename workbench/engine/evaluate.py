@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from workbench.engine.batches import buckets
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
-from workbench.engine.forward import Scored, core, hidden_states, score_labels, virtual_tokens
-from workbench.engine.last_layer import only_where_read
+from workbench.engine.forward import Scored, score_labels, states_at
 from workbench.engine.models import Loaded, eos_ids
 from workbench.engine.packing import Packed, Padded, TokenBatch
 from workbench.engine.report import Report
@@ -71,16 +70,8 @@ def evaluate_rows(model: Any, rows: Padded | Packed, size: int, setup: Setup) ->
 
 def token_scores(model: Any, batch: TokenBatch) -> Scored:
     """Scores [N] of the batch's targets."""
-    rows, length = batch.input_ids.shape
-    # Virtual tokens stand before every row, so that places would be elsewhere.
-    rest = (
-        nullcontext()
-        if virtual_tokens(model)
-        else only_where_read(core(model).base_model, batch.places, (rows, length))
-    )
-    with rest:
-        hidden = hidden_states(model, batch.input_ids, batch.attention, batch.position_ids)
-    return score_labels(model, hidden.flatten(0, 1).index_select(0, batch.places), batch.labels)
+    states = states_at(model, batch.places, batch.input_ids, batch.attention, batch.position_ids)
+    return score_labels(model, states, batch.labels)
 
 
 def fixed_prompts(rows: Sequence[Row], encoded: Sequence[list[int]], count: int) -> list[tuple[str, list[int]]]:

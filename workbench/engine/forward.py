@@ -5,6 +5,7 @@ Shapes: B sequences, T completion tokens, H hidden width, V vocabulary. Results 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal, overload
 
 import torch
@@ -15,6 +16,7 @@ from transformers.cache_utils import DynamicCache
 from workbench.domain.errors import BadInput
 from workbench.engine import losses
 from workbench.engine.batches import Batch, positions
+from workbench.engine.last_layer import only_where_read
 from workbench.engine.reward_settings import pooling_of
 
 KEPT_VALUES = 2**26  # logits kept until the backward pass (256 MiB in float32)
@@ -44,6 +46,29 @@ def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, 
             told = {k: m[:, :, -length:] for k, m in told.items()} if isinstance(told, dict) else told[:, :, -length:]
     result: Tensor = inner.base_model(attention_mask=told, use_cache=False, **given).last_hidden_state
     return result[:, -length:]
+
+
+def states_at(
+    model: Any,
+    places: Tensor,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    position_ids: Tensor | None = None,
+    *,
+    repeated: bool = False,
+) -> Tensor:
+    """[N, H]: last hidden states at `places` [N] of B·L, each named once (unless `repeated`); the last layer does no more work than that.
+
+    Without mask and positions, padding has to stand on the right: no token looks there, and attention takes its causal
+    kernels, which do half the work.
+    """
+    shape = (input_ids.shape[0], input_ids.shape[1])
+    read = places.unique() if repeated else places
+    # Virtual tokens stand before every row, so that places would be elsewhere.
+    less = nullcontext() if virtual_tokens(model) else only_where_read(core(model).base_model, read, shape)
+    with less:
+        hidden = hidden_states(model, input_ids, attention_mask, position_ids)
+    return hidden.flatten(0, 1).index_select(0, places)
 
 
 def virtual_tokens(model: Any) -> int:
@@ -198,14 +223,13 @@ def completion_logprobs(
 
 def completion_states(model: Any, batch: Batch) -> Tensor:
     """[N, H]: the model's hidden states at the positions that predict a completion token, in the order of the mask."""
-    return at(batch_states(model, batch), batch)
+    return states_at(model, before_completions(batch), batch.input_ids)
 
 
-def at(hidden: Tensor, batch: Batch) -> Tensor:
-    """[N, H]: hidden states at the positions that predict a completion token, in the order of the mask."""
-    offsets = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
-    flat = (batch.before + offsets)[batch.completion_mask]
-    return hidden.reshape(-1, hidden.shape[-1]).index_select(0, flat)
+def before_completions(batch: Batch) -> Tensor:
+    """[N]: the places of B·L that predict a completion token, in the order of the mask."""
+    offsets = torch.arange(len(batch.input_ids), device=batch.input_ids.device)[:, None] * batch.input_ids.shape[1]
+    return (batch.before + offsets)[batch.completion_mask]
 
 
 def spread(values: Tensor, mask: Tensor) -> Tensor:
@@ -232,13 +256,13 @@ def rewards(model: Any, batch: Batch) -> Tensor:
     if pooling == "eos" and end is not None:
         most = getattr(config.get_text_config(), "max_position_embeddings", None)
         batch = ended(batch, end, most - virtual_tokens(model) if most else None)
-    hidden = batch_states(model, batch)
     if pooling == "mean":
+        hidden = batch_states(model, batch)
         places = torch.arange(hidden.shape[1], device=hidden.device)
         inside = (places >= batch.prompt_lengths[:, None]) & (places <= batch.last[:, None])
         return (scalars(model, hidden) * inside).sum(1) / inside.sum(1).clamp(min=1)
-    rows = torch.arange(len(hidden), device=hidden.device)
-    return scalars(model, hidden[rows, batch.last])
+    rows = torch.arange(len(batch.input_ids), device=batch.input_ids.device)
+    return scalars(model, states_at(model, rows * batch.input_ids.shape[1] + batch.last, batch.input_ids))
 
 
 def ended(batch: Batch, end: int, longest: int | None) -> Batch:
@@ -275,5 +299,4 @@ def scalars(model: Any, hidden: Tensor) -> Tensor:
 
 def values(model: Any, batch: Batch) -> Tensor:
     """[B, T]: the critic's value of the state before each completion token; zero on padding."""
-    hidden = batch_states(model, batch)
-    return spread(scalars(model, at(hidden, batch)), batch.completion_mask)
+    return spread(scalars(model, completion_states(model, batch)), batch.completion_mask)

@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.engine.batches import buckets, collate, micro_batches
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import core, hidden_states, rewards, scalars
+from workbench.engine.forward import core, hidden_states, rewards, scalars, states_at
 from workbench.engine.pair_forward import follows_masks, sides_apart
 from workbench.engine.rankings import Item
 from workbench.engine.reward_settings import pooling_of
@@ -111,10 +111,10 @@ class ItemForward(NamedTuple):
 
     def _together(self, items: Sequence[Item]) -> Tensor:
         rows = shared_items(items, self.pad).to(self.setup.device)
-        hidden = hidden_states(self.model, rows.input_ids, sides_apart(rows.segments), rows.position_ids)
-        flat = hidden.reshape(-1, hidden.shape[-1])
+        given = (rows.input_ids, sides_apart(rows.segments), rows.position_ids)
         if pooling_of(core(self.model).config)[0] != "mean":
-            return scalars(self.model, flat.index_select(0, rows.ends))
+            return scalars(self.model, states_at(self.model, rows.ends, *given))
+        flat = hidden_states(self.model, *given).flatten(0, 1)
         sizes = rows.ends + 1 - rows.starts
         steps = torch.arange(int(sizes.max()), device=sizes.device)
         inside = steps < sizes[:, None]

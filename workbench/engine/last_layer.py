@@ -20,8 +20,9 @@ WORTH_IT = 0.8  # with a larger share of the positions read, gathering them cost
 def only_where_read(body: Any, places: Tensor, shape: tuple[int, int]) -> Iterator[None]:
     """Within the context, a forward pass of the body [B, L] computes parts of its last layer at `places` [N] of B·L only.
 
-    Elsewhere these parts say zero, so last hidden states are right at `places` alone. Left alone are parts that aren't known to
-    work position by position (experts, blocks with more than one input), and a layer that the backward pass computes again.
+    Elsewhere these parts say zero, so last hidden states are right at `places` alone, each of which is named once. Left alone are
+    parts that aren't known to work position by position (experts, blocks with more than one input), and models that compute layers
+    again in the backward pass: also outside of training, so that both say the same to the last bit.
     """
     parts = [] if len(places) > WORTH_IT * shape[0] * shape[1] else _parts(body)
     hooks: list[Any] = []
@@ -51,7 +52,7 @@ def _parts(body: Any) -> list[nn.Module]:
     if not isinstance(layers, nn.ModuleList) or not len(layers):
         return []
     last = layers[-1]
-    if body.training and any(getattr(module, "gradient_checkpointing", False) for module in (body, last)):
+    if any(getattr(module, "gradient_checkpointing", False) for module in (body, last)):
         return []
     attention, block = getattr(last, "self_attn", None), getattr(last, "mlp", None)
     found = [getattr(attention, name, None) for name in ("q_proj", "o_proj")]

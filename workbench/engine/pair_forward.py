@@ -17,7 +17,7 @@ from torch import Tensor
 
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import at, batch_states, core, hidden_states, score_labels, spread
+from workbench.engine.forward import completion_states, core, score_labels, spread, states_at
 from workbench.engine.preferences import Preference, pair_batch
 
 PROBE_TOKENS = 12  # of each part of the pair that sharing is tried on
@@ -114,13 +114,13 @@ class PairForward(NamedTuple):
             if self.shared:
                 rows = shared_rows(pairs, self.pad).to(self.setup.device)
                 mask, labels = rows.mask, rows.labels
-                hidden = hidden_states(self.model, rows.input_ids, rows.attention, rows.position_ids)
-                picked = hidden.reshape(-1, hidden.shape[-1]).index_select(0, rows.before)
+                # Both sides begin behind the prompt's last token.
+                given = (rows.before, rows.input_ids, rows.attention, rows.position_ids)
+                picked = states_at(self.model, *given, repeated=True)
             else:
                 batch = pair_batch(pairs, self.pad).to(self.setup.device)
                 mask, labels = batch.completion_mask, batch.completion_ids[batch.completion_mask]
-                hidden = batch_states(self.model, batch)
-                picked = at(hidden, batch)
+                picked = completion_states(self.model, batch)
             scored = score_labels(self.model, picked, labels, with_entropy=with_entropy)
         entropy = None if scored.entropy is None else scored.entropy.sum()
         return PairScores(spread(scored.logprobs, mask), mask, entropy)

@@ -118,7 +118,10 @@ def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_nor
     assert found[0][1]["grad_norm"] > 1e-3
     for other in found[1:]:
         for step in (1, 2):
-            assert other[step] == pytest.approx(found[0][step], rel=2e-5, abs=1e-5)
+            one, two = dict(other[step]), dict(found[0][step])
+            # A sum over the tokens of a completion of what nearly cancels: each term has rounding of its own.
+            assert one.pop("eval/kl", 0.0) == pytest.approx(two.pop("eval/kl", 0.0), abs=1e-4)
+            assert one == pytest.approx(two, rel=2e-5, abs=1e-5)
 
 
 def test_that_rewards_without_spread_teach_nothing(

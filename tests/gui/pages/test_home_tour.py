@@ -112,10 +112,13 @@ def test_that_a_person_ranks_by_keyboard_and_the_step_is_done(
     assert window.top.title.text() == "Annotate"
     page: Any = window.deck.page("annotate")
     for place in range(RANK_AT_LEAST):
-        qtbot.waitUntil(lambda: page.presentation is not None)
+        # A key acts only on an item that has been painted; on a busy machine that takes a moment.
+        qtbot.waitUntil(lambda: page.presentation is not None and page.ready, timeout=60_000)
         item = page.presentation.item.id
         qtbot.keyClick(page, Qt.Key.Key_1 if place % 2 else Qt.Key.Key_2)
-        qtbot.waitUntil(lambda item=item: page.presentation is not None and page.presentation.item.id != item)
+        qtbot.waitUntil(
+            lambda item=item: page.presentation is not None and page.presentation.item.id != item, timeout=60_000
+        )
     window.go("home")
     calm()
     assert states(home)["rank"] == "done"

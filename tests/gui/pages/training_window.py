@@ -28,7 +28,7 @@ def main(space: Path, how: str) -> None:
     window.wear(services, services.settings.get())
     window.show()
     spec = parse_spec(
-        {"kind": "sft", "base": "stories", "data": "demos", "batch_size": 4, "max_steps": 400, "checkpoint_every": 5,
+        {"kind": "sft", "base": "stories", "data": "demos", "batch_size": 4, "max_steps": 20_000, "epochs": 1000.0, "checkpoint_every": 5,
          "eval_every": 100, "max_length": 64, "sample_count": 1}
     )  # fmt: skip
     run = services.training.start(spec).id

@@ -13,6 +13,8 @@ from workbench.domain.text import Candidate, Frozen, Prompt
 Outcome = Literal["ranked", "all_bad", "skipped"]
 SkipReason = Literal["unclear", "unsafe", "wrong_language", "other"]
 AnnotatorKind = Literal["person", "rule", "model"]
+Purpose = Literal["label", "repeat", "extra", "adjudication"]
+COUNTING: frozenset[Purpose] = frozenset({"label", "adjudication"})
 
 
 class Ranking(Frozen):
@@ -53,12 +55,37 @@ class Item(Frozen):
     candidates: tuple[Candidate, ...] = Field(min_length=2, max_length=9)
 
 
+class Aspect(Frozen):
+    """A ranking by one dimension of the guidelines (helpful, harmless …), beside the ranking over all."""
+
+    name: str = Field(min_length=1, max_length=60)
+    ranking: Ranking
+
+
+class Span(Frozen):
+    """A comment on a part of a candidate: characters `start` … `end` - 1 of its text, or of the whole text when both are 0."""
+
+    candidate: int = Field(ge=0)
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    comment: str = Field(min_length=1, max_length=4000)
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.end <= self.start and (self.start, self.end) != (0, 0):
+            raise ValueError("a span ends after its start")
+        return self
+
+
 class Judgement(Frozen):
     """What one annotator said about one item.
 
     `shown` is the order in which candidates were shown (`shown[0]` is the index of the candidate at the left), drawn from
     `shown_seed`; rankings always speak of candidate indices, never of screen places. `strength` 2 means "much better".
-    `annotator_kind` other than "person" marks labels made by a rule or a model.
+    `annotator_kind` other than "person" marks labels made by a rule or a model. `purpose` says why it was asked for: a "repeat" (the
+    same item again, to see whether an annotator agrees with themselves) and an "extra" (one more than the queue's overlap) are
+    kept and never count as labels; an "adjudication" settles what others disagree on, and alone counts for training.
+    `guideline` is the version of the dataset's guidelines that were shown, 0 for none.
     """
 
     id: str
@@ -74,6 +101,16 @@ class Judgement(Frozen):
     shown_seed: int
     milliseconds: int = Field(ge=0)
     created: datetime
+    purpose: Purpose = "label"
+    queue: str | None = None
+    guideline: int = Field(0, ge=0)
+    aspects: tuple[Aspect, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether this is a label: repeats and extras are not."""
+        return self.purpose in COUNTING
 
     @model_validator(mode="after")
     def _outcome_has_its_parts(self) -> Self:
@@ -85,6 +122,12 @@ class Judgement(Frozen):
             raise ValueError("the order shown is a permutation of the candidates")
         if self.ranking is not None and self.ranking.size != len(self.shown):
             raise ValueError("a ranking names every candidate that was shown")
+        if any(aspect.ranking.size != len(self.shown) for aspect in self.aspects):
+            raise ValueError("the ranking of every dimension names every candidate that was shown")
+        if len({aspect.name for aspect in self.aspects}) != len(self.aspects):
+            raise ValueError("each dimension is ranked once")
+        if any(span.candidate >= len(self.shown) for span in self.spans):
+            raise ValueError("a comment belongs to a candidate that was shown")
         return self
 
 

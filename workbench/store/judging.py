@@ -2,7 +2,7 @@
 
 An annotator's standings in a dataset form a stack: every "done" judgement is older than every "undone" one. Undo takes the
 newest done one, redo the oldest undone one, and a new judgement drops what was undone. What counts for an item is the
-newest done judgement of each annotator.
+newest done label of each annotator; repeats and extras stand in the same stack and count for nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple
         standing.append(
             {
                 "judgement_id": first + i, "dataset_id": dataset, "row_id": row, "annotator": judgement.annotator,
-                "state": DONE,
+                "state": DONE, "counts": judgement.counts,
             }
         )  # fmt: skip
     for annotator in {j.annotator for _, j in said}:
@@ -43,11 +43,11 @@ def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple
         connection.execute(update(t.standings).where(mine, _S.state == UNDONE).values(state=DROPPED))
     connection.execute(insert(t.judgements), log)
     connection.execute(insert(t.standings), standing)
-    fresh = {(row, j.annotator) for row, j in said} - before
+    fresh = {(row, j.annotator) for row, j in said if j.counts} - before
     kinds = {j.annotator: j.annotator_kind for _, j in said}
     for annotator, count in Counter(annotator for _, annotator in fresh).items():
         _tally(connection, dataset, annotator, count, kinds[annotator])
-    _count_judged(connection, dataset, len({row for row, _ in said} - {row for row, _ in before}))
+    _count_judged(connection, dataset, len({row for row, _ in fresh} - {row for row, _ in before}))
 
 
 def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
@@ -55,7 +55,9 @@ def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
     top = _edge(connection, dataset, annotator, DONE)
     if top is None:
         return None
-    row = _move(connection, top, "undo", UNDONE)
+    row, counted = _move(connection, top, "undo", UNDONE)
+    if not counted:
+        return top
     left = _judged_pairs(connection, [row])
     if (row, annotator) not in left:
         _tally(connection, dataset, annotator, -1)
@@ -75,7 +77,9 @@ def redo(connection: Connection, dataset: int, annotator: str) -> int | None:
         return None
     row = connection.execute(select(_S.row_id).where(_S.judgement_id == bottom)).scalar_one()
     before = _judged_pairs(connection, [row])
-    _move(connection, bottom, "redo", DONE)
+    _, counted = _move(connection, bottom, "redo", DONE)
+    if not counted:
+        return bottom
     if (row, annotator) not in before:
         _tally(connection, dataset, annotator, 1)
     if not before:
@@ -98,7 +102,8 @@ def read_judgement(row: Row[Any]) -> Judgement:
             "id": row.uid, "item": row.item, "annotator": row.annotator, "annotator_kind": row.annotator_kind,
             "outcome": row.outcome, "ranking": None if row.ranking is None else {"tiers": row.ranking},
             "strength": row.strength, "skip_reason": row.skip_reason, "note": row.note, "shown": row.shown,
-            "shown_seed": row.shown_seed, "milliseconds": row.milliseconds, "created": row.created,
+            "shown_seed": row.shown_seed, "milliseconds": row.milliseconds, "created": row.created, "purpose": row.purpose,
+            "queue": row.queue, "guideline": row.guideline, "aspects": row.aspects or (), "spans": row.spans or (),
         }
     )  # fmt: skip
 
@@ -109,7 +114,10 @@ def _fields(number: int, uid: str, dataset: int, row: int, j: Judgement) -> dict
         "annotator_kind": j.annotator_kind, "outcome": j.outcome,
         "ranking": None if j.ranking is None else [list(tier) for tier in j.ranking.tiers],
         "strength": j.strength, "skip_reason": j.skip_reason, "note": j.note, "shown": list(j.shown),
-        "shown_seed": j.shown_seed, "milliseconds": j.milliseconds, "created": j.created,
+        "shown_seed": j.shown_seed, "milliseconds": j.milliseconds, "created": j.created, "purpose": j.purpose,
+        "queue": j.queue, "guideline": j.guideline,
+        "aspects": [a.model_dump(mode="json") for a in j.aspects] or None,
+        "spans": [s.model_dump() for s in j.spans] or None,
     }  # fmt: skip
 
 
@@ -130,7 +138,7 @@ def _judged_pairs(connection: Connection, rows: Sequence[int]) -> set[tuple[int,
     """(row, annotator) of every judgement that counts for these rows."""
     found: set[tuple[int, str]] = set()
     for i in range(0, len(rows), KEYS_AT_ONCE):
-        here = _S.row_id.in_(rows[i : i + KEYS_AT_ONCE]) & (_S.state == DONE)
+        here = _S.row_id.in_(rows[i : i + KEYS_AT_ONCE]) & (_S.state == DONE) & _S.counts
         found.update((r.row_id, r.annotator) for r in connection.execute(select(_S.row_id, _S.annotator).where(here)))
     return found
 
@@ -142,12 +150,13 @@ def _edge(connection: Connection, dataset: int, annotator: str, state: str) -> i
     return connection.execute(select(_S.judgement_id).where(mine).order_by(order).limit(1)).scalar_one_or_none()
 
 
-def _move(connection: Connection, judgement: int, move: str, state: str) -> int:
-    """Record an undo or a redo; returns the judgement's row."""
+def _move(connection: Connection, judgement: int, move: str, state: str) -> tuple[int, bool]:
+    """Record an undo or a redo; returns the judgement's row, and whether it is a label."""
     values = {"judgement_id": judgement, "move": move, "created": datetime.now(UTC)}
     connection.execute(insert(t.judgement_moves).values(values))
     connection.execute(update(t.standings).where(_S.judgement_id == judgement).values(state=state))
-    return int(connection.execute(select(_S.row_id).where(_S.judgement_id == judgement)).scalar_one())
+    found = connection.execute(select(_S.row_id, _S.counts).where(_S.judgement_id == judgement)).one()
+    return int(found.row_id), bool(found.counts)
 
 
 def _tally(connection: Connection, dataset: int, annotator: str, change: int, kind: str = "person") -> None:

@@ -86,7 +86,9 @@ class Labels:
             record = _preferences(connection, dataset)
             frontier = _frontier(connection, record.id, annotator)
             done = _S.row_id == t.rows.c.id
-            judged = select(_S.judgement_id).where(done, _S.annotator == annotator, _S.state == DONE).exists()
+            judged = (
+                select(_S.judgement_id).where(done, _S.annotator == annotator, _S.state == DONE, _S.counts).exists()
+            )
             wanted = rows_of(record.id).where(t.rows.c.position >= frontier, ~judged)
             found = connection.execute(wanted.order_by(t.rows.c.position).limit(limit + len(exclude))).all()
             first = found[0].position if found else record.rows
@@ -146,7 +148,9 @@ class Labels:
             here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.judged > 0)
             if connection.execute(select(func.count()).select_from(t.tallies).where(here)).scalar_one() < 2:
                 return []
-            counted = select(_S.row_id).where(_S.dataset_id == record.id, _S.state == DONE).group_by(_S.row_id)
+            counted = (
+                select(_S.row_id).where(_S.dataset_id == record.id, _S.state == DONE, _S.counts).group_by(_S.row_id)
+            )
             shared = counted.having(func.count(_S.annotator.distinct()) > 1)
             return _newest(connection.execute(_counting().where(t.judgements.c.row_id.in_(shared))).all())
 
@@ -224,7 +228,7 @@ def _judgements() -> Any:
 
 def _counting() -> Any:
     joined = _judgements().join(t.standings, _S.judgement_id == t.judgements.c.id)
-    return joined.where(_S.state == DONE).order_by(t.rows.c.position, t.judgements.c.id)
+    return joined.where(_S.state == DONE, _S.counts).order_by(t.rows.c.position, t.judgements.c.id)
 
 
 def _judgement(connection: Connection, number: int) -> Judgement:

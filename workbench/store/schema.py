@@ -1,7 +1,8 @@
 """The tables. Every number of rows is kept small by keys, and every question that a page asks has its index.
 
 `migrations/` makes these tables; a test compares the two. A row of a preferences dataset *is* the item: its candidates and
-judgements point to it. `standings` and `tallies` are derived from the append-only `judgements` and `judgement_moves`.
+judgements point to it. `standings` and `tallies` are derived from the append-only `judgements` and `judgement_moves`; a judgement
+whose standing doesn't `count` (a repeat, or one too many) is kept and can be undone, but is nobody's label.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
 
 
@@ -135,6 +137,11 @@ judgements = Table(
     Column("shown_seed", Integer, nullable=False),
     Column("milliseconds", Integer, nullable=False),
     Column("created", Moment, nullable=False),
+    Column("purpose", Text, nullable=False, server_default="label"),
+    Column("queue", Text),
+    Column("guideline", Integer, nullable=False, server_default="0"),
+    Column("aspects", JSON(none_as_null=True)),
+    Column("spans", JSON(none_as_null=True)),
     Index("ix_judgements_annotator", "dataset_id", "annotator", "id"),
     Index("ix_judgements_day", "annotator", "created"),
     sqlite_autoincrement=True,
@@ -156,6 +163,7 @@ standings = Table(
     Column("row_id", Integer, _owned("rows.id"), nullable=False),
     Column("annotator", Text, nullable=False),
     Column("state", Text, nullable=False),
+    Column("counts", Boolean, nullable=False, server_default=true()),
     Index("ix_standings_stack", "dataset_id", "annotator", "state", "judgement_id"),
     Index("ix_standings_row", "row_id", "annotator", "state", "judgement_id"),
 )
@@ -167,6 +175,88 @@ tallies = Table(
     Column("annotator_kind", Text, nullable=False),
     Column("judged", Integer, nullable=False),
     Column("frontier", Integer, nullable=False),
+)
+guidelines = Table(
+    "guidelines",
+    metadata,
+    Column("dataset_id", Integer, _owned("datasets.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("dimensions", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+queues = Table(
+    "queues",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("dataset_id", Integer, _owned("datasets.id"), nullable=False, index=True),
+    Column("spec", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+queue_items = Table(
+    "queue_items",
+    metadata,
+    Column("queue_id", Integer, _owned("queues.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("row_id", Integer, _owned("rows.id"), nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("score", Number),
+    UniqueConstraint("queue_id", "row_id"),
+    Index("ix_queue_items_row", "row_id"),
+)
+queue_progress = Table(
+    "queue_progress",
+    metadata,
+    Column("queue_id", Integer, _owned("queues.id"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("judged", Integer, nullable=False),
+    Column("frontier", Integer, nullable=False),
+)
+item_leases = Table(
+    "item_leases",
+    metadata,
+    Column("queue_id", Integer, _owned("queues.id"), primary_key=True),
+    Column("row_id", Integer, _owned("rows.id"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("expires", Moment, nullable=False),
+    Index("ix_item_leases_row", "row_id"),
+)
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("row_id", Integer, _owned("rows.id"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("updated", Moment, nullable=False),
+)
+golds = Table(
+    "golds",
+    metadata,
+    Column("row_id", Integer, _owned("rows.id"), primary_key=True),
+    Column("ranking", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("colour", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+row_scores = Table(
+    "row_scores",
+    metadata,
+    Column("row_id", Integer, _owned("rows.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("scores", JSON, nullable=False),
+    Column("spread", Number),
+    Column("run", Text),
+    Column("created", Moment, nullable=False),
 )
 snapshots = Table(
     "snapshots",

@@ -1,4 +1,5 @@
-from workbench.domain.metrics import HEADLINES, METRICS, headline, in_reading_order, metric
+from workbench.domain.headlines import HEADLINES, headline, in_reading_order
+from workbench.domain.metrics import METRICS, metric
 from workbench.domain.specs.kinds import SPECS
 
 

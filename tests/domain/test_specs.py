@@ -27,7 +27,7 @@ FIELDS = [
 ]
 GROUPS = {
     "Run", "Length", "Batch", "Optimizer", "Adapter", "Data", "Evaluation", "Checkpoints", "Loss", "Rollout", "Reward",
-    "Judge", "Question", "Revision", "Principles", "Results", "Sampling", "Appearance", "Annotation", "Devices",
+    "Judge", "Question", "Ensemble", "Revision", "Principles", "Results", "Sampling", "Appearance", "Annotation", "Devices",
 }  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def test_that_prompts_can_be_taken_from_what_has_prompts() -> None:
 def test_that_only_preferences_are_frozen_as_rankings_for_a_reward_model() -> None:
     assert [kind for kind in DATASET_KINDS if usable_as(kind, "rankings")] == ["preferences"]
     assert FROZEN_AS["reward"] == "rankings"
-    assert all(FROZEN_AS[kind] == DATA_KIND[kind] for kind in DATA_KIND if kind not in {"reward", "judge"})
+    assert all(FROZEN_AS[kind] == DATA_KIND[kind] for kind in DATA_KIND if kind not in {"reward", "judge", "score"})
     assert all(usable_as(DATA_KIND[kind], FROZEN_AS[kind]) for kind in DATA_KIND)
 
 

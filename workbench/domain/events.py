@@ -108,6 +108,19 @@ class Judged(_Event):
     compared: int = 0
 
 
+class Scored(_Event):
+    """A reward model is done with an item: a score for each candidate, and how far an ensemble's heads lie apart (0 to 0.5).
+
+    Without scores `why` says the reason. Booked exactly once, as `Judged` is.
+    """
+
+    kind: Literal["scored"] = "scored"
+    item: str
+    scores: tuple[float, ...] = ()
+    spread: float | None = None
+    why: str = ""
+
+
 class Revised(_Event):
     """A response was revised by principles, or could not be: then `why` says the reason. Booked exactly once, as `Judged` is."""
 
@@ -167,6 +180,7 @@ Event = Annotated[
     | SampleText
     | Checkpointed
     | Judged
+    | Scored
     | Revised
     | Noticed
     | Finished

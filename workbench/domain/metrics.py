@@ -1,4 +1,4 @@
-"""The one table of metrics: what each name means, its unit, which direction is good, and what is looked at first."""
+"""The one table of metrics: what each name means, its unit, which direction is good."""
 
 from __future__ import annotations
 
@@ -438,6 +438,22 @@ METRICS: dict[str, Metric] = _table(
         "down",
         "Share of neighbouring tokens that stood side by side before; a rise is a sign of a hacked reward.",
     ),
+    ("score/scored", "Items scored", "items", "none", "Items that the reward model has given scores."),
+    (
+        "score/agreement",
+        "Agreement with people",
+        "share",
+        "up",
+        "Share of pairs that the scores order as a person did; pairs that the model was trained on are among them.",
+    ),
+    (
+        "score/spread",
+        "Disagreement of heads",
+        "",
+        "none",
+        "How far the ensemble's verdicts lie apart, 0 to 0.5: high where labels would teach the model most.",
+    ),
+    ("score/margin", "Score margin", "", "none", "Score of an item's best response less that of its worst."),
     (
         "effective_sample_size",
         "Effective samples",
@@ -447,27 +463,6 @@ METRICS: dict[str, Metric] = _table(
     ),
 )
 
-HEADLINES: dict[str, tuple[str, ...]] = {
-    "pretrain": ("loss", "perplexity", "token_accuracy"),
-    "sft": ("loss", "perplexity", "token_accuracy"),
-    "reward": ("loss", "accuracy", "margin", "chosen_reward", "rejected_reward"),
-    "dpo": (
-        "loss",
-        "rewards/accuracy",
-        "rewards/margin",
-        "kl",
-        "rewards/chosen",
-        "rewards/rejected",
-        "logps/chosen_change",
-        "logps/rejected_change",
-    ),
-    "ppo": ("reward/score", "kl/k1", "reward/total", "policy/entropy", "value/explained_variance", "length/eos_rate"),
-    "judge": ("judge/kept", "judge/agreement", "judge/inconsistent", "judge/first", "judge/probability", "judge/mass"),
-    "revise": ("revise/kept", "revise/left_out", "revise/unchanged", "revise/changed_words", "revise/length_ratio"),
-    "grpo": ("reward/score", "reward/zero_std_groups", "kl/k3", "policy/entropy", "length/mean", "length/eos_rate"),
-    "weighted": ("reward/score", "effective_sample_size", "loss", "reward/std"),
-}
-
 
 def metric(name: str) -> Metric:
     """The entry of a metric; `eval/x` is x on held-out rows, and an unknown name (a plug-in's) speaks for itself."""
@@ -475,24 +470,3 @@ def metric(name: str) -> Metric:
         base = metric(name.removeprefix(EVAL))
         return base._replace(name=name, title=f"{base.title}, held out", sentence=f"On held-out rows: {base.sentence}")
     return METRICS.get(name) or Metric(name, name.replace("_", " "), "", "none", "Reported by the recipe.")
-
-
-_STANDS_FOR = {"reward": "accuracy", "dpo": "rewards/accuracy"}
-
-
-def headline(kind: str) -> str:
-    """The metric that stands for a run of this kind in a list: where the loss says little, what it is meant to bring about."""
-    return _STANDS_FOR.get(kind) or HEADLINES.get(kind, ("loss",))[0]
-
-
-def in_reading_order(kind: str, names: list[str]) -> list[str]:
-    """Names with the kind's headlines first, then in the table's order, then what isn't in the table, by name."""
-    first = HEADLINES.get(kind, ("loss",))
-    known = list(METRICS)
-
-    def place(name: str) -> tuple[int, int, str]:
-        if name in first:
-            return 0, first.index(name), name
-        return (1, known.index(name), name) if name in METRICS else (2, 0, name)
-
-    return sorted(names, key=place)

@@ -246,7 +246,12 @@ def score_head(model: Any) -> Any:
 
 
 def rewards(model: Any, batch: Batch) -> Tensor:
-    """[B]: the scores of a reward model, read where its config says (reward_settings.py).
+    """[B]: the scores of a reward model, read where its config says (reward_settings.py)."""
+    return scalars(model, reward_states(model, batch))
+
+
+def reward_states(model: Any, batch: Batch) -> Tensor:
+    """[B, H]: what the head of a reward model sees of each sequence.
 
     At the last completion token, whose index comes from lengths; as the mean over the completion's tokens; or at an end token,
     which is put behind a completion that hasn't one.
@@ -260,9 +265,10 @@ def rewards(model: Any, batch: Batch) -> Tensor:
         hidden = batch_states(model, batch)
         places = torch.arange(hidden.shape[1], device=hidden.device)
         inside = (places >= batch.prompt_lengths[:, None]) & (places <= batch.last[:, None])
-        return (scalars(model, hidden) * inside).sum(1) / inside.sum(1).clamp(min=1)
+        total: Tensor = (hidden * inside[..., None]).sum(1)
+        return total / inside.sum(1).clamp(min=1)[:, None]
     rows = torch.arange(len(batch.input_ids), device=batch.input_ids.device)
-    return scalars(model, states_at(model, rows * batch.input_ids.shape[1] + batch.last, batch.input_ids))
+    return states_at(model, rows * batch.input_ids.shape[1] + batch.last, batch.input_ids)
 
 
 def ended(batch: Batch, end: int, longest: int | None) -> Batch:

@@ -26,6 +26,7 @@ from workbench.domain.events import (
     Resumed,
     Revised,
     SampleText,
+    Scored,
     Started,
 )
 from workbench.domain.runs import Wanted
@@ -112,7 +113,7 @@ class Report:
         self._say(Checkpointed(step=step, folder=str(self.folder.checkpoints / str(step))))
         self._writer.sync()
 
-    def booked(self, results: Sequence[Judged] | Sequence[Revised]) -> None:
+    def booked(self, results: Sequence[Judged] | Sequence[Revised] | Sequence[Scored]) -> None:
         """Results that are kept exactly once and never superseded; they are on the disk when this returns."""
         for event in results:
             self._say(event)

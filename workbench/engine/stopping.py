@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from workbench.domain.errors import BadInput
-from workbench.domain.metrics import headline, metric
+from workbench.domain.headlines import headline
+from workbench.domain.metrics import metric
 from workbench.domain.specs.kinds import TrainSpec
 from workbench.engine import checkpoint
 from workbench.engine.report import Report

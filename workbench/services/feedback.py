@@ -10,6 +10,7 @@ from workbench.domain.rows import DatasetKind
 from workbench.domain.specs.judge import JudgeSpec, rule_file
 from workbench.domain.specs.kinds import FeedbackSpec, Spec
 from workbench.domain.specs.revise import ReviseSpec
+from workbench.domain.specs.score import ScoreSpec
 from workbench.domain.specs.texts import lines_of
 from workbench.services import fit as estimates
 from workbench.services.datasets import DatasetsService
@@ -49,21 +50,19 @@ class Feedback:
 
     def trouble(self, spec: FeedbackSpec, parts: Parts) -> list[str]:
         """A sentence for each thing that keeps a run from starting, beyond its model and data."""
+        if isinstance(spec, ScoreSpec):
+            return []
         return self._judge_trouble(spec, parts) if isinstance(spec, JudgeSpec) else self._revise_trouble(spec, parts)
 
     def fit(self, spec: FeedbackSpec, parts: Parts) -> Fit:
         """What the run would need, in the same words as for training."""
         rows = self._rows_left(spec, parts)
-        notes = (
-            self._judge_notes(spec, parts, rows)
-            if isinstance(spec, JudgeSpec)
-            else self._revise_notes(spec, parts, rows)
-        )
+        notes = self._notes(spec, parts, rows)
         memory, available = 0.0, estimates.available_gib(spec)
         if parts.base is not None:
             shape = estimates.shape_of(Path(parts.base.path))
             parameters = estimates.full_parameters(parts.base, shape)
-            at_once = spec.micro_batch_size if isinstance(spec, JudgeSpec) else spec.batch_size
+            at_once = spec.batch_size if isinstance(spec, ReviseSpec) else spec.micro_batch_size
             memory = estimates.inference_gib(
                 parameters, shape, at_once, spec.max_length, cached=isinstance(spec, ReviseSpec)
             )
@@ -83,6 +82,8 @@ class Feedback:
             kind: DatasetKind = "demonstrations" if _given(spec, parts.data) else "prompts"
             told = {"principles": "\n".join(_principles(spec)), "principles_file": ""}
             return Prepared(self._datasets.freeze(parts.data.name, kind), spec.model_copy(update=looked_up | told), {})
+        if isinstance(spec, ScoreSpec):
+            return Prepared(self._datasets.freeze_items(parts.data.name), spec.model_copy(update=looked_up), {})
         name = signed(spec)
         frozen = self._datasets.freeze_items(parts.data.name, None if spec.again else name)
         named = rule_file(spec.rule) if spec.judge == "rule" else None
@@ -134,10 +135,22 @@ class Feedback:
         rows = parts.data.rows
         if isinstance(spec, JudgeSpec) and parts.data.kind == "preferences" and not spec.again:
             rows -= self._judged_before(spec, parts.data)
-        return min(rows, spec.limit) if spec.limit else rows
+        limit = 0 if isinstance(spec, ScoreSpec) else spec.limit
+        return min(rows, limit) if limit else rows
 
     def _judged_before(self, spec: JudgeSpec, data: DatasetView) -> int:
         return self._lane.do(self._labels.progress, data.name, signed(spec)).judged
+
+    def _notes(self, spec: FeedbackSpec, parts: Parts, rows: int) -> list[str]:
+        if isinstance(spec, JudgeSpec):
+            return self._judge_notes(spec, parts, rows)
+        if isinstance(spec, ReviseSpec):
+            return self._revise_notes(spec, parts, rows)
+        judged = parts.data.judged if parts.data is not None else 0
+        return [
+            f"{rows:,} items will be scored; older scores of this model are replaced, labels stay as they are.",
+            f"{spec.heads} heads are fitted to {min(judged, spec.labelled):,} judged items; queues ask first where they disagree.",
+        ]
 
     def _judge_notes(self, spec: JudgeSpec, parts: Parts, rows: int) -> list[str]:
         kind = "rule" if spec.judge == "rule" else "model"

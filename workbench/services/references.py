@@ -9,10 +9,10 @@ from pathlib import Path
 
 from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import NotFound, WorkbenchError
-from workbench.domain.rows import usable_as
+from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.judge import JudgeSpec
-from workbench.domain.specs.kinds import DATA_KIND, Spec, data_kind
+from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, Spec, data_kind
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.services.datasets import DatasetsService
@@ -47,8 +47,10 @@ class References:
             parts.base = self._model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
         elif spec.judge == "model":
             parts.base = self._model(spec.base, "model that judges", parts)
-        if parts.base is not None and parts.base.kind == "reward" and spec.kind != "judge":
+        if parts.base is not None and parts.base.kind == "reward" and spec.kind not in {"judge", "score"}:
             parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
+        elif parts.base is not None and parts.base.kind != "reward" and spec.kind == "score":
+            parts.trouble.append(f"{parts.base.name} is no reward model; train one on preferences first.")
         elif parts.base is not None and parts.base.kind != "reward" and spec.kind != "pretrain":
             family = family_in(Path(parts.base.path))
             if family in CANNOT_CONTINUE:
@@ -122,8 +124,8 @@ class References:
         wanted = data_kind(spec)
         if not usable_as(data.kind, wanted):
             parts.trouble.append(f"{data.name} holds {data.kind}; a {spec.kind} run needs {wanted}.")
-        elif not (data.judged if wanted == "preferences" and spec.kind != "judge" else data.rows):
-            judged = wanted == "preferences" and spec.kind != "judge" and data.rows > 0
+        elif not usable_rows(data, spec.kind, wanted):
+            judged = usable_rows(data, spec.kind, wanted) != data.rows
             parts.trouble.append(f"No item of {data.name} is judged yet." if judged else f"{data.name} is empty.")
         return data
 
@@ -145,6 +147,6 @@ def function_trouble(file: Path, name: str) -> list[str]:
     return [] if name in named else [f"{file.name} defines no function {name}."]
 
 
-def usable_rows(data: DatasetView, kind: str) -> int:
-    """Rows of a dataset that a recipe of this kind can learn from; a judge needs items, judged or not."""
-    return data.judged if DATA_KIND[kind] == "preferences" and kind != "judge" else data.rows
+def usable_rows(data: DatasetView, kind: str, wanted: DatasetKind | None = None) -> int:
+    """Rows of a dataset that a recipe of this kind can learn from; judging and scoring need items, judged or not."""
+    return data.judged if (wanted or DATA_KIND[kind]) == "preferences" and FROZEN_AS[kind] != "items" else data.rows

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from workbench.domain.events import Event, Metrics, Resumed, Started
-from workbench.domain.metrics import headline
+from workbench.domain.headlines import headline
 from workbench.domain.runs import JobState
 from workbench.services.views import RunView
 from workbench.services.workspace import Workspace

@@ -40,6 +40,7 @@ _PREFERRED_BASE: dict[str, tuple[str, ...]] = {
     "weighted": ("sft", "base", "pretrain"),
     "judge": ("sft", "dpo", "ppo", "base", "pretrain"),
     "revise": ("sft", "dpo", "ppo", "base", "pretrain"),
+    "score": ("reward",),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from workbench.domain.errors import NotFound
-from workbench.domain.events import Event, Judged, Revised
+from workbench.domain.events import Event, Judged, Revised, Scored
 from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Candidate, Demonstration
@@ -21,6 +21,7 @@ from workbench.store import schema as t
 from workbench.store.datasets import DatasetRecord, get_dataset, insert_dataset
 from workbench.store.filling import NewRow, fill
 from workbench.store.judging import DONE, insert_judgements
+from workbench.store.scores import keep_scores
 
 KEYS_AT_ONCE = 500
 Notices = Iterator[tuple[str, str]]
@@ -37,11 +38,14 @@ def book_feedback(connection: Connection, source: Source, events: Sequence[Event
     """Keep the judgements and revisions among some events; returns (what, hint) of whatever could not be kept."""
     judged = [event.judgement for event in events if isinstance(event, Judged) and event.judgement is not None]
     revised = [event for event in events if isinstance(event, Revised) and not event.why]
+    scored = [event for event in events if isinstance(event, Scored) and event.scores]
     notices: list[tuple[str, str]] = []
     if judged:
         notices += _keep_judgements(connection, source, judged)
     if revised:
         notices += _keep_revisions(connection, source, revised)
+    if scored:
+        notices += _keep_scores(connection, source, scored)
     return notices
 
 
@@ -99,6 +103,18 @@ def _judged(connection: Connection, rows: Sequence[int], annotator: str) -> set[
         here = s.row_id.in_(rows[start : start + KEYS_AT_ONCE]) & (s.annotator == annotator) & (s.state == DONE)
         found.update(connection.execute(select(s.row_id).where(here)).scalars())
     return found
+
+
+def _keep_scores(connection: Connection, source: Source, scored: Sequence[Scored]) -> Notices:
+    name = str(source.spec.get("data", ""))
+    dataset = _ready(connection, name, "preferences")
+    if dataset is None:
+        yield (
+            f"{len(scored)} scores could not be kept: the dataset {name} is gone.",
+            "They stand in the run's events.jsonl.",
+        )
+        return
+    yield from keep_scores(connection, source.run, str(source.spec.get("base", "")), dataset.id, scored)
 
 
 def _keep_revisions(connection: Connection, source: Source, revised: Sequence[Revised]) -> Notices:

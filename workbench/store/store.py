@@ -10,6 +10,7 @@ from workbench.store.datasets import Datasets
 from workbench.store.labels import Labels
 from workbench.store.models import Models
 from workbench.store.runs import Runs
+from workbench.store.scores import Scores
 from workbench.store.small import Leases, SettingValues, Snapshots
 from workbench.store.upgrade import backup, bring_up_to_date
 
@@ -25,6 +26,7 @@ class Store:
         self.leases = Leases(database)
         self.datasets = Datasets(database, self.leases)
         self.labels = Labels(database)
+        self.scores = Scores(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases)
         self.models = Models(database, workspace)

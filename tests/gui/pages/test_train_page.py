@@ -30,7 +30,7 @@ pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the off-screen p
 TRAINING = [kind for kind, spec in SPECS.items() if issubclass(spec, TrainingSpec)]
 DATA = {
     "sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "grpo": "pairs", "weighted": "pairs",
-    "pretrain": "texts", "judge": "pairs", "revise": "pairs",
+    "pretrain": "texts", "judge": "pairs", "revise": "pairs", "score": "pairs",
 }  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_that_the_command_of_every_kind_names_what_was_chosen(
     checked()
     line = page.side.command.line.toPlainText()
     assert line.split()[:2] == ["workbench", "train"]
-    assert f" {kind} --base stories " in line
+    assert f" {kind} --base {'judge' if kind == 'score' else 'stories'} " in line
     assert f"--data {DATA[kind]}" in line
     assert ("reward_model=judge" in line) == (kind in {"ppo", "grpo", "weighted"})
 

@@ -15,11 +15,12 @@ from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.reward import RewardSpec
+from workbench.domain.specs.score import ScoreSpec
 from workbench.domain.specs.sft import SftSpec
 from workbench.domain.specs.weighted import WeightedSpec
 
 TrainSpec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec | GrpoSpec | WeightedSpec
-FeedbackSpec = JudgeSpec | ReviseSpec
+FeedbackSpec = JudgeSpec | ReviseSpec | ScoreSpec
 Spec = TrainSpec | FeedbackSpec
 AnySpec = Annotated[Spec, Field(discriminator="kind")]
 SPECS: dict[str, type[Spec]] = {
@@ -32,6 +33,7 @@ SPECS: dict[str, type[Spec]] = {
     "weighted": WeightedSpec,
     "judge": JudgeSpec,
     "revise": ReviseSpec,
+    "score": ScoreSpec,
 }
 DATA_KIND: dict[str, DatasetKind] = {
     "pretrain": "documents",
@@ -43,9 +45,10 @@ DATA_KIND: dict[str, DatasetKind] = {
     "weighted": "prompts",
     "judge": "preferences",
     "revise": "prompts",
+    "score": "preferences",
 }
 # What its dataset is frozen as, where that isn't the dataset's own kind.
-FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings", "judge": "items"}
+FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings", "judge": "items", "score": "items"}
 
 
 def data_kind(spec: Spec) -> DatasetKind:

@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QSlider, QVBoxLayout, QWidget
 
-from workbench.domain.metrics import EVAL, in_reading_order, metric
+from workbench.domain.headlines import in_reading_order
+from workbench.domain.metrics import EVAL, metric
 from workbench.domain.runs import MetricPoint
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import text

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from workbench.domain.metrics import headline, metric
+from workbench.domain.headlines import headline
+from workbench.domain.metrics import metric
 from workbench.domain.runs import JobState
 from workbench.gui.widgets.series import number
 from workbench.gui.widgets.words import duration

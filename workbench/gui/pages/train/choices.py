@@ -34,12 +34,17 @@ KINDS: tuple[Kind, ...] = (
     Kind("weighted", "Reward-weighted", "Imitates several responses to each prompt, the better ones more.", "Reinforce"),
     Kind("judge", "Judging", "A model or a rule judges items in place of people, always marked with its name.", "AI feedback"),
     Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles.", "AI feedback"),
+    Kind("score", "Scoring", "A reward model scores items and says where it is unsure, so that people judge those first.", "AI feedback"),
 )  # fmt: skip
 
 
 def fitting_models(kind: str, models: Sequence[ModelRef]) -> list[ModelRef]:
-    """Models that a job of this kind can use, newest first: any that writes text; a reward model too may judge."""
-    fitting = (m for m in models if m.kind != "reward" or kind == "judge")
+    """Models that a job of this kind can use, newest first: any that writes text; a reward model may judge, and it alone scores."""
+    fitting = (
+        m
+        for m in models
+        if (m.kind == "reward" and kind in {"judge", "score"}) or (m.kind != "reward" and kind != "score")
+    )
     return sorted(fitting, key=lambda m: m.created, reverse=True)
 
 
@@ -84,7 +89,7 @@ def missing(kind: str, base: str, data: str, scored: bool, *, by_rule: bool = Fa
     `scored` says that there is a source of rewards. A judge by rule needs no model.
     """
     if not base and not by_rule:
-        work = {"judge": "judges", "revise": "revises"}.get(kind, "training starts from")
+        work = {"judge": "judges", "revise": "revises", "score": "scores"}.get(kind, "training starts from")
         return f"Choose the model that {work}."
     if not data:
         return f"Choose a dataset with {DATA_KIND[kind]}."

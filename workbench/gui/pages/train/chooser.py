@@ -161,7 +161,7 @@ class Chooser(QWidget):
         )
         scorers = {m.name: about_model(m) for m in reward_models(self._models)}
         self.reward.offer(scorers, "no reward model yet", "none; rewards come from elsewhere")
-        self._labels[0].setText({"judge": "Judge", "revise": "Model"}.get(kind, "Base model"))
+        self._labels[0].setText({"judge": "Judge", "revise": "Model", "score": "Reward model"}.get(kind, "Base model"))
         for part in (self.reward, self._labels[2]):
             part.setVisible(takes_rewards(kind))
 

@@ -6,10 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workbench.domain.errors import BadInput
+from workbench.domain.errors import BadInput, Conflict
 from workbench.domain.settings import Settings
+from workbench.domain.specs.judge import RULES
 from workbench.domain.specs.kinds import explain
 from workbench.services.workspace import Workspace
+from workbench.store.labels import IMPORTED
 
 
 class SettingsService:
@@ -17,6 +19,7 @@ class SettingsService:
 
     def __init__(self, workspace: Workspace) -> None:
         self._store = workspace.store.settings
+        self._profiles = workspace.store.profiles
         self._lane = workspace.lane
 
     def get(self) -> Settings:
@@ -35,6 +38,15 @@ class SettingsService:
             changed = Settings.model_validate({**self.get().model_dump(), **fields})
         except ValidationError as error:
             raise BadInput(*explain(error)) from error
+        if "annotator" in fields:
+            self.refuse_judges_name(changed.annotator)
         values = changed.model_dump(mode="json")
         self._lane.do(self._store.set, **{name: values[name] for name in fields})
         return changed
+
+    def refuse_judges_name(self, name: str) -> None:
+        """Conflict when a model or a rule signs with this name: whose labels are whose must stay clear."""
+        if name == IMPORTED:
+            raise Conflict(f"Judgements that came with a file are signed {name!r}.", "Choose another name.")
+        if name in RULES or self._lane.do(self._profiles.signed_by_judge, name):
+            raise Conflict(f"A model or a rule signs its judgements as {name!r}.", "Choose another name.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workbench.domain.decoding import DecodingSettings, TokenChoice
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.profiles import Colour
 from workbench.domain.rows import DatasetKind
 from workbench.domain.runs import JobState, MetricPoint, ModelRef
 from workbench.domain.specs.kinds import Spec
@@ -103,6 +104,15 @@ class Presentation:
     position: int
     total: int
     previous: Judgement | None = None
+
+
+@dataclass(frozen=True)
+class ProfileView:
+    """A person who judges here; `colour` is a name that the theme knows, `judged` counts items in all datasets."""
+
+    name: str
+    colour: Colour
+    judged: int
 
 
 @dataclass(frozen=True)

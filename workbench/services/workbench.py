@@ -9,11 +9,14 @@ from pathlib import Path
 
 from workbench.domain.errors import Conflict, NotFound, StorageFailed
 from workbench.services.datasets import DatasetsService
+from workbench.services.drafts import DraftService
+from workbench.services.guidelines import GuidelinesService
 from workbench.services.hardware import HardwareService
 from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
+from workbench.services.profiles import ProfileService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
@@ -32,6 +35,9 @@ class Workbench:
         self.settings = SettingsService(workspace)
         self.models = ModelsService(workspace)
         self.datasets = DatasetsService(workspace)
+        self.guidelines = GuidelinesService(workspace, self.settings)
+        self.drafts = DraftService(workspace, self.settings)
+        self.profiles = ProfileService(workspace, self.settings)
         self.labelling = LabellingService(workspace, self.settings)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.hardware = HardwareService(workspace)

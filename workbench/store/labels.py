@@ -16,6 +16,7 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.store import schema as t
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
+from workbench.store.drafts import forget_draft
 from workbench.store.feedback import signed_by_person
 from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
 
@@ -51,13 +52,14 @@ class Labels:
         self._database = database
 
     def add(self, judgement: Judgement, dataset: str) -> None:
-        """Append a judgement; it is committed when this returns."""
+        """Append a judgement, and throw away the draft that it was; it is committed when this returns."""
         with self._database.write() as connection:
             record = _preferences(connection, dataset)
             row, size = _row_of(connection, record, judgement.item)
             if len(judgement.shown) != size:
                 raise BadInput("The judgement doesn't name every candidate of its item.", "Judge the item again.")
             insert_judgements(connection, record.id, [(row, judgement)])
+            forget_draft(connection, row, judgement.annotator)
 
     def undo(self, dataset: str, annotator: str) -> Judgement:
         """Take this annotator's newest judgement back (a record of its own); Conflict when there is none."""

@@ -7,8 +7,11 @@ from pathlib import Path
 from workbench.domain.errors import StorageFailed
 from workbench.store.database import Database, explained
 from workbench.store.datasets import Datasets
+from workbench.store.drafts import Drafts
+from workbench.store.guidelines import GuidelineVersions
 from workbench.store.labels import Labels
 from workbench.store.models import Models
+from workbench.store.profiles import Profiles
 from workbench.store.runs import Runs
 from workbench.store.scores import Scores
 from workbench.store.small import Leases, SettingValues, Snapshots
@@ -27,6 +30,9 @@ class Store:
         self.datasets = Datasets(database, self.leases)
         self.labels = Labels(database)
         self.scores = Scores(database)
+        self.guidelines = GuidelineVersions(database)
+        self.drafts = Drafts(database)
+        self.profiles = Profiles(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases)
         self.models = Models(database, workspace)

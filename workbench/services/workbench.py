@@ -17,6 +17,7 @@ from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
 from workbench.services.profiles import ProfileService
+from workbench.services.repairs import RepairService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
@@ -38,6 +39,7 @@ class Workbench:
         self.guidelines = GuidelinesService(workspace, self.settings)
         self.drafts = DraftService(workspace, self.settings)
         self.profiles = ProfileService(workspace, self.settings)
+        self.repairs = RepairService(workspace, self.settings)
         self.labelling = LabellingService(workspace, self.settings)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.hardware = HardwareService(workspace)

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import torch
 from torch import Tensor
@@ -117,19 +117,139 @@ def from_trl() -> Found:
             }  # fmt: skip
             kl = "/corrected" if corrected else ""
             found[f"grpo/{name}/{beta}{kl}"] = GRPOTrainer._compute_loss(fake, MagicMock(), given)
-    return found
+    return found | rloo_of_trl()
+
+
+def rloo_of_trl() -> Found:
+    """TRL's RLOO: advantages of two groups of three with the KL in the reward, and the gradient of its loss on policy."""
+    from trl import RLOOTrainer
+
+    x, found = tensors(), Found()
+    fake = MagicMock(
+        reward_weights=torch.ones(1, dtype=torch.float64), num_generations=3, reward_clip_range=None, pad_to_multiple_of=None,
+        mask_truncated_completions=False, reward_func_names=["score"], log_multimodal=False, _pending_extra_logs={},
+        _pending_metrics={}, epsilon_low=0.2, epsilon_high=0.2, aux_loss_enabled=False,
+        args=SimpleNamespace(per_device_train_batch_size=ROWS, gradient_checkpointing_kwargs=None),
+    )  # fmt: skip
+    fake.accelerator = MagicMock(device=torch.device("cpu"), process_index=0, gather=lambda tensor: tensor)
+    fake._tokenizer.pad_token_id = 0
+    ids = [[1] * length for length in LENGTHS]
+    fake._generate.return_value = ([[1, 1]] * ROWS, ids, [""] * ROWS)
+    fake._calculate_rewards.return_value = x.scores[:, None]
+    for beta, normalised in ((0.0, False), (0.1, False), (0.1, True)):
+        fake.beta, fake.normalize_advantages = beta, normalised
+        fake._get_per_token_logps_and_entropies.side_effect = [(x.old, None, None), (x.ref, None, None)]
+        given = RLOOTrainer._generate_and_score_completions(fake, [{"prompt": ""}] * ROWS)
+        found[f"rloo/{beta}" + "/normalised" * normalised] = given["advantages"]
+    logprobs = x.old.clone().requires_grad_()
+    fake._get_per_token_logps_and_entropies.side_effect = [(logprobs, torch.zeros_like(logprobs), None)]
+    RLOOTrainer._compute_loss(fake, MagicMock(), given | {"advantages": x.scores}).backward()
+    return found | {"rloo/gradient": logprobs.grad}
 
 
 def from_trl_ppo() -> Found:
-    """The functions of TRL's last PPO; its losses stand inside of its training loop."""
+    """TRL's last PPO: its functions, and what its training loop makes of rollouts that say what the inputs say.
+
+    `full` are completions without padding; `ragged` have the inputs' lengths, and `ragged/pad` another value on the first padding.
+    """
     from trl.experimental.ppo import ppo_trainer as ppo
 
     x = tensors()
     kept = x.mask.bool()
-    return {
+    found = {
         "whiten": ppo.masked_whiten(x.advantages, x.mask) * kept,
         "whiten/shift_mean_false": ppo.masked_whiten(x.advantages, x.mask, shift_mean=False) * kept,
         "masked_mean": ppo.masked_mean(x.advantages, x.mask),
+    }
+    full = torch.full((ROWS,), WIDTH)
+    ragged = torch.tensor(LENGTHS)
+    after = x.old_values + 5.0 * (torch.arange(WIDTH)[None] == ragged[:, None])
+    for name, lengths, values, more in (
+        ("full", full, x.old_values, {}),
+        ("full/k3", full, x.old_values, {"kl_estimator": "k3"}),
+        ("full/eos", full, x.old_values, {"missing_eos_penalty": 1.0}),
+        ("full/white", full, x.old_values, {"whiten_rewards": True}),
+        ("ragged", ragged, x.old_values, {}),
+        ("ragged/pad", ragged, after, {}),
+        ("ragged/white", ragged, x.old_values, {"whiten_rewards": True}),
+        ("ragged/halves", ragged, x.old_values, {"per_device_train_batch_size": ROWS // 2}),
+    ):
+        found |= {f"{name}/{part}": value for part, value in trained_by_trl(ppo, x, lengths, values, **more).items()}
+    return found
+
+
+def trained_by_trl(ppo: Any, x: SimpleNamespace, lengths: Tensor, values: Tensor, **more: Any) -> Found:
+    """One update by the loop of TRL's PPO, with the models' words put into their mouths: prompts of two tokens, EOS is 9, pad 0."""
+    places = torch.arange(WIDTH)[None]
+    responses = torch.where(places < lengths[:, None], 5, 0)
+    responses = torch.where((places == lengths[:, None] - 1) & (lengths[:, None] < WIDTH), 9, responses)
+    whole = torch.cat([torch.full((ROWS, 2), 5), responses], dim=1)
+    settings = {
+        "num_ppo_epochs": 1, "num_mini_batches": 1, "gradient_accumulation_steps": 1, "num_total_batches": 1, "total_episodes": 1,
+        "logging_steps": None, "eval_steps": None, "save_steps": None, "response_length": WIDTH, "temperature": 1.0,
+        "batch_size": ROWS, "local_batch_size": ROWS, "local_mini_batch_size": ROWS, "local_rollout_forward_batch_size": ROWS,
+        "per_device_train_batch_size": ROWS, "missing_eos_penalty": None, "kl_coef": 0.1, "kl_estimator": "k1",
+        "whiten_rewards": False, "gamma": 0.97, "lam": 0.9, "cliprange": 0.2, "cliprange_value": 0.2, "num_sample_generations": 0,
+        "ds3_gather_for_generation": False,
+    }  # fmt: skip
+    settings |= more
+    settings["gradient_accumulation_steps"] = ROWS // settings["per_device_train_batch_size"]
+    whitened: list[Found] = []
+    losses: dict[float, list[float]] = {}
+    logged: Found = {}
+
+    def whiten(given: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
+        result = whiten_as_they_do(given, mask, shift_mean)
+        whitened.append({"given": given.clone(), "mask": mask, "result": result.clone()})
+        return result
+
+    def with_prompt(numbers: Tensor) -> Tensor:
+        """Value heads speak of every token of the row; [:, 1:-1] are those of the completion."""
+        return torch.cat([torch.zeros(len(numbers), 1), numbers, torch.zeros(len(numbers), 1)], 1)[..., None]
+
+    whiten_as_they_do = ppo.masked_whiten
+    for weight in (0.0, 1.0):  # the loss is policy + weight · value
+        part = settings["per_device_train_batch_size"]
+        starts = range(0, ROWS, part)
+        words = iter([x.old, x.ref, *(x.logprobs[start : start + part] for start in starts)])
+        rewards = iter([(with_prompt(values), None, None), (None, x.scores.clone(), None)])
+        heads = iter([None, *(x.values[start : start + part] for start in starts)])
+
+        def forward(*_: Any, heads: Any = heads) -> Any:
+            head = next(heads)
+            output = SimpleNamespace(logits=torch.zeros(ROWS, WIDTH + 2, 3))
+            return output if head is None else (output, with_prompt(head))
+
+        caught: list[float] = []
+        fake = MagicMock(args=SimpleNamespace(vf_coef=weight, **settings), stop_token_id=9, train_dataset_len=1)
+        fake.state.episode = fake.state.global_step = 0
+        fake.is_deepspeed_enabled, fake.dataloader = False, [{"input_ids": whole[:, :2]}]
+        fake.processing_class.pad_token_id, fake.processing_class.eos_token_id = 0, 9
+        fake.accelerator.device = torch.device("cpu")
+        fake.accelerator.gather_for_metrics = lambda tensor: tensor
+        fake.accelerator.backward = lambda loss, caught=caught: caught.append(float(loss))
+        fake.log = logged.update
+        replaced = {
+            "batch_generation": lambda *_: (whole, torch.zeros(ROWS, WIDTH, 3)),
+            "selective_log_softmax": lambda *_, words=words: next(words).clone(),
+            "get_reward": lambda *_, rewards=rewards: next(rewards),
+            "forward": forward,
+            "masked_whiten": whiten,
+            "unwrap_model_for_generation": MagicMock(),
+        }
+        with patch.multiple(ppo, **replaced), patch("numpy.random.permutation", torch.arange):
+            ppo.PPOTrainer.train(fake)
+        losses[weight] = caught
+    last = whitened[-1]
+    found: Found = {"advantages": last["given"], "whitened": last["result"] * last["mask"]}
+    if settings["whiten_rewards"]:
+        found |= {"rewards": whitened[-2]["given"], "rewards_mask": whitened[-2]["mask"].long()}
+    policy, both = (torch.tensor(losses[weight], dtype=torch.float64) for weight in (0.0, 1.0))
+    return found | {
+        "policy": policy,
+        "value": both - policy,
+        "approx_kl": logged["policy/approxkl_avg"],
+        "clip_fraction": logged["policy/clipfrac_avg"],
     }
 
 
@@ -185,6 +305,7 @@ def from_verl() -> Found:
     found["group_relative/no_std"] = verl.compute_grpo_outcome_advantage(
         last, mask, groups, norm_adv_by_std_in_grpo=False
     )[0][:, 0]
+    found["rloo"] = verl.compute_rloo_outcome_advantage(last, mask, groups)[0][:, 0]
     return found
 
 

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench.domain.specs.kinds import Spec
+from workbench.engine.device import Setup
 from workbench.engine.models import Loaded, load_policy, make_reward_head, save_model
 from workbench.engine.report import Report
 from workbench.engine.worker import execute
@@ -33,6 +34,13 @@ def _leave_torch_as_it_was() -> Iterator[None]:
     yield
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are loaded in float64: what differs between two runs then is no rounding, even where a sum nearly cancels."""
+    monkeypatch.setattr(Setup, "frozen", torch.float64)
+    monkeypatch.setattr(Setup, "weights", lambda *_: torch.float64)
 
 
 @pytest.fixture(scope="session")

@@ -212,7 +212,7 @@ def test_that_a_split_step_and_a_paused_run_are_the_run_that_was_not(
         found[size] = curves(folder)
     for step in (1, 7):  # in step 7, rows come back with other tokens hidden
         for name in ("loss", "grad_norm"):
-            assert found[3][step][name] == pytest.approx(found[0][step][name], rel=2e-5)
+            assert found[3][step][name] == pytest.approx(found[0][step][name], rel=1e-5)
     spec = spec_for(base, max_steps=7, checkpoint_every=3)
     halting = make_run(spec, documents(12), "halting")
     halting.want("pause")

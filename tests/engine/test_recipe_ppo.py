@@ -21,6 +21,8 @@ Rows = list[dict[str, Any]]
 Make = Callable[..., RunFolder]
 Here = Callable[[RunFolder], list[dict[str, Any]]]
 Curves = Callable[[RunFolder], dict[int, dict[str, float]]]
+# Sums of what nearly cancels; of the log-probabilities in them some are kept in float32 by the sampler.
+NEARLY_CANCEL = ("kl/k1", "kl/k3", "eval/kl", "policy/loss")
 NAMES = {
     "reward/score reward/total reward/std kl/k1 kl/k3 kl/beta policy/loss policy/entropy policy/clip_fraction",
     "policy/approx_kl policy/ratio_max value/loss value/clip_fraction value/explained_variance advantage/mean",
@@ -106,7 +108,14 @@ def test_that_an_adapter_policy_loads_onto_its_base(
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_norm(
-    method: str, stories: Path, judge_folder: Path, openings: Rows, make_run: Make, here: Here, curves: Curves
+    method: str,
+    stories: Path,
+    judge_folder: Path,
+    openings: Rows,
+    make_run: Make,
+    here: Here,
+    curves: Curves,
+    exact: None,
 ) -> None:
     found = []
     for size in (6, 3, 1):
@@ -125,7 +134,10 @@ def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_nor
         found.append(curves(folder))
     for other in found[1:]:
         for step in (1, 2):
-            assert other[step] == pytest.approx(found[0][step], rel=2e-5, abs=1e-5)
+            one, two = dict(other[step]), dict(found[0][step])
+            for name in NEARLY_CANCEL:
+                assert one.pop(name, 0.0) == pytest.approx(two.pop(name, 0.0), rel=1e-5, abs=1e-6)
+            assert one == pytest.approx(two, rel=1e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("gradient", [True, False])

@@ -67,7 +67,7 @@ def test_that_each_loss_learns_the_order_and_the_metrics_tell(
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_that_a_split_keeps_items_whole_and_changes_nothing(
-    loss: str, stories: Path, rankings: Rows, make_run: Make, here: Here, curves: Curves
+    loss: str, stories: Path, rankings: Rows, make_run: Make, here: Here, curves: Curves, exact: None
 ) -> None:
     found = []
     for size in (0, 4, 1):
@@ -77,9 +77,7 @@ def test_that_a_split_keeps_items_whole_and_changes_nothing(
         found.append(curves(folder))
     for other in found[1:]:
         for step in (1, 2):
-            for name in ("loss", "grad_norm"):
-                assert other[step][name] == pytest.approx(found[0][step][name], rel=1e-5)
-            assert other[step] == pytest.approx(found[0][step], rel=1e-4, abs=1e-5)
+            assert other[step] == pytest.approx(found[0][step], rel=1e-5, abs=1e-9)
 
 
 def test_that_prompts_computed_once_give_the_same_run(

@@ -98,7 +98,7 @@ def test_that_an_adapter_keeps_its_trained_head_and_plain_peft_scores_the_same(
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_norm(
-    method: str, stories: Path, comparisons: Rows, make_run: Make, here: Here, curves: Callable[..., Any]
+    method: str, stories: Path, comparisons: Rows, make_run: Make, here: Here, curves: Callable[..., Any], exact: None
 ) -> None:
     found = []
     for size in (8, 4, 1):
@@ -108,7 +108,10 @@ def test_that_the_split_into_micro_batches_changes_neither_loss_nor_gradient_nor
         found.append(curves(folder))
     for other in found[1:]:
         for step in (1, 2):
-            assert other[step] == pytest.approx(found[0][step], rel=2e-5, abs=1e-5)
+            for name in ("loss", "grad_norm"):
+                assert other[step][name] == pytest.approx(found[0][step][name], rel=1e-5)
+            # Scores are float32 always, and correlations divide differences of them by their small spread.
+            assert other[step] == pytest.approx(found[0][step], rel=1e-5, abs=5e-6)
 
 
 def test_that_the_margin_of_the_data_takes_part_only_when_asked_for(

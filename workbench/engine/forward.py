@@ -300,7 +300,7 @@ def scalars(model: Any, hidden: Tensor) -> Tensor:
     head = score_head(model)
     with torch.autocast(hidden.device.type, enabled=False):
         found: Tensor = head(hidden.to(next(head.parameters()).dtype))
-    return found.float().squeeze(-1)
+    return found.to(torch.promote_types(found.dtype, torch.float32)).squeeze(-1)
 
 
 def values(model: Any, batch: Batch) -> Tensor:

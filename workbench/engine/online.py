@@ -128,8 +128,12 @@ def judge(
     completions = rollout.completions
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     shape, device = rollout.logprobs.shape, rollout.logprobs.device
-    own = torch.zeros(shape, device=device) if afresh else rollout.logprobs
-    start, worth = (torch.zeros(shape, device=device) if wanted else None for wanted in (reference, critic))
+    # float32, or float64 where the model is of that
+    precision = torch.promote_types(torch.float32, next(roles.policy.model.parameters()).dtype)
+    own = torch.zeros(shape, device=device, dtype=precision) if afresh else rollout.logprobs.to(precision)
+    start, worth = (
+        torch.zeros(shape, device=device, dtype=precision) if wanted else None for wanted in (reference, critic)
+    )
     parts = buckets(range(shape[0]), lengths, spec.micro_batch_size or SCORED_TOGETHER, setup.start_cost)
     for part in parts if afresh or reference or critic else ():
         batch = collate([prompts[row] for row in part], [completions[row] for row in part], roles.policy.pad)
@@ -142,7 +146,7 @@ def judge(
                     start[part, :width] = completion_logprobs(model, batch, spec.temperature)
             if worth is not None:
                 with roles.valuing() as head:
-                    worth[part, :width] = values(head, batch, roles.policy.model)
+                    worth[part, :width] = values(head, batch, roles.policy.model).to(precision)
     return Judged(own, start, worth)
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.engine.hatchery import Hatchery
 from workbench.domain.specs.kinds import Spec
 from workbench.engine.device import Setup
 from workbench.engine.models import Loaded, load_policy, make_reward_head, save_model
@@ -225,6 +226,14 @@ def worker() -> Iterator[Callable[[RunFolder], Worker]]:
     for one in begun:
         one.process.kill()
         one.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def hatch() -> Iterator[Hatchery]:
+    """Lets worker processes execute runs, and kills them where it is told to."""
+    hatchery = Hatchery()
+    yield hatchery
+    hatchery.close()
 
 
 def events(folder: RunFolder) -> list[dict[str, Any]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Worker, events
+from tests.engine.conftest import events
+from tests.engine.hatchery import Hatchery
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.judgement import Judgement, Ranking
 from workbench.domain.specs.judge import RULES, JudgeSpec
@@ -152,22 +154,18 @@ def test_that_the_place_of_a_response_in_the_row_doesn_t_decide(
 
 
 def test_that_a_killed_judge_goes_on_where_it_was_and_says_the_same(
-    stories: Path, items: list[Row], make_run: MakeRun, here: Here, worker: Callable[[RunFolder], Worker]
+    stories: Path, items: list[Row], make_run: MakeRun, here: Here, hatch: Hatchery
 ) -> None:
     spec = JudgeSpec(base=str(stories), device="cpu", batch_size=3, calibrate=True)
     whole = make_run(spec, items, "whole")
     here(whole)
     killed = make_run(spec, items, "killed")
-    first = worker(killed)
-    first.until("judged")
-    first.process.kill()
-    first.ended()
+    assert hatch(killed, "judged") == -signal.SIGKILL
     lines = killed.events.read_bytes().splitlines(keepends=True)
     # A kill in the midst of a batch: only its first verdict has reached the file, and half of the next line.
     cut = next(n for n, line in enumerate(lines) if b'"kind":"judged"' in line) + 1
     killed.events.write_bytes(b"".join(lines[:cut]) + b'{"v":1,"seq":99,"ti')
-    second = worker(killed)
-    assert second.ended()[0] == 0
+    assert hatch(killed) == 0
     a, b = judged(whole), judged(killed)
     assert {k: without_names(v) for k, v in a.items()} == {k: without_names(v) for k, v in b.items()}
     assert [e["step"] for e in events(killed) if e["kind"] == "resumed"] == [0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Worker, events
+from tests.engine.conftest import events
+from tests.engine.hatchery import Hatchery
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.text import Prompt
@@ -85,15 +87,12 @@ def test_that_given_completions_are_revised_and_not_sampled(
 
 
 def test_that_a_killed_reviser_goes_on_and_says_the_same(
-    stories: Path, rows: list[Row], make_run: MakeRun, here: Here, worker: Callable[[RunFolder], Worker]
+    stories: Path, rows: list[Row], make_run: MakeRun, here: Here, hatch: Hatchery
 ) -> None:
     whole = make_run(asked(stories), rows, "whole")
     here(whole)
     killed = make_run(asked(stories), rows, "killed")
-    first = worker(killed)
-    first.until("revised")
-    first.process.kill()
-    first.ended()
+    assert hatch(killed, "revised") == -signal.SIGKILL
     lines = killed.events.read_bytes().splitlines(keepends=True)
     cut = next(n for n, line in enumerate(lines) if b'"kind":"revised"' in line) + 1
     killed.events.write_bytes(b"".join(lines[:cut]) + b'{"v":1,"se')

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QUrl
 from PySide6.QtGui import QFontMetricsF, QTextBlockFormat, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
-from workbench.gui.theme import Colours, Theme
+from workbench.gui.theme import Theme
+from workbench.gui.widgets.markup import sheet, to_html
+from workbench.gui.widgets.unseen import visible
 
 LONGEST_MARKDOWN = 200_000
 LINE_DISTANCE = 1.5  # of the letters' size, from one line of reading text to the next
@@ -75,10 +76,10 @@ class MarkdownView(QTextBrowser):
         font = self._theme.reading_font()
         self.document().setDefaultFont(font)
         if self._raw or len(self._text) > LONGEST_MARKDOWN:
-            self.setPlainText(self._text)
+            self.setPlainText(visible(self._text))
             self._space_lines()
             return
-        self.document().setDefaultStyleSheet(_sheet(self._theme.colours, self._theme.mono))
+        self.document().setDefaultStyleSheet(sheet(self._theme.colours, self._theme.mono))
         self.setHtml(to_html(self._text, self._theme.colours))
         self.document().setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
         self._space_lines()
@@ -91,51 +92,3 @@ class MarkdownView(QTextBrowser):
         cursor = QTextCursor(self.document())
         cursor.select(QTextCursor.SelectionType.Document)
         cursor.mergeBlockFormat(spaced)
-
-
-def _sheet(colours: Colours, mono: str) -> str:
-    return (
-        f"a {{ color: {colours.accent}; }} code, pre {{ font-family: '{mono}'; background: {colours.raised}; }}"
-        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }} h1, h2, h3, h4 {{ font-weight: 600; }}"
-    )
-
-
-def to_html(words: str, colours: Colours) -> str:
-    """Markdown as the small HTML that Qt shows; HTML in the text stays visible as text, pictures become their words."""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt(
-        "commonmark",
-        {"html": False, "breaks": True, "highlight": lambda code, name, _attrs: _highlight(code, name, colours)},
-    ).enable(["table", "strikethrough"])
-    parser.add_render_rule("image", _picture_as_words)
-    return str(parser.render(words)).rstrip().replace("\n</code></pre>", "</code></pre>")
-
-
-def _picture_as_words(_self: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
-    token = tokens[index]
-    return f"[picture: {escape(token.content or str(token.attrs.get('src', '')))}]"
-
-
-def _highlight(code: str, name: str, colours: Colours) -> str:
-    from pygments.lexers import get_lexer_by_name
-    from pygments.token import Comment, Keyword, Name, Number, String
-    from pygments.util import ClassNotFound
-
-    try:
-        lexer = get_lexer_by_name(name or "text", stripnl=False)
-    except ClassNotFound:
-        return escape(code)
-    tones = (
-        (Comment, colours.code_comment),
-        (String, colours.code_string),
-        (Number, colours.code_string),
-        (Keyword, colours.code_keyword),
-        (Name.Function, colours.accent),
-        (Name.Class, colours.accent),
-    )
-    parts = []
-    for kind, piece in lexer.get_tokens(code):
-        tone = next((colour for family, colour in tones if kind[: len(family)] == family), "")
-        parts.append(f'<span style="color:{tone}">{escape(piece)}</span>' if tone else escape(piece))
-    return "".join(parts)

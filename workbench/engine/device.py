@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.common import JobSpec, TrainingSpec
+from workbench.engine import products
 from workbench.engine.loss_scale import LossScale
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -88,6 +89,8 @@ def prepare(spec: JobSpec) -> Setup:
     if isinstance(spec, TrainingSpec):
         _need_bitsandbytes(spec, device)
     set_threads()
+    if device.type == "cpu":
+        products.install()
     seed_all(spec.seed)
     # cuBLAS reads this when it is first used; without it, it may add up in another order each time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

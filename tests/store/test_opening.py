@@ -80,7 +80,7 @@ def test_that_an_older_workspace_is_copied_before_it_is_migrated(
 def test_that_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     database = Database(tmp_path / "half.db")
     with pytest.raises(RuntimeError), database.write() as connection:
-        migrate(connection)
+        migrate(database.dialect, connection)
         raise RuntimeError("the power is gone")
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0
@@ -155,7 +155,7 @@ def test_that_a_folder_in_the_databases_place_is_named(tmp_path: Path) -> None:
 def test_that_a_workspace_locked_by_another_process_is_reported(
     store: Store, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.store.database.BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr("workbench.store.sqlite.BUSY_MILLISECONDS", 50)
     impatient = open_store(workspace)
     raw = sqlite3.connect(workspace / DATABASE, isolation_level=None)
     raw.execute("BEGIN IMMEDIATE")

@@ -8,6 +8,7 @@ import pytest
 
 from workbench.domain.judgement import Aspect, Judgement, Purpose, Ranking, Span
 from workbench.store.database import Database
+from workbench.store.schema import SCHEMA_VERSION
 from workbench.store.store import DATABASE, Store, open_store
 from workbench.store.upgrade import migrate
 
@@ -79,7 +80,7 @@ def test_that_labels_of_an_older_workspace_are_labels(tmp_path: Path) -> None:
     workspace.mkdir()
     database = Database(workspace / DATABASE)
     with database.write() as connection:
-        migrate(connection, "0001")
+        migrate(database.dialect, connection, "0001")
     database.close()
     with sqlite3.connect(workspace / DATABASE) as raw:
         raw.execute(
@@ -99,5 +100,5 @@ def test_that_labels_of_an_older_workspace_are_labels(tmp_path: Path) -> None:
     store = open_store(workspace)
     (said,) = store.labels.current("pairs")
     assert (said.purpose, said.guideline, said.queue, said.aspects, said.spans) == ("label", 0, None, (), ())
-    assert list((workspace / "backups").glob("*before-schema-2.db"))
+    assert list((workspace / "backups").glob(f"*before-schema-{SCHEMA_VERSION}.db"))
     store.close()

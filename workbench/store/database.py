@@ -1,4 +1,4 @@
-"""One SQLite file: how it is opened, how a transaction begins and ends, and what its errors mean for a person."""
+"""One database: how a transaction begins and ends, and what the errors of its dialect mean for a person."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, exc
+from sqlalchemy import Connection, exc
 
 from workbench.domain.errors import StorageFailed, WorkbenchError
+from workbench.store.dialect import Dialect
+from workbench.store.sqlite import SqliteFile
 
-BUSY_MILLISECONDS = 10_000
 _RESTORE = "Close the workbench, then put the newest file from the workspace's backups folder in its place."
 _WRITABLE = "Check that the folder and its files belong to you and are writable."
 _HINTS = (
@@ -37,7 +37,12 @@ _HINTS = (
 
 def explain(error: BaseException) -> StorageFailed:
     """What a database error means: nothing was changed, and what to do."""
-    text = str(getattr(error, "orig", None) or error)
+    origin = getattr(error, "orig", None)
+    if type(origin).__module__.startswith("psycopg"):
+        from workbench.store.postgres import explain_server
+
+        return explain_server(origin)
+    text = str(origin or error)
     for sign, what, hint in _HINTS:
         if sign in text.lower():
             return StorageFailed(f"{what} Nothing was changed.", hint, text)
@@ -57,76 +62,46 @@ def explained() -> Iterator[None]:
         raise explain(error) from error
 
 
-class Database:
-    """The engine over one file. `read` and `write` give a connection inside one transaction."""
+def _in_doubt(error: exc.DBAPIError) -> StorageFailed:
+    return StorageFailed(
+        "The connection to the database was lost in the moment of saving: it isn't known whether the change was kept.",
+        "Look whether it is there before you do it again.",
+        str(error.orig),
+    )
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._engine = create_engine(
-            URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_MILLISECONDS / 1000}
-        )
-        event.listen(self._engine, "connect", _configure)
-        event.listen(self._engine, "begin", _begin)
+
+class Database:
+    """The engine over one database. `read` and `write` give a connection inside one transaction."""
+
+    def __init__(self, dialect: Dialect | Path) -> None:
+        self.dialect = SqliteFile(dialect) if isinstance(dialect, Path) else dialect
+        self._engine = self.dialect.engine()
+        self._reading = self.dialect.reading(self._engine)
+        self._writing = self.dialect.writing(self._engine)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the database."""
-        with explained(), self._engine.connect() as connection, connection.begin():
+        with explained(), self._reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A connection in a BEGIN IMMEDIATE transaction: committed at the end, rolled back on any error."""
-        with explained(), self._engine.connect() as connection:
-            connection = connection.execution_options(workbench_writes=True)
-            with connection.begin():
-                yield connection
+        """A connection in a transaction that writes alone: committed at the end, rolled back on any error."""
+        with explained(), self._writing.connect() as connection, connection.begin() as transaction:
+            yield connection
+            try:
+                transaction.commit()
+            except exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise _in_doubt(error) from error
+                raise
 
     def backup(self, target: Path) -> None:
-        """A consistent copy by SQLite's own backup call."""
-        copy_database(self.path, target)
+        """A consistent copy; only where the dialect keeps copies."""
+        with explained():
+            self.dialect.copy(target)
 
     def close(self) -> None:
-        """Close every connection; the last one folds the write-ahead log into the file."""
+        """Close every connection; a file's last one folds the write-ahead log into it."""
         self._engine.dispose()
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database that may be in use; the copy appears under its name only when it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.tmp")
-    with explained():
-        try:
-            reader, writer = sqlite3.connect(source), sqlite3.connect(beside)
-            try:
-                reader.backup(writer)
-            finally:
-                writer.close()
-                reader.close()
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver must not begin transactions by itself: a read that becomes a write later would meet "busy" at once.
-    connection.isolation_level = None
-    connection.create_function("folded_contains", 2, _folded_contains, deterministic=True)
-    for pragma in (
-        f"busy_timeout = {BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "temp_store = MEMORY",
-        "cache_size = -32768",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _folded_contains(text: str | None, words: str) -> int:
-    return int(text is not None and words in text.casefold())
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("workbench_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from workbench.domain.errors import BadInput
 from workbench.domain.judgement import Item, Judgement
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration, Prompt
 from workbench.store import schema as t
+from workbench.store.dialect import upsert
 from workbench.store.judging import insert_judgements
 
 KEYS_AT_ONCE = 500
@@ -117,7 +117,7 @@ def _prompt_ids(connection: Connection, wanted: list[Prompt]) -> dict[str, int]:
         {"key": bytes.fromhex(k), "turns": [t_.model_dump() for t_ in p.turns], "raw": p.raw, "text": p.text}
         for k, p in by_key.items()
     ]
-    connection.execute(upsert(t.prompts).on_conflict_do_nothing(), values)
+    connection.execute(upsert(connection, t.prompts).on_conflict_do_nothing(), values)
     keys = [bytes.fromhex(k) for k in by_key]
     found: dict[str, int] = {}
     for i in range(0, len(keys), KEYS_AT_ONCE):

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from workbench.domain.judgement import Judgement
 from workbench.store import schema as t
+from workbench.store.dialect import upsert
 
 DONE, UNDONE, DROPPED = "done", "undone", "dropped"
 KEYS_AT_ONCE = 500
@@ -62,9 +62,9 @@ def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
     if (row, annotator) not in left:
         _tally(connection, dataset, annotator, -1)
         position = connection.execute(select(t.rows.c.position).where(t.rows.c.id == row)).scalar_one()
-        lowered = func.min(t.tallies.c.frontier, position)
         mine = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
-        connection.execute(update(t.tallies).where(mine).values(frontier=lowered))
+        beyond = t.tallies.c.frontier > position
+        connection.execute(update(t.tallies).where(mine, beyond).values(frontier=position))
     if not left:
         _count_judged(connection, dataset, -1)
     return top
@@ -161,7 +161,7 @@ def _move(connection: Connection, judgement: int, move: str, state: str) -> tupl
 
 def _tally(connection: Connection, dataset: int, annotator: str, change: int, kind: str = "person") -> None:
     mine = {"dataset_id": dataset, "annotator": annotator, "annotator_kind": kind}
-    statement = upsert(t.tallies).values(judged=change, frontier=0, **mine)
+    statement = upsert(connection, t.tallies).values(judged=change, frontier=0, **mine)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["dataset_id", "annotator"], set_={"judged": t.tallies.c.judged + change}

@@ -9,13 +9,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement
 from workbench.store import schema as t
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
+from workbench.store.dialect import upsert
 from workbench.store.drafts import forget_draft
 from workbench.store.feedback import signed_by_person
 from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
@@ -187,12 +187,12 @@ class Labels:
             return int(connection.execute(recent.where(j.annotator.in_(names))).scalar_one()), int(total)
 
     def _push_frontier(self, dataset: int, annotator: str, before: int, after: int) -> None:
-        statement = upsert(t.tallies).values(
-            dataset_id=dataset, annotator=annotator, annotator_kind="person", judged=0, frontier=after
-        )
+        fields = {"dataset_id": dataset, "annotator": annotator, "annotator_kind": "person", "judged": 0}
         with self._database.write() as connection:
             connection.execute(
-                statement.on_conflict_do_update(
+                upsert(connection, t.tallies)
+                .values(frontier=after, **fields)
+                .on_conflict_do_update(
                     index_elements=["dataset_id", "annotator"],
                     set_={"frontier": after},
                     where=t.tallies.c.frontier == before,  # an undo meanwhile has moved it back: leave it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.runs import ModelRef
@@ -14,33 +14,38 @@ from workbench.store.database import Database
 
 
 class Models:
-    """The models of a workspace. Folders inside it are kept relative, so that the workspace can be moved."""
+    """The models of a workspace. Folders inside it are kept relative, so that the workspace can be moved.
 
-    def __init__(self, database: Database, workspace: Path) -> None:
+    On a server each folder has models of its own (`home`).
+    """
+
+    def __init__(self, database: Database, workspace: Path, home: str = "") -> None:
         self._database = database
         self._workspace = workspace
+        self._home = home
 
     def add(self, model: ModelRef) -> None:
         """Register a model; Conflict when the name is taken."""
         fields = model.model_dump(exclude={"parents", "path"})
         with self._database.write() as connection:
-            if connection.execute(select(t.models.c.id).where(t.models.c.name == model.name)).first():
+            if connection.execute(select(t.models.c.id).where(self._called(model.name))).first():
                 raise _taken(model.name)
-            made = connection.execute(insert(t.models).values(path=self._kept(model.path), **fields))
+            values = {"path": self._kept(model.path), "home": self._home, **fields}
+            number = connection.execute(insert(t.models).values(values).returning(t.models.c.id)).scalar_one()
             for place, parent in enumerate(model.parents):
-                row = {"model_id": made.lastrowid, "place": place, "parent": parent}
+                row = {"model_id": number, "place": place, "parent": parent}
                 connection.execute(insert(t.parents).values(row))
 
     def list(self) -> builtins.list[ModelRef]:
         """Every model, oldest first."""
         with self._database.read() as connection:
-            found = connection.execute(select(t.models).order_by(t.models.c.id)).all()
+            found = connection.execute(select(t.models).where(self._mine).order_by(t.models.c.id)).all()
             return [self._ref(connection, row) for row in found]
 
     def get(self, name: str) -> ModelRef:
         """One model by name; NotFound."""
         with self._database.read() as connection:
-            row = connection.execute(select(t.models).where(t.models.c.name == name)).one_or_none()
+            row = connection.execute(select(t.models).where(self._called(name))).one_or_none()
             if row is None:
                 raise _missing(name)
             return self._ref(connection, row)
@@ -48,22 +53,31 @@ class Models:
     def rename(self, name: str, new: str) -> None:
         """Give a model another name; its children's parents follow."""
         with self._database.write() as connection:
-            if new != name and connection.execute(select(t.models.c.id).where(t.models.c.name == new)).first():
+            if new != name and connection.execute(select(t.models.c.id).where(self._called(new))).first():
                 raise _taken(new)
-            if not connection.execute(update(t.models).where(t.models.c.name == name).values(name=new)).rowcount:
+            if not connection.execute(update(t.models).where(self._called(name)).values(name=new)).rowcount:
                 raise _missing(name)
-            connection.execute(update(t.parents).where(t.parents.c.parent == name).values(parent=new))
-            connection.execute(update(t.runs).where(t.runs.c.model == name).values(model=new))
+            mine = t.parents.c.model_id.in_(select(t.models.c.id).where(self._mine))
+            connection.execute(update(t.parents).where(t.parents.c.parent == name, mine).values(parent=new))
+            made = (t.runs.c.model == name) & (t.runs.c.home == self._home)
+            connection.execute(update(t.runs).where(made).values(model=new))
 
     def remove(self, name: str) -> None:
         """Forget a model; its files stay. Children keep its name as their parent."""
         with self._database.write() as connection:
-            if not connection.execute(delete(t.models).where(t.models.c.name == name)).rowcount:
+            if not connection.execute(delete(t.models).where(self._called(name))).rowcount:
                 raise _missing(name)
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return t.models.c.home == self._home
+
+    def _called(self, name: str) -> ColumnElement[bool]:
+        return self._mine & (t.models.c.name == name)
 
     def _ref(self, connection: Connection, row: Row[tuple[object, ...]]) -> ModelRef:
         lineage = select(t.parents.c.parent).where(t.parents.c.model_id == row.id).order_by(t.parents.c.place)
-        fields = {k: v for k, v in row._mapping.items() if k not in {"id", "path"}}
+        fields = {k: v for k, v in row._mapping.items() if k not in {"id", "home", "path"}}
         return ModelRef(
             path=str(self._workspace / row.path), parents=tuple(connection.execute(lineage).scalars()), **fields
         )

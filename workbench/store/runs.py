@@ -70,12 +70,18 @@ class SampleRecord(NamedTuple):
 
 
 class Runs:
-    """The runs of a workspace. Folders inside it are kept relative, so that the workspace can be moved."""
+    """The runs of a workspace. Folders inside it are kept relative, so that the workspace can be moved.
 
-    def __init__(self, database: Database, workspace: Path, leases: Leases) -> None:
+    On a server each folder has runs of its own, with a queue and a supervisor (`home`); only their ids are given once for all.
+    """
+
+    def __init__(self, database: Database, workspace: Path, leases: Leases, home: str = "") -> None:
         self._database = database
         self._workspace = workspace
         self._leases = leases
+        self._home = home
+        self._supervisor = f"{SUPERVISOR} of {home}" if home else SUPERVISOR
+        self._mine = t.runs.c.home == home
 
     def create(
         self,
@@ -96,9 +102,10 @@ class Runs:
                 raise Conflict(f"There is already a run {run!r}.", "Choose another name.")
             values = {
                 "id": run, "name": name or run, "kind": kind, "state": JobState.QUEUED, "spec": spec,
-                "folder": f"runs/{run}", "snapshot": snapshot, "synthetic": synthetic, "place": _end(connection),
+                "folder": f"runs/{run}", "snapshot": snapshot, "synthetic": synthetic, "place": self._end(connection),
                 "step": 0, "steps": 0, "phase": "", "device": "", "facts": {}, "last_seq": 0,
                 "created": datetime.now(UTC), "error_kind": "", "error_what": "", "error_hint": "", "note": note,
+                "home": self._home,
             }  # fmt: skip
             connection.execute(insert(t.runs).values(values))
             return self._get(connection, run)
@@ -110,7 +117,7 @@ class Runs:
 
     def list(self, states: Sequence[JobState] | None = None) -> builtins.list[RunRecord]:
         """Runs in these states (all without), newest first."""
-        statement = select(t.runs).order_by(t.runs.c.created.desc(), t.runs.c.place.desc())
+        statement = select(t.runs).where(self._mine).order_by(t.runs.c.created.desc(), t.runs.c.place.desc())
         if states is not None:
             statement = statement.where(t.runs.c.state.in_([s.value for s in states]))
         with self._database.read() as connection:
@@ -118,13 +125,15 @@ class Runs:
 
     def queue(self) -> builtins.list[RunRecord]:
         """Queued runs, the next one first."""
-        statement = select(t.runs).where(t.runs.c.state == JobState.QUEUED).order_by(t.runs.c.place, t.runs.c.created)
+        queued = select(t.runs).where(self._mine, t.runs.c.state == JobState.QUEUED)
+        statement = queued.order_by(t.runs.c.place, t.runs.c.created)
         with self._database.read() as connection:
             return [self._record(r) for r in connection.execute(statement)]
 
     def reorder(self, run: str, place: int) -> None:
         """Put a queued run at this place of the queue (0 = next); Conflict when it isn't queued."""
-        statement = select(t.runs.c.id).where(t.runs.c.state == JobState.QUEUED).order_by(t.runs.c.place)
+        queued = select(t.runs.c.id).where(self._mine, t.runs.c.state == JobState.QUEUED)
+        statement = queued.order_by(t.runs.c.place)
         with self._database.write() as connection:
             order = list(connection.execute(statement).scalars())
             if run not in order:
@@ -150,7 +159,7 @@ class Runs:
                 values |= {"ended": now, "phase": ""}
             elif state is JobState.QUEUED:
                 values |= {"ended": None, "error_kind": "", "error_what": "", "error_hint": ""}
-                values["place"] = _end(connection)
+                values["place"] = self._end(connection)
             elif before.started is None:
                 values["started"] = now
             self._apply(connection, before, values | facts)
@@ -228,13 +237,18 @@ class Runs:
         with self._database.read() as connection:
             return list(connection.execute(select(c.step).where(c.run_id == run).order_by(c.step)).scalars())
 
+    def taken(self) -> set[str]:
+        """The ids that are given, also by other folders on the same server."""
+        with self._database.read() as connection:
+            return set(connection.execute(select(t.runs.c.id)).scalars())
+
     def lease_acquire(self, owner: str, seconds: float) -> bool:
         """Take or renew the right to supervise the queue; False while another process has it."""
-        return self._leases.acquire(SUPERVISOR, owner, seconds)
+        return self._leases.acquire(self._supervisor, owner, seconds)
 
     def lease_release(self, owner: str) -> None:
         """Give the right to supervise back."""
-        self._leases.release(SUPERVISOR, owner)
+        self._leases.release(self._supervisor, owner)
 
     def _free_id(self, connection: Connection, kind: str) -> str:
         number = connection.execute(select(func.count()).where(t.runs.c.kind == kind)).scalar_one() + 1
@@ -243,14 +257,18 @@ class Runs:
             number += 1
         return f"{kind}-{number}"
 
+    def _end(self, connection: Connection) -> int:
+        last = select(func.coalesce(func.max(t.runs.c.place), -1)).where(self._mine)
+        return int(connection.execute(last).scalar_one()) + 1
+
     def _get(self, connection: Connection, run: str) -> RunRecord:
-        row = connection.execute(select(t.runs).where(t.runs.c.id == run)).one_or_none()
+        row = connection.execute(select(t.runs).where(self._mine, t.runs.c.id == run)).one_or_none()
         if row is None:
             raise NotFound(f"There is no run {run!r}.", "See the Runs page or `workbench runs list`.")
         return self._record(row)
 
     def _record(self, row: Row[Any]) -> RunRecord:
-        fields = dict(row._mapping)
+        fields = {k: v for k, v in row._mapping.items() if k != "home"}
         fields |= {"state": JobState(row.state), "folder": self._workspace / row.folder}
         return RunRecord(**fields)
 
@@ -261,7 +279,3 @@ class Runs:
         connection.execute(
             update(t.runs).where(t.runs.c.id == record.id).values(facts={**record.facts, **loose}, **columns)
         )
-
-
-def _end(connection: Connection) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(t.runs.c.place), -1))).scalar_one()) + 1

@@ -2,66 +2,17 @@
 
 `migrations/` makes these tables; a test compares the two. A row of a preferences dataset *is* the item: its candidates and
 judgements point to it. `standings` and `tallies` are derived from the append-only `judgements` and `judgement_moves`; a judgement
-whose standing doesn't `count` (a repeat, or one too many) is kept and can be undone, but is nobody's label.
+whose standing doesn't `count` (a repeat, or one too many) is kept and can be undone, but is nobody's label. `home` names the
+workspace folder that a run, model or setting belongs to, where several folders share a server; in a file it is empty.
 """
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, LargeBinary, MetaData, Table, UniqueConstraint, true
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    true,
-)
+from workbench.store.columns import JSON, Integer, Moment, Number, Text
 
-SCHEMA_VERSION = 2
-APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time in UTC, kept as seconds since the epoch (exact to the microsecond)."""
-
-    impl = Float
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:
-        """Seconds since the epoch."""
-        return None if value is None else value.timestamp()
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """An aware datetime."""
-        return None if value is None else datetime.fromtimestamp(value, UTC)
-
-
-class Number(TypeDecorator[float]):
-    """A float that may be not-a-number: SQLite turns NaN into NULL, so NULL is read back as NaN."""
-
-    impl = Float
-    cache_ok = True
-
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """NULL for NaN."""
-        return None if value is None or math.isnan(value) else value
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> float:
-        """NaN for NULL."""
-        return math.nan if value is None else float(value)
-
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -75,7 +26,7 @@ prompts = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("key", LargeBinary, nullable=False, unique=True),
-    Column("turns", JSON, nullable=False),
+    Column("turns", JSON(), nullable=False),
     Column("raw", Boolean, nullable=False),
     Column("text", Text, nullable=False),
 )
@@ -133,7 +84,7 @@ judgements = Table(
     Column("strength", Integer, nullable=False),
     Column("skip_reason", Text),
     Column("note", Text, nullable=False),
-    Column("shown", JSON, nullable=False),
+    Column("shown", JSON(), nullable=False),
     Column("shown_seed", Integer, nullable=False),
     Column("milliseconds", Integer, nullable=False),
     Column("created", Moment, nullable=False),
@@ -182,7 +133,7 @@ guidelines = Table(
     Column("dataset_id", Integer, _owned("datasets.id"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("text", Text, nullable=False),
-    Column("dimensions", JSON, nullable=False),
+    Column("dimensions", JSON(), nullable=False),
     Column("author", Text, nullable=False),
     Column("created", Moment, nullable=False),
 )
@@ -192,7 +143,7 @@ queues = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("dataset_id", Integer, _owned("datasets.id"), nullable=False, index=True),
-    Column("spec", JSON, nullable=False),
+    Column("spec", JSON(), nullable=False),
     Column("state", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("created", Moment, nullable=False),
@@ -230,14 +181,14 @@ drafts = Table(
     metadata,
     Column("row_id", Integer, _owned("rows.id"), primary_key=True),
     Column("annotator", Text, primary_key=True),
-    Column("body", JSON, nullable=False),
+    Column("body", JSON(), nullable=False),
     Column("updated", Moment, nullable=False),
 )
 golds = Table(
     "golds",
     metadata,
     Column("row_id", Integer, _owned("rows.id"), primary_key=True),
-    Column("ranking", JSON, nullable=False),
+    Column("ranking", JSON(), nullable=False),
     Column("author", Text, nullable=False),
     Column("created", Moment, nullable=False),
 )
@@ -253,7 +204,7 @@ row_scores = Table(
     metadata,
     Column("row_id", Integer, _owned("rows.id"), primary_key=True),
     Column("model", Text, primary_key=True),
-    Column("scores", JSON, nullable=False),
+    Column("scores", JSON(), nullable=False),
     Column("spread", Number),
     Column("run", Text),
     Column("created", Moment, nullable=False),
@@ -274,7 +225,7 @@ runs = Table(
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, index=True),
-    Column("spec", JSON, nullable=False),
+    Column("spec", JSON(), nullable=False),
     Column("folder", Text, nullable=False),
     Column("snapshot", Text),
     Column("synthetic", Boolean, nullable=False),
@@ -283,7 +234,7 @@ runs = Table(
     Column("steps", Integer, nullable=False),
     Column("phase", Text, nullable=False),
     Column("device", Text, nullable=False),
-    Column("facts", JSON, nullable=False),
+    Column("facts", JSON(), nullable=False),
     Column("last_seq", Integer, nullable=False),
     Column("created", Moment, nullable=False),
     Column("started", Moment),
@@ -293,6 +244,7 @@ runs = Table(
     Column("error_hint", Text, nullable=False),
     Column("model", Text),
     Column("note", Text, nullable=False),
+    Column("home", Text, nullable=False, server_default=""),
 )
 metrics = Table(
     "metrics",
@@ -323,7 +275,7 @@ samples = Table(
     Column("index", Integer, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("completion", Text, nullable=False),
-    Column("numbers", JSON, nullable=False),
+    Column("numbers", JSON(), nullable=False),
     Index("ix_samples_run", "run_id", "step", "index"),
 )
 notices = Table(
@@ -347,7 +299,8 @@ models = Table(
     "models",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("home", Text, nullable=False, server_default=""),
+    Column("name", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("form", Text, nullable=False),
@@ -355,6 +308,7 @@ models = Table(
     Column("parameters", Integer, nullable=False),
     Column("created", Moment, nullable=False),
     Column("synthetic", Boolean, nullable=False),
+    UniqueConstraint("home", "name"),
 )
 parents = Table(
     "model_parents",
@@ -366,8 +320,9 @@ parents = Table(
 settings = Table(
     "settings",
     metadata,
+    Column("home", Text, primary_key=True, server_default=""),
     Column("key", Text, primary_key=True),
-    Column("value", JSON, nullable=False),
+    Column("value", JSON(), nullable=False),
 )
 leases = Table(
     "leases",

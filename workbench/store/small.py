@@ -7,32 +7,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from workbench.domain.rows import SnapshotKind
 from workbench.store import schema as t
 from workbench.store.database import Database
+from workbench.store.dialect import upsert
 
 
 class SettingValues:
-    """Settings that differ from their defaults, by name."""
+    """Settings that differ from their defaults, by name; on a server each folder has its own (`home`)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, home: str = "") -> None:
         self._database = database
+        self._home = home
 
     def get(self) -> dict[str, Any]:
         """Every stored value."""
+        mine = select(t.settings).where(t.settings.c.home == self._home)
         with self._database.read() as connection:
-            return {r.key: r.value for r in connection.execute(select(t.settings))}
+            return {r.key: r.value for r in connection.execute(mine)}
 
     def set(self, **values: Any) -> None:
         """Store some values; others stay."""
         with self._database.write() as connection:
             for key, value in values.items():
-                statement = upsert(t.settings).values(key=key, value=value)
-                connection.execute(
-                    statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
-                )
+                statement = upsert(connection, t.settings).values(home=self._home, key=key, value=value)
+                change = {"value": statement.excluded.value}
+                connection.execute(statement.on_conflict_do_update(index_elements=["home", "key"], set_=change))
 
 
 class SnapshotRecord(NamedTuple):
@@ -55,7 +56,7 @@ class Snapshots:
         """Remember a snapshot; the same one twice is one."""
         with self._database.write() as connection:
             connection.execute(
-                upsert(t.snapshots)
+                upsert(connection, t.snapshots)
                 .values(sha=sha, dataset=dataset, kind=kind, rows=rows, created=datetime.now(UTC))
                 .on_conflict_do_nothing()
             )

@@ -15,6 +15,7 @@ from workbench.store.profiles import Profiles
 from workbench.store.repairs import Repairs
 from workbench.store.runs import Runs
 from workbench.store.scores import Scores
+from workbench.store.server import SERVER, ServerAddress, read_address
 from workbench.store.small import Leases, SettingValues, Snapshots
 from workbench.store.upgrade import backup, bring_up_to_date
 
@@ -22,9 +23,12 @@ DATABASE = "workbench.db"
 
 
 class Store:
-    """The repositories over one database; each method of theirs is one short transaction. Use it on one lane."""
+    """The repositories over one database; each method of theirs is one short transaction. Use it on one lane.
 
-    def __init__(self, database: Database, workspace: Path) -> None:
+    Where several folders share a server, `home` is the name of this one: runs, models and settings are kept by home.
+    """
+
+    def __init__(self, database: Database, workspace: Path, home: str = "") -> None:
         self._database = database
         self._workspace = workspace
         self.leases = Leases(database)
@@ -36,23 +40,27 @@ class Store:
         self.profiles = Profiles(database)
         self.repairs = Repairs(database)
         self.snapshots = Snapshots(database)
-        self.runs = Runs(database, workspace, self.leases)
-        self.models = Models(database, workspace)
-        self.settings = SettingValues(database)
+        self.runs = Runs(database, workspace, self.leases, home)
+        self.models = Models(database, workspace, home)
+        self.settings = SettingValues(database, home)
 
     def backup(self, label: str = "by-hand") -> Path:
-        """Copy the database into the workspace's backups folder; returns the copy."""
+        """Copy the database into the workspace's backups folder; returns the copy. A server makes its own: BadInput."""
         return backup(self._database, self._workspace / "backups", label)
 
     def check(self) -> list[str]:
-        """What SQLite's own quick check finds wrong; empty when the database is sound."""
+        """What the database's own quick check finds wrong; empty when it is sound."""
         with self._database.read() as connection:
-            found = [str(r[0]) for r in connection.exec_driver_sql("PRAGMA quick_check")]
-        return [line for line in found if line != "ok"]
+            return self._database.dialect.trouble(connection)
 
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+def is_workspace(folder: Path) -> bool:
+    """Whether a folder holds a workspace: its database, or the address of the server that has it."""
+    return (folder / DATABASE).exists() or (folder / SERVER).exists()
 
 
 def open_store(workspace: Path) -> Store:
@@ -60,15 +68,25 @@ def open_store(workspace: Path) -> Store:
     workspace = workspace.absolute()
     with explained():
         workspace.mkdir(parents=True, exist_ok=True)
-    path = workspace / DATABASE
-    if path.is_dir():
-        raise StorageFailed(f"{path} is a folder, not a database.", "Choose another workspace or remove that folder.")
-    database = Database(path)
+    address = read_address(workspace)
+    database = _file(workspace / DATABASE) if address is None else _server(address)
     try:
         bring_up_to_date(database, workspace / "backups")
-        store = Store(database, workspace)
+        store = Store(database, workspace, "" if address is None else address.home)
         store.datasets.sweep()
     except BaseException:
         database.close()
         raise
     return store
+
+
+def _file(path: Path) -> Database:
+    if path.is_dir():
+        raise StorageFailed(f"{path} is a folder, not a database.", "Choose another workspace or remove that folder.")
+    return Database(path)
+
+
+def _server(address: ServerAddress) -> Database:
+    from workbench.store.postgres import PostgresServer
+
+    return Database(PostgresServer(address.url, address.schema))

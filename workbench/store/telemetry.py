@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from workbench.domain.events import (
     Checkpointed,
@@ -23,6 +22,7 @@ from workbench.domain.events import (
     Started,
 )
 from workbench.store import schema as t
+from workbench.store.dialect import upsert
 from workbench.store.feedback import Source, book_feedback
 
 
@@ -75,7 +75,7 @@ class Ledger:
             self._connection.execute(insert(t.notices), row)
         elif isinstance(event, Checkpointed):
             row = {"run_id": self._run, "step": event.step, "folder": event.folder, "time": event.time}
-            statement = upsert(t.checkpoints).values(row)
+            statement = upsert(self._connection, t.checkpoints).values(row)
             self._connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["run_id", "step"], set_={"folder": event.folder, "time": event.time}
@@ -91,7 +91,7 @@ class Ledger:
         if self._points:
             self._connection.execute(insert(t.metrics), self._points)
             newest = {p["name"]: p for p in self._points}
-            statement = upsert(t.latest)
+            statement = upsert(self._connection, t.latest)
             self._connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["run_id", "name"],

@@ -9,21 +9,23 @@ from sqlalchemy import Connection
 
 from workbench.domain.errors import BadInput, TooNew
 from workbench.store.database import Database, explained
-from workbench.store.schema import APPLICATION_ID, SCHEMA_VERSION
+from workbench.store.dialect import Dialect
+from workbench.store.schema import SCHEMA_VERSION
 
 KEPT_BACKUPS = 10
 
 
 def bring_up_to_date(database: Database, backups: Path) -> bool:
     """Migrate if needed, after a backup; returns whether anything was done. Refuses a newer database."""
+    dialect = database.dialect
     version = _version(database)
     if version == SCHEMA_VERSION:
         return False
-    if version > 0:
+    if version > 0 and dialect.keeps_copies:
         backup(database, backups, f"before-schema-{SCHEMA_VERSION}")
     with database.write() as connection:
-        if _number(connection, "user_version") != SCHEMA_VERSION:  # another process may have been faster
-            migrate(connection)
+        if dialect.version(connection) != SCHEMA_VERSION:  # another process may have been faster
+            migrate(dialect, connection)
     return True
 
 
@@ -38,27 +40,28 @@ def backup(database: Database, backups: Path, label: str) -> Path:
     return target
 
 
-def migrate(connection: Connection, target: str = "head") -> None:
+def migrate(dialect: Dialect, connection: Connection, target: str = "head") -> None:
     """Run the migrations over this connection; the caller's transaction makes them all or nothing."""
     from alembic import command
     from alembic.config import Config
+    from alembic.migration import MigrationContext
 
     config = Config()
     config.set_main_option("path_separator", "os")
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
+    dialect.prepare(connection)
     command.upgrade(config, target)
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    dialect.stamp(connection, int(MigrationContext.configure(connection).get_current_revision() or 0))
 
 
 def _version(database: Database) -> int:
     with database.read() as connection:
-        version = _number(connection, "user_version")
-        owner = _number(connection, "application_id")
-        tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-    if tables and owner != APPLICATION_ID:
+        foreign = database.dialect.foreign(connection)
+        version = database.dialect.version(connection)
+    if foreign:
         raise BadInput(
-            f"{database.path} belongs to another program.", "Choose an empty folder or a workspace of the workbench."
+            f"{database.dialect} belongs to another program.", "Choose an empty place or a workspace of the workbench."
         )
     if version > SCHEMA_VERSION:
         raise TooNew(
@@ -67,7 +70,3 @@ def _version(database: Database) -> int:
             "Update the workbench, or open another workspace. Nothing was changed.",
         )
     return version
-
-
-def _number(connection: Connection, pragma: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one())

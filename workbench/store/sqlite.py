@@ -1,0 +1,105 @@
+"""A workspace in one SQLite file, in WAL mode; writers wait for each other by BEGIN IMMEDIATE."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
+BUSY_MILLISECONDS = 10_000
+
+
+class SqliteFile:
+    """The dialect of one file."""
+
+    keeps_copies = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def engine(self) -> Engine:
+        """An engine whose driver begins nothing by itself."""
+        url = URL.create("sqlite", database=str(self._path))
+        engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def reading(self, engine: Engine) -> Engine:
+        """Transactions that see one state."""
+        return engine
+
+    def writing(self, engine: Engine) -> Engine:
+        """Transactions that hold the file's one lock from their beginning."""
+        return engine.execution_options(workbench_writes=True)
+
+    def version(self, connection: Connection) -> int:
+        """The number in the file's head."""
+        return _number(connection, "user_version")
+
+    def foreign(self, connection: Connection) -> bool:
+        """Whether there are tables, but not our signature."""
+        tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        return bool(tables) and _number(connection, "application_id") != APPLICATION_ID
+
+    def prepare(self, connection: Connection) -> None:
+        """A file is room enough."""
+
+    def stamp(self, connection: Connection, version: int) -> None:
+        """Two numbers in the file's head."""
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def trouble(self, connection: Connection) -> list[str]:
+        """What SQLite's quick check says."""
+        found = [str(r[0]) for r in connection.exec_driver_sql("PRAGMA quick_check")]
+        return [line for line in found if line != "ok"]
+
+    def copy(self, target: Path) -> None:
+        """Copy the file by SQLite's own call, also while it is in use; the copy gets its name when it is complete."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.tmp")
+        try:
+            reader, writer = sqlite3.connect(self._path), sqlite3.connect(beside)
+            try:
+                reader.backup(writer)
+            finally:
+                writer.close()
+                reader.close()
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver must not begin transactions by itself: a read that becomes a write later would meet "busy" at once.
+    connection.isolation_level = None
+    connection.create_function("folded_contains", 2, _folded_contains, deterministic=True)
+    for pragma in (
+        f"busy_timeout = {BUSY_MILLISECONDS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "cache_size = -32768",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _folded_contains(text: str | None, words: str) -> int:
+    return int(text is not None and words in text.casefold())
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("workbench_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _number(connection: Connection, pragma: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.postgres import TEMPLATE, PrivateServer, programs_or_skip
+from workbench.store.server import new_address, write_address
+from workbench.store.store import open_store
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,33 @@ def no_worker_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> It
         words = process.info["cmdline"] or []
         if "worker" in words and any(word.startswith(base) for word in words):
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateServer]:
+    """A PostgreSQL server for this session, with a database that has the store's tables."""
+    opened = PrivateServer(programs_or_skip())
+    opened.sql(f"CREATE DATABASE {TEMPLATE}")
+    first = tmp_path_factory.mktemp("template")
+    write_address(first, new_address(opened.url(TEMPLATE)))
+    open_store(first).close()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def server_url(server: PrivateServer) -> str:
+    """The address of a database on that server with the store's tables, all empty."""
+    return server.emptied()
+
+
+@pytest.fixture
+def join(server_url: str) -> Callable[[Path], Path]:
+    """Makes a folder that shares this test's database with every other folder that it makes."""
+
+    def make(folder: Path) -> Path:
+        folder.mkdir(parents=True)
+        write_address(folder, new_address(server_url))
+        return folder
+
+    return make

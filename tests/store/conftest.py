@@ -1,4 +1,4 @@
-"""Stores in fresh folders, and small items to judge."""
+"""Stores in fresh folders, over both kinds of databases, and small items to judge."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,9 +12,17 @@ from workbench.store.filling import NewRow
 from workbench.store.store import Store, open_store
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database: every test with a store runs over both. A module that is about one has a fixture of this name."""
+    return str(request.param)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    return tmp_path / "workspace"
+def workspace(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder for a workspace, which is yet to be made or is on a server."""
+    folder = tmp_path / "workspace"
+    return folder if kind == "sqlite" else request.getfixturevalue("join")(folder)
 
 
 @pytest.fixture

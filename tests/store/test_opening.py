@@ -17,6 +17,12 @@ from workbench.store.schema import SCHEMA_VERSION, metadata
 from workbench.store.store import DATABASE, Store, open_store
 from workbench.store.upgrade import KEPT_BACKUPS, backup, migrate
 
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
 VERSIONS = Path(sys.modules["workbench.store.upgrade"].__file__ or "").parent / "migrations/versions"
 
 

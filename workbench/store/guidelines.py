@@ -53,8 +53,8 @@ class GuidelineVersions:
         with self._database.read() as connection:
             number = get_dataset(connection, dataset).id
             names = [d.name for version in read_guidelines(connection, number) for d in version.dimensions]
-            spoken = connection.execute(select(j.aspects).where(j.dataset_id == number, j.aspects.is_not(None)))
-            names += [aspect["name"] for found in spoken.scalars() for aspect in found or ()]
+            said_of = select(j.aspects).where(j.dataset_id == number, j.aspects.is_not(None)).order_by(j.id)
+            names += [aspect["name"] for found in connection.execute(said_of).scalars() for aspect in found or ()]
             return list(dict.fromkeys(names))
 
 

@@ -100,7 +100,12 @@ def test_that_a_snapshot_is_named_by_an_absolute_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = document(say, "data", "freeze", "work", "pairs")
-    assert done == {"sha": done["sha"], "file": str(work / "snapshots" / f"{done['sha']}.parquet"), "rows": 8}
+    assert done == {
+        "sha": done["sha"],
+        "file": str(work / "snapshots" / f"{done['sha']}.parquet"),
+        "rows": 8,
+        "left_out": {},
+    }
     assert Path(done["file"]).is_file()
 
 

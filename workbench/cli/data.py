@@ -36,6 +36,9 @@ def add(commands: Any, name: str, sentence: str) -> None:
         verbs, "freeze", run_freeze, "freeze a dataset's rows as a snapshot", "data freeze my-work harmless"
     )
     freeze.add_argument("name")
+    freeze.add_argument(
+        "--dimension", default="", metavar="NAME", help="rankings by this dimension instead of those over all"
+    )
     export = command(verbs, "export", run_export, "write a dataset to a file",
                      "data export my-work harmless --format trl-preference --out pairs.jsonl")  # fmt: skip
     export.add_argument("name")
@@ -120,8 +123,8 @@ def run_freeze(arguments: argparse.Namespace, output: Output) -> int:
     """Freeze a dataset as its own kind."""
     with opened(arguments) as bench:
         kind = bench.datasets.get(arguments.name).kind
-        frozen = bench.datasets.freeze(arguments.name, kind)
-    document = {"sha": frozen.sha, "file": str(frozen.path), "rows": frozen.rows}
+        frozen = bench.datasets.freeze(arguments.name, kind, arguments.dimension)
+    document = {"sha": frozen.sha, "file": str(frozen.path), "rows": frozen.rows, "left_out": dict(frozen.left_out)}
     output.result(document, f"{frozen.rows} rows in {frozen.path}")
     return 0
 

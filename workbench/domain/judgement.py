@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Literal, Self
@@ -142,6 +143,23 @@ def comparisons(ranking: Ranking, strength: int = 1) -> tuple[Comparison, ...]:
                 for r in ranking.tiers[low]
             )
     return tuple(pairs)
+
+
+def pair_share(opinions: int, pairs: int) -> float:
+    """What each strict pair of an opinion weighs in a pairwise loss over items.
+
+    An item weighs 1; its opinions share that evenly, and an opinion's pairs share its part (InstructGPT, arXiv 2203.02155, eq. 1).
+    """
+    return 1 / (opinions * max(1, pairs))
+
+
+def settled(said: Sequence[Judgement]) -> list[Judgement]:
+    """What training takes of the labels of one item: the newest adjudication alone where there is one, else all labels.
+
+    An adjudication that was skipped settles nothing.
+    """
+    verdicts = [j for j in said if j.purpose == "adjudication" and j.outcome != "skipped"]
+    return [max(verdicts, key=lambda j: j.created)] if verdicts else [j for j in said if j.counts]
 
 
 def ranking_from_scores(scores: list[float]) -> Ranking:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from workbench.domain.errors import BadInput
+from workbench.domain.judgement import pair_share
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.text import encode_completion, encode_prompt
 
@@ -183,7 +184,7 @@ def pairs_of(items: Sequence[Item], device: torch.device | str = "cpu") -> Pairs
     for first, item in _placed(items):
         for said in item.opinions:
             pairs = said.pairs
-            share = 1 / (len(item.opinions) * max(1, len(pairs)))
+            share = pair_share(len(item.opinions), len(pairs))
             found += [(first + better, first + worse, margin, share) for better, worse, margin in pairs]
     table = torch.tensor(found, dtype=torch.float64, device=device).view(-1, 4)
     return Pairs(table[:, 0].long(), table[:, 1].long(), table[:, 2].float(), table[:, 3].float())

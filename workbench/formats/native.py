@@ -1,4 +1,7 @@
-"""The workbench's own JSON lines: every kind of row with all that is known about it, lossless in both directions."""
+"""The workbench's own JSON lines: every kind of row with all that is known about it, lossless in both directions.
+
+A file may begin with lines that hold the versions of the dataset's guidelines; they are no rows.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.queues import Guidelines
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration, Prompt
 from workbench.formats.rows import PreferenceRow, Record, Row, RowTrouble, text_of
@@ -15,6 +19,7 @@ from workbench.formats.spec import Columns, Field, Format
 
 MARK = "workbench"
 VERSION = 1
+GUIDELINES = "guidelines"
 
 
 def read(record: Record, columns: Columns) -> Row:
@@ -32,6 +37,8 @@ def read(record: Record, columns: Columns) -> Row:
 
 
 def _read(record: Record) -> Row:
+    if GUIDELINES in record and "item" not in record:
+        return Guidelines.model_validate(record[GUIDELINES])
     if "document" in record:
         return text_of(record, "document", "the document")
     if "item" in record:
@@ -56,6 +63,8 @@ def write(row: Row) -> Iterator[dict[str, Any]]:
         yield {MARK: VERSION, "prompt": row.model_dump(mode="json")}
     elif isinstance(row, Demonstration):
         yield {MARK: VERSION, "prompt": row.prompt.model_dump(mode="json"), "completion": row.completion}
+    elif isinstance(row, Guidelines):
+        yield {MARK: VERSION, GUIDELINES: row.model_dump(mode="json")}
     else:
         item, said = row.to_domain()
         judgements = [j.model_dump(mode="json") for j in said]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.domain.judgement import AnnotatorKind, Item, Judgement, Ranking
+from workbench.domain.queues import Guidelines
 from workbench.domain.text import Candidate, Demonstration, Prompt
 
 Record = Mapping[str, Any]
@@ -72,7 +73,7 @@ def _digest(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-Row = str | Prompt | Demonstration | PreferenceRow
+Row = str | Prompt | Demonstration | PreferenceRow | Guidelines
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 
 from workbench.domain.errors import BadInput, StorageFailed
 from workbench.domain.judgement import comparisons
+from workbench.domain.queues import Guidelines
 from workbench.domain.rows import DATASET_KINDS, DatasetKind
 from workbench.domain.text import Demonstration, Prompt
 from workbench.formats import native
@@ -62,7 +63,7 @@ def exports_for(kind: DatasetKind) -> tuple[str, ...]:
 
 
 def write(rows: Iterable[Row], format: str, out: Path) -> tuple[int, tuple[str, ...]]:
-    """Write rows as .jsonl, .jsonl.gz or .json; returns how many lines were written, and notes on what was left out or changed."""
+    """Write rows as .jsonl, .jsonl.gz or .json; returns how many rows were written, and notes on what was left out or changed."""
     if format not in EXPORTS:
         raise BadInput(f"There is no export format '{format}'.", f"Export formats are: {', '.join(EXPORTS)}.")
     name = out.name.lower()
@@ -86,7 +87,7 @@ def write(rows: Iterable[Row], format: str, out: Path) -> tuple[int, tuple[str, 
         ) from error
     finally:
         beside.unlink(missing_ok=True)
-    return count, maker.notes()
+    return count - maker.heads, maker.notes()
 
 
 def _write_records(records: Iterable[dict[str, Any]], file: IO[bytes], name: str) -> int:
@@ -138,6 +139,7 @@ class _Maker:
         self._style = export.style
         self._counts: Counter[str] = Counter()
         self.graded = False
+        self.heads = 0
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for everything that is not as it was."""
@@ -149,6 +151,7 @@ class _Maker:
         for row in rows:
             shape = self._export.shape
             if shape == "native":
+                self.heads += isinstance(row, Guidelines)
                 yield from native.write(row)
             elif shape == "preference" and isinstance(row, PreferenceRow):
                 yield from self._preference(row)
@@ -156,7 +159,7 @@ class _Maker:
                 yield self._sides(row.prompt, {"completion": row.completion})
             elif shape == "text" and isinstance(row, str):
                 yield {"text": row}
-            elif shape == "prompt" and not isinstance(row, str):
+            elif shape == "prompt" and not isinstance(row, str | Guidelines):
                 prompt = row if isinstance(row, Prompt) else row.prompt
                 if prompt.key() in seen:
                     self._counts["repeated prompts were written once."] += 1

@@ -103,15 +103,29 @@ class DatasetsService:
         while self._lane.do(self._store.datasets.drop_some, number):
             pass
 
-    def freeze(self, name: str, kind: SnapshotKind) -> Frozen:
-        """Write the exact rows that a recipe of this kind is trained on; the same rows give the same snapshot."""
+    def freeze(self, name: str, kind: SnapshotKind, dimension: str = "") -> Frozen:
+        """Write the exact rows that a recipe of this kind is trained on; the same rows give the same snapshot.
+
+        With a dimension, its rankings stand in place of those over all; BadInput names the dimensions when there is none such.
+        """
         dataset = self._lane.do(self._store.datasets.get, name)
         if not usable_as(dataset.kind, kind):
             raise BadInput(
                 f"{name} holds {dataset.kind}; {kind} are needed.", f"Choose a dataset of {kind}, or import one."
             )
         hint = "Judge some items first." if kind in {"preferences", "rankings"} else "Import or write some rows first."
-        return self._write(Freezer(self._workspace, dataset, kind), dataset, kind, hint)
+        if dimension:
+            if kind not in {"preferences", "rankings"}:
+                raise BadInput(f"{kind} have no dimensions.", "Leave the dimension out.")
+            if trouble := self.dimension_trouble(name, dimension):
+                raise BadInput(trouble, "Leave it empty for the ranking over all.")
+        return self._write(Freezer(self._workspace, dataset, kind, dimension=dimension), dataset, kind, hint)
+
+    def dimension_trouble(self, name: str, dimension: str) -> str:
+        """What is wrong with a dimension of a dataset, naming those that there are; empty when there is such a one."""
+        there = self._lane.do(self._store.guidelines.dimensions, name)
+        known = f"there are: {', '.join(there)}" if there else "it has none"
+        return "" if dimension in there else f"{name} has no dimension {dimension!r}; {known}."
 
     def freeze_items(self, name: str, judged_by: str | None = None) -> Frozen:
         """Write the items of a preferences dataset for a judge, without those that an annotator of this name has judged."""

@@ -1,4 +1,8 @@
-"""What a dataset's rows are when they are frozen for a recipe: comparisons or rankings from judgements, distinct prompts."""
+"""What a dataset's rows are when they are frozen for a recipe: comparisons or rankings from judgements, distinct prompts.
+
+Repeats and extras never come here (they are no labels), and an adjudication stands alone for its item. `rows_of` says what one
+judgement gives; the desk asks it too, to tell an annotator what a label will do.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.domain.judgement import Item, Judgement, Ranking, comparisons
+from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, comparisons, settled
 from workbench.domain.rows import SnapshotKind
 from workbench.domain.text import Prompt
 from workbench.services.workspace import Workspace
@@ -20,13 +24,19 @@ class Freezer:
     """Walks over a dataset in short reads; afterwards `left_out` says what gave no row and why."""
 
     def __init__(
-        self, workspace: Workspace, dataset: DatasetRecord, wanted: SnapshotKind, judged_by: str | None = None
+        self,
+        workspace: Workspace,
+        dataset: DatasetRecord,
+        wanted: SnapshotKind,
+        judged_by: str | None = None,
+        dimension: str = "",
     ) -> None:
         self._store = workspace.store
         self._lane = workspace.lane
         self._dataset = dataset
         self._wanted = wanted
         self._judged_by = judged_by
+        self._dimension = dimension
         self._told: set[str] = set()
         self.left_out: Counter[str] = Counter()
         self.synthetic = dataset.synthetic
@@ -71,7 +81,7 @@ class Freezer:
                     **_prompt(row.item.prompt), "item": row.item.id, "candidates": [c.text for c in row.item.candidates],
                     "people": [
                         [j.ranking.tier_of(place) for place in range(j.ranking.size)]
-                        for j in theirs
+                        for j in settled(theirs)
                         if j.annotator_kind == "person" and j.ranking is not None
                     ],
                 }
@@ -85,28 +95,50 @@ class Freezer:
             assert row.item is not None
             if row.item.id not in by_item:
                 self.left_out["not judged"] += 1
-            for judgement in by_item.get(row.item.id, []):
+            for judgement in settled(by_item.get(row.item.id, [])):
                 made.extend(self._rows(row.item, judgement))
         return made
 
     def _rows(self, item: Item, judgement: Judgement) -> Rows:
-        """One judgement as a ranking, or as its strict pairs."""
-        if judgement.ranking is None:
-            self.left_out["all bad" if judgement.outcome == "all_bad" else "skipped"] += 1
-            return []
-        synthetic = self._dataset.synthetic or judgement.annotator_kind != "person"
-        self.synthetic = self.synthetic or synthetic
-        about = {"item": item.id, "annotator": judgement.annotator, "synthetic": synthetic}
-        if self._wanted == "rankings":
-            return [{**_prompt(item.prompt), **_ranking(item, judgement.ranking, judgement.strength), **about}]
-        pairs = comparisons(judgement.ranking, judgement.strength)
-        if not pairs:
-            self.left_out["tie"] += 1
-        texts = [candidate.text for candidate in item.candidates]
-        return [
-            {**_prompt(item.prompt), "chosen": texts[p.chosen], "rejected": texts[p.rejected], "margin": p.margin, **about}
-            for p in pairs
-        ]  # fmt: skip
+        """One judgement's rows, with who said so."""
+        ranking, strength, reason = opinion_of(judgement, self._dimension)
+        rows: Rows = []
+        if ranking is not None:
+            rows, reason = rows_of(item, ranking, strength, self._wanted)
+            synthetic = self._dataset.synthetic or judgement.annotator_kind != "person"
+            self.synthetic = self.synthetic or synthetic
+            for row in rows:
+                row.update(item=item.id, annotator=judgement.annotator, synthetic=synthetic)
+        if reason:
+            self.left_out[reason] += 1
+        return rows
+
+
+def opinion_of(judgement: Judgement, dimension: str = "") -> tuple[Ranking | None, int, str]:
+    """(ranking, strength, why there is none) of a judgement, over all or by one dimension, which knows no strength."""
+    if judgement.outcome == "skipped" or not dimension:
+        return judgement.ranking, judgement.strength, without_ranking(judgement.outcome)
+    for aspect in judgement.aspects:
+        if aspect.name == dimension:
+            return aspect.ranking, 1, ""
+    return None, 1, f"not ranked by {dimension}"
+
+
+def without_ranking(outcome: Outcome) -> str:
+    """Why an outcome gives nothing to learn from; empty for a ranking."""
+    return {"ranked": "", "all_bad": "all bad", "skipped": "skipped"}[outcome]
+
+
+def rows_of(item: Item, ranking: Ranking, strength: int, wanted: SnapshotKind) -> tuple[Rows, str]:
+    """What a ranking gives: itself as one row of `rankings`, or its strict pairs; and why there is none."""
+    if wanted == "rankings":
+        return [{**_prompt(item.prompt), **_ranking(item, ranking, strength)}], ""
+    texts = [candidate.text for candidate in item.candidates]
+    pairs = [
+        {**_prompt(item.prompt), "chosen": texts[p.chosen], "rejected": texts[p.rejected], "margin": p.margin}
+        for p in comparisons(ranking, strength)
+    ]
+    return pairs, "" if pairs else "tie"
 
 
 def _ranking(item: Item, ranking: Ranking, strength: int) -> dict[str, Any]:

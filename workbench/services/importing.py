@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from workbench import formats
 from workbench.domain.errors import BadInput, Cancelled, Conflict, StorageFailed
+from workbench.domain.queues import Guidelines
 from workbench.services.row_views import row_view
 from workbench.services.views import Imported, Preview, RowView, Trouble
 from workbench.services.workspace import Workspace
@@ -58,6 +59,8 @@ class Importer:
 
     def __init__(self, workspace: Workspace, progress: Progress | None) -> None:
         self._store = workspace.store.datasets
+        self._guidelines = workspace.store.guidelines
+        self._heads: list[Guidelines] = []
         self._lane = workspace.lane
         self._place = workspace.path
         self._progress = progress or (lambda _done, _total: True)
@@ -76,6 +79,7 @@ class Importer:
         handle = self._lane.do(self._store.begin, found.kind, source, synthetic)
         try:
             imported = self._fill(handle, files, found.format, found.mapping, read - len(troubles))
+            self._lane.do(self._guidelines.restore, handle, self._heads)
             self._lane.do(self._store.publish, handle, name)
         except BaseException:
             number = self._lane.do(self._store.abandon, handle)
@@ -88,7 +92,7 @@ class Importer:
         """The doctor's pass: how many rows there are, and what is wrong with which."""
         troubles: list[Trouble] = []
         read = 0
-        for line, row, trouble in _rows(files, format, mapping):
+        for line, row, trouble in _rows(files, format, mapping, self._heads):
             read += 1
             if row is None:
                 troubles.append(Trouble(line, trouble))
@@ -123,14 +127,27 @@ def slices(rows: Iterator[NewRow]) -> Iterator[list[NewRow]]:
         yield part
 
 
-def _rows(files: Sequence[Path], format: str, mapping: Mapping[str, str]) -> Iterator[tuple[int, NewRow | None, str]]:
-    """(line, row, trouble): one of the two is there."""
+def _rows(
+    files: Sequence[Path], format: str, mapping: Mapping[str, str], heads: list[Guidelines] | None = None
+) -> Iterator[tuple[int, NewRow | None, str]]:
+    """(line, row, trouble): one of the two is there. Guidelines are no rows; they are put into `heads`."""
+    heads = [] if heads is None else heads
     now = datetime.now(UTC)
     several = len(files) > 1
     for found in formats.read(files, format, mapping):
         if found.row is None:
             trouble = found.trouble or "The row can't be used."
             yield found.line, None, f"{found.file.name}: {trouble}" if several and found.file else trouble
+            continue
+        if isinstance(found.row, Guidelines):
+            if found.row.version == len(heads) + 1:
+                heads.append(found.row)
+            elif found.row not in heads:
+                yield (
+                    found.line,
+                    None,
+                    f"The guidelines of version {found.row.version} don't follow on those before them.",
+                )
             continue
         try:
             value: Any = found.row

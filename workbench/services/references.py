@@ -15,6 +15,7 @@ from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, Spec, data_kind
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.preferences import PreferenceSpec
 from workbench.services.datasets import DatasetsService
 from workbench.services.hardware import read_gpus
 from workbench.services.model_folder import ModelFolder, family_in, inspect_folder
@@ -127,6 +128,8 @@ class References:
         elif not usable_rows(data, spec.kind, wanted):
             judged = usable_rows(data, spec.kind, wanted) != data.rows
             parts.trouble.append(f"No item of {data.name} is judged yet." if judged else f"{data.name} is empty.")
+        elif isinstance(spec, PreferenceSpec) and spec.dimension:
+            parts.trouble += filter(None, [self._datasets.dimension_trouble(data.name, spec.dimension)])
         return data
 
 

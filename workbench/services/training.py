@@ -14,6 +14,7 @@ from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, TrainSpec, data
 from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
+from workbench.domain.specs.preferences import PreferenceSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
@@ -162,7 +163,8 @@ class TrainingService:
         kind = frozen_as(spec)
         if isinstance(spec, OnlineSpec) and kind == "prompts" and parts.data.kind == "demonstrations":
             kind = "demonstrations"  # rewards may compare with the completions
-        frozen = self._datasets.freeze(parts.data.name, kind)
+        dimension = spec.dimension if isinstance(spec, PreferenceSpec) else ""
+        frozen = self._datasets.freeze(parts.data.name, kind, dimension)
         written = spec.model_copy(update={"base": parts.base.path})
         if isinstance(written, OnlineSpec) and parts.reward is not None:
             written = written.model_copy(update={"reward_model": parts.reward.path})

@@ -47,6 +47,11 @@ class GuidelineVersions:
             append_guidelines(connection, number, [made])
             return made
 
+    def restore(self, dataset: str, versions: Sequence[Guidelines]) -> None:
+        """Put back the versions of a dataset that has none yet, as they were."""
+        with self._database.write() as connection:
+            append_guidelines(connection, get_dataset(connection, dataset).id, versions)
+
     def dimensions(self, dataset: str) -> builtins.list[str]:
         """The dimensions of all versions, and those that judgements speak of, in the order in which they came."""
         j = t.judgements.c

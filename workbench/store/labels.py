@@ -143,6 +143,15 @@ class Labels:
                 here &= t.rows.c.position < stop
             return _newest(connection.execute(_counting().where(here)).all())
 
+    def standing(self, dataset: str, start: int, stop: int) -> builtins.list[Judgement]:
+        """Every judgement that isn't taken back, also repeats, extras and those that a newer one replaces, as they were made."""
+        with self._database.read() as connection:
+            record = _preferences(connection, dataset)
+            here = (t.rows.c.dataset_id == record.id) & t.rows.c.position.between(start, stop - 1)
+            joined = _judgements().join(t.standings, _S.judgement_id == t.judgements.c.id)
+            found = connection.execute(joined.where(here, _S.state == DONE).order_by(t.judgements.c.id))
+            return [read_judgement(r) for r in found]
+
     def overlapping(self, dataset: str) -> builtins.list[Judgement]:
         """The judgements that count for items that several annotators have judged, by position."""
         with self._database.read() as connection:

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from workbench.domain.specs.common import TrainingSpec, group
+from workbench.domain.specs.common import group
+from workbench.domain.specs.preferences import PreferenceSpec
 
 REFERENCE_FREE = frozenset({"orpo", "simpo"})
 _SMOOTHED = ("sigmoid", "robust")
@@ -15,7 +16,7 @@ _WITH_MARGIN = ("sigmoid", "ipo", "hinge", "robust", "simpo")
 _WITH_IMITATION = ("sigmoid", "ipo", "hinge", "robust", "simpo", "kto")
 
 
-class DpoSpec(TrainingSpec):
+class DpoSpec(PreferenceSpec):
     """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290) and losses that take the same pairs."""
 
     kind: Literal["dpo"] = "dpo"

@@ -6,12 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from workbench.domain.specs.common import TrainingSpec, group
+from workbench.domain.specs.common import group
+from workbench.domain.specs.preferences import PreferenceSpec
 
 PAIRWISE = ("bradley_terry", "hinge", "mse")
 
 
-class RewardSpec(TrainingSpec):
+class RewardSpec(PreferenceSpec):
     """Reward model: a scalar head that scores better completions above worse ones, learned from rankings."""
 
     kind: Literal["reward"] = "reward"

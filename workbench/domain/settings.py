@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.domain.specs.common import group
 
+SMALLEST_READING, LARGEST_READING = 13, 32
+
 
 class Settings(BaseModel):
     """Settings of one person on one workspace."""
@@ -21,8 +23,23 @@ class Settings(BaseModel):
         13, ge=13, le=24, description="Size of the interface's text.", json_schema_extra=group("Appearance", unit="px")
     )
     reading_size: int = Field(
-        15, ge=13, le=32, description="Size of prompts and responses.", json_schema_extra=group("Appearance", unit="px")
+        15,
+        ge=SMALLEST_READING,
+        le=LARGEST_READING,
+        description="Size of prompts and responses.",
+        json_schema_extra=group("Appearance", unit="px"),
     )
+    reading_font: Literal["proportional", "serif", "monospace"] = Field(
+        "proportional", description="Letters of prompts and responses.", json_schema_extra=group("Appearance")
+    )
+    reading_width: int = Field(
+        0, ge=0, le=200, description="Longest line of prompts and responses (0 = as wide as there is room).",
+        json_schema_extra=group("Appearance", unit="characters"),
+    )  # fmt: skip
+    reading_spacing: int = Field(
+        150, ge=100, le=220, description="From one line of prompts and responses to the next, of the letters' size.",
+        json_schema_extra=group("Appearance", unit="%"),
+    )  # fmt: skip
     annotator: str = Field(
         "me", min_length=1, max_length=80, description="Name that your judgements are signed with.",
         json_schema_extra=group("Annotation"),
@@ -34,3 +51,9 @@ class Settings(BaseModel):
         0, ge=0, le=512, description="Processor threads of a training job (0 = all cores).",
         json_schema_extra=group("Devices"),
     )  # fmt: skip
+
+    def reading_resized(self, pixels: int) -> Settings:
+        """Prompts and responses larger or smaller by so many pixels, within bounds; 0 sets their size back to the default."""
+        field = type(self).model_fields["reading_size"]
+        wanted = self.reading_size + pixels if pixels else int(field.default)
+        return self.model_copy(update={"reading_size": max(SMALLEST_READING, min(LARGEST_READING, wanted))})

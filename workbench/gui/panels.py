@@ -21,6 +21,7 @@ GLOBAL_KEYS: tuple[tuple[str, str], ...] = (
     ("Ctrl+/", "These keys"),
     ("Ctrl+Z", "Undo"),
     ("Ctrl+Shift+Z", "Redo"),
+    ("Ctrl+= and Ctrl+-", "Larger, smaller texts; Ctrl+0 as usual"),
     ("F11", "Full screen"),
     ("Ctrl+Q", "Quit; runs go on"),
 )

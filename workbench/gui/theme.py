@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt, QTemporaryDir, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication
 
+from workbench.domain.settings import Settings
 from workbench.gui.icons import picture
 from workbench.gui.style import stylesheet
 
@@ -87,6 +88,16 @@ DARK = Colours(
     series=("#56B4E9", "#F28E3C", "#35C79B", "#E3A0C8", "#E8C547", "#7FA6FF", "#B8BDC6"),
 )
 SANS = ("Inter", "Segoe UI Variable Text", "Segoe UI", "SF Pro Text", "Noto Sans", "Cantarell", "Ubuntu", "DejaVu Sans")
+SERIF = (
+    "Source Serif 4",
+    "Noto Serif",
+    "Charter",
+    "Georgia",
+    "Cambria",
+    "Liberation Serif",
+    "DejaVu Serif",
+    "Times New Roman",
+)
 MONO = ("JetBrains Mono", "Cascadia Mono", "SF Mono", "Menlo", "Noto Sans Mono", "Ubuntu Mono", "DejaVu Sans Mono")
 
 
@@ -103,6 +114,8 @@ class Theme(QObject):
         self.font_size = 13
         self.reading_size = 15
         self.sans = installed(SANS, QFontDatabase.SystemFont.GeneralFont)
+        self.reading = Settings()
+        self.serif = installed(SERIF, QFontDatabase.SystemFont.GeneralFont)
         self.mono = installed(MONO, QFontDatabase.SystemFont.FixedFont)
         app.styleHints().colorSchemeChanged.connect(self._follow_system)
 
@@ -123,9 +136,21 @@ class Theme(QObject):
         self.mode, self.font_size, self.reading_size = mode, font_size, reading_size
         self._dress()
 
+    def wear(self, settings: Settings) -> None:
+        """Dress the application by a person's settings; nothing happens when their looks are in force already."""
+        looks = (settings.theme, settings.font_size, settings.reading_size)
+        reading = (settings.reading_font, settings.reading_width, settings.reading_spacing)
+        before = (self.reading.reading_font, self.reading.reading_width, self.reading.reading_spacing)
+        self.reading = settings
+        if (self.mode, self.font_size, self.reading_size) != looks:
+            self.apply(*looks)
+        elif before != reading:
+            self.changed.emit()
+
     def reading_font(self) -> QFont:
         """The font of prompts and responses."""
-        return _font(self.sans, self.reading_size)
+        family = {"serif": self.serif, "monospace": self.mono}.get(self.reading.reading_font, self.sans)
+        return _font(family, self.reading_size)
 
     def mono_font(self) -> QFont:
         """The font of tokens, code and logs."""

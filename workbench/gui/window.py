@@ -90,10 +90,8 @@ class Window(QMainWindow):
 
     def settings_changed(self, settings: Settings) -> None:
         """Put new settings in force, here and on every page that is open."""
-        looks = (self.theme.mode, self.theme.font_size, self.theme.reading_size)
         self.settings = settings
-        if looks != (settings.theme, settings.font_size, settings.reading_size):
-            self.theme.apply(settings.theme, settings.font_size, settings.reading_size)
+        self.theme.wear(settings)
         for key in ("theme", "font_size", "reading_size"):
             self.remember(key, getattr(settings, key))
         self.deck.ask_all("settings_changed", settings)
@@ -153,6 +151,14 @@ class Window(QMainWindow):
             Action("window.help", "Help for this page", "F1", self.show_help),
             Action("window.keys", "Keys of this page", "Ctrl+/", self.show_keys),
             Action("window.log", "Log of this window", "", self.show_log),
+            Action("window.larger", "Larger prompts and responses", "Ctrl+=", lambda: self.resize_reading(1)),
+            Action("window.smaller", "Smaller prompts and responses", "Ctrl+-", lambda: self.resize_reading(-1)),
+            Action(
+                "window.normal_size",
+                "Prompts and responses in their usual size",
+                "Ctrl+0",
+                lambda: self.resize_reading(0),
+            ),
             Action("window.full_screen", "Full screen", "F11", self.toggle_full_screen),
             Action("window.quit", "Quit", "Ctrl+Q", self.close),
         ]
@@ -172,6 +178,13 @@ class Window(QMainWindow):
     def show_log(self) -> None:
         """Everything that was told."""
         panels.show_log(self, self.notices.history)
+
+    def resize_reading(self, pixels: int) -> None:
+        """Larger or smaller prompts and responses; 0 goes back to the default. Kept like any other setting."""
+        wanted = self.settings.reading_resized(pixels)
+        if wanted != self.settings and self.services is not None:
+            self.settings_changed(wanted)
+            self.bridge.run(self.services.settings.change, reading_size=wanted.reading_size)
 
     def toggle_full_screen(self) -> None:
         """Full screen and back."""
@@ -237,6 +250,10 @@ class Window(QMainWindow):
             ("Ctrl+/", self.show_keys),
             ("Ctrl+Z", lambda: self.deck.ask(self._current, "undo")),
             ("Ctrl+Shift+Z", lambda: self.deck.ask(self._current, "redo")),
+            ("Ctrl+=", lambda: self.resize_reading(1)),
+            ("Ctrl++", lambda: self.resize_reading(1)),
+            ("Ctrl+-", lambda: self.resize_reading(-1)),
+            ("Ctrl+0", lambda: self.resize_reading(0)),
             ("Ctrl+Q", self.close),
             ("F11", self.toggle_full_screen),
         ]

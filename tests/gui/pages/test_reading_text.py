@@ -3,13 +3,15 @@
 from itertools import pairwise
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextBlock
 from pytestqt.qtbot import QtBot
 
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.markdown import LINE_DISTANCE, MarkdownView
+from workbench.gui.widgets.markdown import MarkdownView
 
 LONG = "word " * 80
+LINE_DISTANCE = 1.5  # the default, of the letters' size
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the off-screen platform has no window manager
 
 
@@ -78,3 +80,38 @@ def test_that_a_view_that_grows_holds_all_of_its_text(view: MarkdownView) -> Non
     view.show_text(LONG, raw=True)
     assert view.height() >= view.document().size().height()
     assert view.height() > 3 * low
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_that_each_paragraph_runs_as_its_first_letter_does(view: MarkdownView, raw: bool) -> None:
+    words = "english שלום\n\nשלום english\n\n(1) مرحبا abc\n\n123 word\n\n日本語"
+    view.show_text(words, raw=raw)
+    right, left = Qt.LayoutDirection.RightToLeft, Qt.LayoutDirection.LeftToRight
+    block, found = view.document().begin(), []
+    while block.isValid():
+        if block.text().strip():
+            found.append(block.textDirection())
+        block = block.next()
+    assert found == [left, right, right, left, left]
+
+
+def test_that_text_from_the_right_stands_at_the_right(view: MarkdownView) -> None:
+    view.show_text("שלום")
+    view.document().size()
+    line = view.document().firstBlock().layout().lineAt(0)
+    assert line.naturalTextRect().left() > view.viewport().width() / 2
+
+
+def test_that_code_runs_from_the_left_whatever_it_says(view: MarkdownView) -> None:
+    view.show_text("```\nשלום = 1\n```")
+    assert view.document().firstBlock().textDirection() is Qt.LayoutDirection.LeftToRight
+
+
+@pytest.mark.parametrize(
+    "words", ["x" * 2000, "https://example.org/" + "a/" * 900, "```\n" + "y" * 2000 + "\n```", "漢" * 900]
+)
+@pytest.mark.parametrize("raw", [False, True])
+def test_that_no_word_is_too_long_for_the_view(view: MarkdownView, words: str, raw: bool) -> None:
+    view.show_text(words, raw=raw)
+    assert view.document().size().width() <= view.viewport().width() + 1
+    assert view.horizontalScrollBar().maximum() == 0

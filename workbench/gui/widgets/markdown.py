@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QUrl
-from PySide6.QtGui import QFontMetricsF, QTextBlockFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import QFontMetricsF, QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QTextOption
 from PySide6.QtWidgets import QTextBrowser, QWidget
+from shiboken6 import isValid
 
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.markup import sheet, to_html
 from workbench.gui.widgets.unseen import visible
 
 LONGEST_MARKDOWN = 200_000
-LINE_DISTANCE = 1.5  # of the letters' size, from one line of reading text to the next
 
 
 class MarkdownView(QTextBrowser):
@@ -28,6 +28,7 @@ class MarkdownView(QTextBrowser):
         self.document().setDocumentMargin(0)
         self._theme, self._raw, self._text = theme, raw, ""
         self._grows = False
+        self._paper = self.document()
         theme.changed.connect(self._render)
 
     @property
@@ -39,6 +40,11 @@ class MarkdownView(QTextBrowser):
     def raw(self) -> bool:
         """Whether the text is shown as it stands."""
         return self._raw
+
+    @property
+    def dressed(self) -> bool:
+        """Whether the text is shown as Markdown: it isn't where raw was asked for, or where it is too long."""
+        return not self._raw and len(self._text) <= LONGEST_MARKDOWN
 
     def show_text(self, words: str, *, raw: bool | None = None) -> None:
         """Show a text, as Markdown or raw."""
@@ -57,7 +63,7 @@ class MarkdownView(QTextBrowser):
         self._grows = True
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.document().documentLayout().documentSizeChanged.connect(lambda _: self._fit())
+        self._watch_height()
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
         """Load nothing: neither from the network nor from this disk."""
@@ -69,26 +75,64 @@ class MarkdownView(QTextBrowser):
             return QSize(320, max(24, int(self.document().size().height()) + 4))
         return super().sizeHint()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep lines as short as they are liked."""
+        self._limit_width()
+        super().resizeEvent(event)
+
     def _fit(self) -> None:
         self.setFixedHeight(max(24, int(self.document().size().height()) + 4))
 
-    def _render(self) -> None:
-        font = self._theme.reading_font()
-        self.document().setDefaultFont(font)
-        if self._raw or len(self._text) > LONGEST_MARKDOWN:
-            self.setPlainText(visible(self._text))
-            self._space_lines()
-            return
-        self.document().setDefaultStyleSheet(sheet(self._theme.colours, self._theme.mono))
-        self.setHtml(to_html(self._text, self._theme.colours))
-        self.document().setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
-        self._space_lines()
+    def _watch_height(self) -> None:
+        self._paper.documentLayout().documentSizeChanged.connect(lambda _: self._fit())
+        self._fit()
 
-    def _space_lines(self) -> None:
-        font = self._theme.reading_font()
-        share = 100 * LINE_DISTANCE * font.pixelSize() / QFontMetricsF(font).height()
+    def _html(self) -> str:
+        """What is shown when the text is dressed."""
+        return to_html(self._text, self._theme.colours)
+
+    def _plain(self) -> str:
+        """What is shown when it isn't."""
+        return visible(self._text)
+
+    def _render(self) -> None:
+        """Make a new document beside the one that is shown: three times as fast as changing one under the reader's eyes."""
+        self._limit_width()
+        paper = QTextDocument(self)
+        paper.setUndoRedoEnabled(False)
+        paper.setDocumentMargin(0)
+        paper.setDefaultFont(self._theme.reading_font())
+        option = QTextOption()
+        option.setTextDirection(Qt.LayoutDirection.LayoutDirectionAuto)  # each paragraph by its first strong character
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        paper.setDefaultTextOption(option)
+        if self.dressed:
+            paper.setDefaultStyleSheet(sheet(self._theme.colours, self._theme.mono))
+            paper.setHtml(self._html())
+            paper.setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
+        else:
+            paper.setPlainText(self._plain())
+        self._space_lines(paper)
+        before, self._paper = self._paper, paper
+        self.setDocument(paper)
+        if isValid(before):  # Qt takes only the first one away by itself
+            before.deleteLater()
+        if self._grows:
+            self._watch_height()
+
+    def _space_lines(self, paper: QTextDocument) -> None:
+        font = paper.defaultFont()
+        share = self._theme.reading.reading_spacing * font.pixelSize() / QFontMetricsF(font).height()
         spaced = QTextBlockFormat()
         spaced.setLineHeight(max(100.0, share), QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-        cursor = QTextCursor(self.document())
+        cursor = QTextCursor(paper)
         cursor.select(QTextCursor.SelectionType.Document)
         cursor.mergeBlockFormat(spaced)
+
+    def _limit_width(self) -> None:
+        letters = self._theme.reading.reading_width
+        wanted = letters * QFontMetricsF(self._theme.reading_font()).averageCharWidth()
+        room = self.width() - 14  # the scroll bar's place
+        spare = int(room - wanted) if letters and room > wanted else 0
+        if self.viewportMargins().right() != spare:
+            self.setViewportMargins(0, 0, spare, 0)

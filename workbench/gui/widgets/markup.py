@@ -46,7 +46,7 @@ def parser(colours: Colours) -> MarkdownIt:
 def to_html(words: str, colours: Colours) -> str:
     """Markdown as HTML; HTML in the text stays visible as text, pictures become their words, what is unseen is written out."""
     html = str(parser(colours).render(visible(words)))
-    return html.rstrip().replace("\n</code></pre>", "</code></pre>")
+    return html.rstrip().replace("\n</code></pre>", "</code></pre>").replace("<pre>", '<pre dir="ltr">')
 
 
 def picture_words(token: Any) -> str:

@@ -6,13 +6,15 @@ import contextlib
 import random
 import secrets
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from workbench.analysis.label_stats import LabelStats, agreement_of, label_stats
 from workbench.domain.errors import BadInput, Conflict, NotFound
-from workbench.domain.judgement import Item, Judgement, Outcome, Ranking, SkipReason
+from workbench.domain.judgement import Aspect, Item, Judgement, Outcome, Ranking, SkipReason, Span
 from workbench.domain.rows import DatasetKind
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Demonstration
@@ -20,8 +22,10 @@ from workbench.services.datasets import checked_name
 from workbench.services.settings import SettingsService
 from workbench.services.views import LabelProgress, Presentation, Recorded
 from workbench.services.workspace import Workspace
+from workbench.store.asking import Asked
 from workbench.store.filling import NewRow
 from workbench.store.labels import PlacedItem
+from workbench.store.queues import Turn
 
 AHEAD = 8
 STATS_BATCH = 1_000
@@ -29,10 +33,24 @@ SEED_BITS = 31
 
 
 def order_shown(candidates: int, seed: int) -> tuple[int, ...]:
-    """The order that a seed stands for: place 0 (the left) shows candidate `order_shown(...)[0]`."""
+    """The order that a seed stands for: place 0 (the left) shows candidate `order_shown(...)[0]`.
+
+    A negative seed stands for the mirror image: `~seed` shows what `seed` shows from right to left.
+    """
     order = list(range(candidates))
-    random.Random(seed).shuffle(order)
-    return tuple(order)
+    random.Random(max(seed, ~seed)).shuffle(order)
+    return tuple(order if seed >= 0 else reversed(order))
+
+
+def _arranged(asked: Asked) -> tuple[tuple[int, ...], int]:
+    """The order of candidates and its seed: drawn now, as it was for what is taken back, mirrored for what is shown again."""
+    before = asked.again
+    if before is not None and asked.taken_back:
+        return before.shown, before.shown_seed
+    if before is not None and asked.purpose == "repeat":
+        return before.shown[::-1], ~before.shown_seed
+    seed = secrets.randbits(SEED_BITS)
+    return order_shown(len(asked.placed.item.candidates), seed), seed
 
 
 class LabellingService:
@@ -45,9 +63,9 @@ class LabellingService:
         self._ahead: dict[tuple[str, str], list[PlacedItem]] = {}
         self._agreed: tuple[tuple[int, int, int], float | None] | None = None
 
-    def start(self, dataset: str) -> tuple[Presentation | None, LabelProgress]:
-        """The first item that you haven't judged (None when all are), and how far you are."""
-        return self._lane.do(self._start, dataset)
+    def start(self, dataset: str, queue: str = "") -> tuple[Presentation | None, LabelProgress]:
+        """The first item for you in a queue (or that you haven't judged), None when there is none, and how far you are."""
+        return self._lane.do(self._start, dataset, queue)
 
     def record(
         self,
@@ -60,8 +78,10 @@ class LabellingService:
         skip_reason: SkipReason | None = None,
         note: str = "",
         milliseconds: int,
+        aspects: Sequence[Aspect] = (),
+        spans: Sequence[Span] = (),
     ) -> Recorded:
-        """Commit a judgement of what was presented, then return the next item. Nothing is kept when this raises."""
+        """Commit a judgement of what was presented, then return the next item of its queue. Nothing is kept when this raises."""
         try:
             judgement = Judgement(
                 id=uuid.uuid4().hex,
@@ -76,18 +96,34 @@ class LabellingService:
                 shown_seed=presentation.seed,
                 milliseconds=milliseconds,
                 created=datetime.now(UTC),
+                purpose=presentation.purpose,
+                queue=presentation.queue or None,
+                guideline=presentation.guidelines.version if presentation.guidelines else 0,
+                aspects=tuple(aspects),
+                spans=tuple(spans),
             )
         except ValidationError as error:
             raise BadInput(*explain(error)) from error
         return self._lane.do(self._record, dataset, judgement)
 
-    def undo(self, dataset: str) -> Recorded:
-        """Take your newest judgement back; its item comes back as `next`, arranged as it was, with `previous`."""
-        return self._lane.do(self._undo, dataset)
+    def undo(self, dataset: str, queue: str = "") -> Recorded:
+        """Take your newest judgement in the dataset back, wherever it was asked for.
 
-    def redo(self, dataset: str) -> Recorded:
-        """Let the judgement that was undone last count again; `next` is the next item to judge."""
-        return self._lane.do(self._redo, dataset)
+        Its item comes back as `next`, arranged as it was, with `previous`, and belongs to the queue that asked for it.
+        """
+        return self._lane.do(self._undo, dataset, queue)
+
+    def redo(self, dataset: str, queue: str = "") -> Recorded:
+        """Let the judgement that was undone last count again; `next` is the next item of the queue."""
+        return self._lane.do(self._redo, dataset, queue)
+
+    def revise(self, dataset: str, item: str) -> Presentation:
+        """An item that you have judged, arranged as it was, to judge it again; Conflict when you haven't."""
+        return self._lane.do(self._revise, dataset, item)
+
+    def history(self, dataset: str, item: str) -> list[Judgement]:
+        """Every judgement of an item by anybody, newest last, also those that were taken back."""
+        return self._lane.do(self._store.labels.of_item, dataset, item)
 
     def add_judgement(self, dataset: str, judgement: Judgement) -> None:
         """Commit a judgement by a rule or a model; it stays marked as such wherever it is shown."""
@@ -154,34 +190,74 @@ class LabellingService:
         today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         return self._lane.do(self._store.labels.counts, today)
 
-    def _start(self, dataset: str) -> tuple[Presentation | None, LabelProgress]:
+    def _start(self, dataset: str, queue: str) -> tuple[Presentation | None, LabelProgress]:
         me = self._settings.get().annotator
         self._ahead.pop((dataset, me), None)
+        if queue:
+            turn = self._store.queues.begin(dataset, queue, me)
+            return self._asked(turn, dataset, queue), LabelProgress(*turn.progress)
         progress = self._progress(dataset, me)
         return self._next(dataset, me, progress), progress
 
     def _record(self, dataset: str, judgement: Judgement) -> Recorded:
+        if judgement.queue:
+            turn = self._store.queues.answer(dataset, judgement)
+            return self._turned(turn, dataset, judgement.queue)
         self._store.labels.add(judgement, dataset)
         progress = self._progress(dataset, judgement.annotator)
         return Recorded(judgement, progress, self._next(dataset, judgement.annotator, progress, judgement.item))
 
-    def _undo(self, dataset: str) -> Recorded:
+    def _undo(self, dataset: str, queue: str) -> Recorded:
         me = self._settings.get().annotator
-        judgement = self._store.labels.undo(dataset, me)
         self._ahead.pop((dataset, me), None)
-        progress = self._progress(dataset, me)
-        placed = self._store.labels.item(dataset, judgement.item)
-        again = Presentation(
-            placed.item, judgement.shown, judgement.shown_seed, placed.position, progress.total, judgement
-        )
-        return Recorded(judgement, progress, again)
+        turn = self._store.queues.undo(dataset, queue, me)
+        assert turn.judgement is not None
+        return self._turned(turn, dataset, turn.judgement.queue or "")
 
-    def _redo(self, dataset: str) -> Recorded:
+    def _redo(self, dataset: str, queue: str) -> Recorded:
         me = self._settings.get().annotator
-        judgement = self._store.labels.redo(dataset, me)
         self._ahead.pop((dataset, me), None)
-        progress = self._progress(dataset, me)
-        return Recorded(judgement, progress, self._next(dataset, me, progress))
+        turn = self._store.queues.redo(dataset, queue, me)
+        if queue:
+            return self._turned(turn, dataset, queue)
+        assert turn.judgement is not None
+        progress = LabelProgress(*turn.progress)
+        return Recorded(turn.judgement, progress, self._next(dataset, me, progress), turn.notice)
+
+    def _turned(self, turn: Turn, dataset: str, queue: str) -> Recorded:
+        assert turn.judgement is not None
+        return Recorded(turn.judgement, LabelProgress(*turn.progress), self._asked(turn, dataset, queue), turn.notice)
+
+    def _asked(self, turn: Turn, dataset: str, queue: str) -> Presentation | None:
+        """What a queue asks next, in an order of candidates drawn now; what is shown again, in the mirrored order."""
+        asked, progress = turn.next, turn.progress
+        if asked is None:
+            return None
+        item, before = asked.placed.item, asked.again
+        position = progress.judged if queue else asked.placed.position
+        shown, seed = _arranged(asked)
+        before = None if asked.purpose == "repeat" and not asked.taken_back else before
+        return self._presented(
+            Presentation(item, shown, seed, position, progress.total, before, queue, asked.purpose), dataset
+        )
+
+    def _presented(self, bare: Presentation, dataset: str) -> Presentation:
+        """With the dataset's guidelines, and what you had begun to say."""
+        me = self._settings.get().annotator
+        draft = self._store.drafts.get(dataset, bare.item.id, me)
+        return replace(bare, guidelines=self._store.guidelines.get(dataset), draft=draft)
+
+    def _revise(self, dataset: str, item: str) -> Presentation:
+        me = self._settings.get().annotator
+        said = [j for j in self._store.labels.for_item(item, dataset) if j.annotator == me]
+        if not said:
+            raise Conflict("You haven't judged this item.", "Judge it first.")
+        before, placed = said[-1], self._store.labels.item(dataset, item)
+        total = self._progress(dataset, me).total
+        again = Presentation(
+            placed.item, before.shown, before.shown_seed, placed.position, total, before, before.queue or "", before.purpose
+        )  # fmt: skip
+        return self._presented(again, dataset)
 
     def _last(self, dataset: str) -> Presentation | None:
         progress = self._progress(dataset, self._settings.get().annotator)
@@ -204,7 +280,7 @@ class LabellingService:
         placed = ahead.pop(0)
         seed = secrets.randbits(SEED_BITS)
         shown = order_shown(len(placed.item.candidates), seed)
-        return Presentation(placed.item, shown, seed, placed.position, progress.total)
+        return self._presented(Presentation(placed.item, shown, seed, placed.position, progress.total), dataset)
 
     def _progress(self, dataset: str, annotator: str) -> LabelProgress:
         return LabelProgress(*self._store.labels.progress(dataset, annotator))

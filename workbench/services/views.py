@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from workbench.domain.decoding import DecodingSettings, TokenChoice
-from workbench.domain.judgement import Item, Judgement
+from workbench.domain.judgement import Item, Judgement, Purpose
 from workbench.domain.profiles import Colour
+from workbench.domain.queues import Guidelines, QueueSpec
 from workbench.domain.rows import DatasetKind
 from workbench.domain.runs import JobState, MetricPoint, ModelRef
 from workbench.domain.specs.kinds import Spec
@@ -96,7 +98,12 @@ class Exported:
 
 @dataclass(frozen=True)
 class Presentation:
-    """An item as it is shown once: `shown[place]` is the index of the candidate at that place, drawn from `seed`."""
+    """An item as it is shown once: `shown[place]` is the index of the candidate at that place, drawn from `seed`.
+
+    `queue` is where it comes from ("" = the dataset itself, in order); `purpose` is never told to the annotator. In a queue,
+    `position` counts the annotator's answers there, so that it doesn't give away what is shown again. `previous` is what
+    this annotator said before, where they are asked to look again.
+    """
 
     item: Item
     shown: tuple[int, ...]
@@ -104,6 +111,28 @@ class Presentation:
     position: int
     total: int
     previous: Judgement | None = None
+    queue: str = ""
+    purpose: Purpose = "label"
+    guidelines: Guidelines | None = None
+    draft: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """A queue in a list: `judged` items have all the answers that they need, `left_for_you` can still come to you.
+
+    `scored` says how many of its items have scores of the reward model that orders it, None where no model does.
+    """
+
+    name: str
+    dataset: str
+    spec: QueueSpec
+    size: int
+    judged: int
+    left_for_you: int
+    state: Literal["open", "closed"]
+    created: datetime
+    scored: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +146,10 @@ class ProfileView:
 
 @dataclass(frozen=True)
 class LabelProgress:
-    """How far an annotator is in a dataset. `per_hour` is from the last 50 judgements; `can_undo` and `can_redo` cross restarts."""
+    """How far an annotator is in a dataset. `per_hour` is from the last 50 judgements; `can_undo` and `can_redo` cross restarts.
+
+    In a queue `judged` counts the annotator's answers there, and `total` adds what can still come to them.
+    """
 
     judged: int
     total: int
@@ -129,11 +161,15 @@ class LabelProgress:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The answer to a judgement or an undo: it is committed. `next` is None when nothing is left to judge."""
+    """The answer to a judgement or an undo: it is committed. `next` is None when nothing is left to judge.
+
+    `notice` is a sentence for the annotator where something became of their answer that they wouldn't expect.
+    """
 
     judgement: Judgement
     progress: LabelProgress
     next: Presentation | None
+    notice: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from workbench.services.lane import Lane
 from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
 from workbench.services.profiles import ProfileService
+from workbench.services.queues import QueueService
 from workbench.services.repairs import RepairService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
@@ -41,6 +42,7 @@ class Workbench:
         self.profiles = ProfileService(workspace, self.settings)
         self.repairs = RepairService(workspace, self.settings)
         self.labelling = LabellingService(workspace, self.settings)
+        self.queues = QueueService(workspace, self.settings)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
@@ -73,7 +75,7 @@ class Workbench:
             return
         self._closed = True
         for service in reversed(list(vars(self).values())):
-            if service is not self.workspace and callable(getattr(service, "close", None)):
+            if service not in (self.workspace, self.queues) and callable(getattr(service, "close", None)):
                 service.close()
         self.workspace.lane.do(self.workspace.store.close)
         self.workspace.lane.close()

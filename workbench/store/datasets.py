@@ -214,11 +214,15 @@ def _row(r: Row[Any], kind: DatasetKind, offered: list[Candidate]) -> RowRecord:
     )
 
 
+def rows_with_prompts() -> Any:
+    """The statement for rows with their prompts."""
+    source = t.rows.outerjoin(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
+    return select(t.rows, t.prompts.c.turns, t.prompts.c.raw.label("is_raw")).select_from(source)
+
+
 def rows_of(dataset: int) -> Any:
     """The statement for all rows of a dataset with their prompts."""
-    source = t.rows.outerjoin(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
-    columns = select(t.rows, t.prompts.c.turns, t.prompts.c.raw.label("is_raw")).select_from(source)
-    return columns.where(t.rows.c.dataset_id == dataset)
+    return rows_with_prompts().where(t.rows.c.dataset_id == dataset)
 
 
 def _contains(search: str) -> Any:

@@ -18,9 +18,10 @@ from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Candidate, Demonstration
 from workbench.store import schema as t
+from workbench.store.answers import DONE
 from workbench.store.datasets import DatasetRecord, get_dataset, insert_dataset
 from workbench.store.filling import NewRow, fill
-from workbench.store.judging import DONE, insert_judgements
+from workbench.store.judging import insert_judgements
 from workbench.store.scores import keep_scores
 
 KEYS_AT_ONCE = 500

@@ -17,15 +17,48 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from workbench.domain.judgement import Judgement
 from workbench.store import schema as t
+from workbench.store.answers import DONE, DROPPED, KEYS_AT_ONCE, UNDONE
 from workbench.store.dialect import upsert
+from workbench.store.queue_counts import following
 
-DONE, UNDONE, DROPPED = "done", "undone", "dropped"
-KEYS_AT_ONCE = 500
 _S = t.standings.c
 
 
 def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
     """Append judgements of rows (row id, judgement) and let them count."""
+    with following(connection, dataset, sorted({row for row, _ in said})):
+        _insert(connection, dataset, said)
+
+
+def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
+    """Take the newest judgement back; returns its id, None when there is nothing to undo."""
+    top = _edge(connection, dataset, annotator, DONE)
+    if top is not None:
+        row = _row(connection, top)
+        with following(connection, dataset, [row]):
+            _undo(connection, dataset, annotator, top, row)
+    return top
+
+
+def redo(connection: Connection, dataset: int, annotator: str) -> int | None:
+    """Let the judgement undone last count again; returns its id, None when there is nothing to redo."""
+    bottom = _edge(connection, dataset, annotator, UNDONE)
+    if bottom is not None:
+        row = _row(connection, bottom)
+        with following(connection, dataset, [row]):
+            _redo(connection, dataset, annotator, bottom, row)
+    return bottom
+
+
+def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool, bool]:
+    """Whether there is something to undo, and something to redo."""
+    return (
+        _edge(connection, dataset, annotator, DONE) is not None,
+        _edge(connection, dataset, annotator, UNDONE) is not None,
+    )
+
+
+def _insert(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
     before = _judged_pairs(connection, sorted({row for row, _ in said}))
     first = int(connection.execute(select(func.coalesce(func.max(t.judgements.c.id), 0))).scalar_one()) + 1
     names = _free_uids(connection, [j.id for _, j in said])
@@ -50,49 +83,28 @@ def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple
     _count_judged(connection, dataset, len({row for row, _ in fresh} - {row for row, _ in before}))
 
 
-def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
-    """Take the newest judgement back; returns its id, None when there is nothing to undo."""
-    top = _edge(connection, dataset, annotator, DONE)
-    if top is None:
-        return None
-    row, counted = _move(connection, top, "undo", UNDONE)
-    if not counted:
-        return top
+def _undo(connection: Connection, dataset: int, annotator: str, judgement: int, row: int) -> None:
+    if not _move(connection, judgement, "undo", UNDONE):
+        return
     left = _judged_pairs(connection, [row])
     if (row, annotator) not in left:
         _tally(connection, dataset, annotator, -1)
         position = connection.execute(select(t.rows.c.position).where(t.rows.c.id == row)).scalar_one()
-        mine = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
-        beyond = t.tallies.c.frontier > position
-        connection.execute(update(t.tallies).where(mine, beyond).values(frontier=position))
+        tally = t.tallies.c
+        mine = (tally.dataset_id == dataset) & (tally.annotator == annotator) & (tally.frontier > position)
+        connection.execute(update(t.tallies).where(mine).values(frontier=position))
     if not left:
         _count_judged(connection, dataset, -1)
-    return top
 
 
-def redo(connection: Connection, dataset: int, annotator: str) -> int | None:
-    """Let the judgement undone last count again; returns its id, None when there is nothing to redo."""
-    bottom = _edge(connection, dataset, annotator, UNDONE)
-    if bottom is None:
-        return None
-    row = connection.execute(select(_S.row_id).where(_S.judgement_id == bottom)).scalar_one()
+def _redo(connection: Connection, dataset: int, annotator: str, judgement: int, row: int) -> None:
     before = _judged_pairs(connection, [row])
-    _, counted = _move(connection, bottom, "redo", DONE)
-    if not counted:
-        return bottom
+    if not _move(connection, judgement, "redo", DONE):
+        return
     if (row, annotator) not in before:
         _tally(connection, dataset, annotator, 1)
     if not before:
         _count_judged(connection, dataset, 1)
-    return bottom
-
-
-def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool, bool]:
-    """Whether there is something to undo, and something to redo."""
-    return (
-        _edge(connection, dataset, annotator, DONE) is not None,
-        _edge(connection, dataset, annotator, UNDONE) is not None,
-    )
 
 
 def read_judgement(row: Row[Any]) -> Judgement:
@@ -150,13 +162,16 @@ def _edge(connection: Connection, dataset: int, annotator: str, state: str) -> i
     return connection.execute(select(_S.judgement_id).where(mine).order_by(order).limit(1)).scalar_one_or_none()
 
 
-def _move(connection: Connection, judgement: int, move: str, state: str) -> tuple[int, bool]:
-    """Record an undo or a redo; returns the judgement's row, and whether it is a label."""
+def _row(connection: Connection, judgement: int) -> int:
+    return int(connection.execute(select(_S.row_id).where(_S.judgement_id == judgement)).scalar_one())
+
+
+def _move(connection: Connection, judgement: int, move: str, state: str) -> bool:
+    """Record an undo or a redo; returns whether the judgement is a label."""
     values = {"judgement_id": judgement, "move": move, "created": datetime.now(UTC)}
     connection.execute(insert(t.judgement_moves).values(values))
     connection.execute(update(t.standings).where(_S.judgement_id == judgement).values(state=state))
-    found = connection.execute(select(_S.row_id, _S.counts).where(_S.judgement_id == judgement)).one()
-    return int(found.row_id), bool(found.counts)
+    return bool(connection.execute(select(_S.counts).where(_S.judgement_id == judgement)).scalar_one())
 
 
 def _tally(connection: Connection, dataset: int, annotator: str, change: int, kind: str = "person") -> None:

@@ -13,14 +13,15 @@ from sqlalchemy import Connection, func, select
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement
 from workbench.store import schema as t
+from workbench.store.answers import DONE
+from workbench.store.answers import IMPORTED as IMPORTED
 from workbench.store.database import Database
-from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of
+from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of, rows_with_prompts
 from workbench.store.dialect import upsert
 from workbench.store.drafts import forget_draft
 from workbench.store.feedback import signed_by_person
-from workbench.store.judging import DONE, can_move, insert_judgements, read_judgement, redo, undo
+from workbench.store.judging import can_move, insert_judgements, read_judgement, redo, undo
 
-IMPORTED = "import"  # the annotator of judgements that came with a file
 RATE_OVER = 50
 PAUSE_SECONDS = 300.0
 FRONTIER_SLACK = 200
@@ -54,28 +55,26 @@ class Labels:
     def add(self, judgement: Judgement, dataset: str) -> None:
         """Append a judgement, and throw away the draft that it was; it is committed when this returns."""
         with self._database.write() as connection:
-            record = _preferences(connection, dataset)
-            row, size = _row_of(connection, record, judgement.item)
-            if len(judgement.shown) != size:
-                raise BadInput("The judgement doesn't name every candidate of its item.", "Judge the item again.")
+            record = preferences(connection, dataset)
+            row = row_for(connection, record, judgement)
             insert_judgements(connection, record.id, [(row, judgement)])
             forget_draft(connection, row, judgement.annotator)
 
     def undo(self, dataset: str, annotator: str) -> Judgement:
         """Take this annotator's newest judgement back (a record of its own); Conflict when there is none."""
         with self._database.write() as connection:
-            moved = undo(connection, _preferences(connection, dataset).id, annotator)
+            moved = undo(connection, preferences(connection, dataset).id, annotator)
             if moved is None:
                 raise Conflict("There is nothing to undo.", "Judge an item first.")
-            return _judgement(connection, moved)
+            return judgement_of(connection, moved)
 
     def redo(self, dataset: str, annotator: str) -> Judgement:
         """Let the judgement undone last count again; Conflict when there is none."""
         with self._database.write() as connection:
-            moved = redo(connection, _preferences(connection, dataset).id, annotator)
+            moved = redo(connection, preferences(connection, dataset).id, annotator)
             if moved is None:
                 raise Conflict("There is nothing to redo.", "Redo follows an undo, until something new is judged.")
-            return _judgement(connection, moved)
+            return judgement_of(connection, moved)
 
     def next_unjudged(
         self, dataset: str, annotator: str, exclude: Collection[str] = (), limit: int = 1
@@ -85,7 +84,7 @@ class Labels:
         A remembered frontier (everything before it is judged) keeps this from walking over what is done.
         """
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
+            record = preferences(connection, dataset)
             frontier = _frontier(connection, record.id, annotator)
             done = _S.row_id == t.rows.c.id
             judged = (
@@ -103,41 +102,27 @@ class Labels:
     def item(self, dataset: str, item: str) -> PlacedItem:
         """One item by its name; NotFound."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
-            row, _ = _row_of(connection, record, item)
-            found = connection.execute(rows_of(record.id).where(t.rows.c.id == row)).all()
-            (read,) = read_rows(connection, "preferences", found)
-            assert read.item is not None
-            return PlacedItem(read.position, read.item)
+            record = preferences(connection, dataset)
+            row, _ = row_of(connection, record, item)
+            return placed_item(connection, row)
 
     def progress(self, dataset: str, annotator: str) -> ProgressRecord:
         """How many items this annotator has judged, how fast, and whether undo and redo have something to do."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
-            here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.annotator == annotator)
-            judged = connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
-            stack = select(_S.judgement_id).where(
-                _S.dataset_id == record.id, _S.annotator == annotator, _S.state == DONE
-            )
-            newest = list(connection.execute(stack.order_by(_S.judgement_id.desc()).limit(RATE_OVER)).scalars())
-            times = select(t.judgements.c.created).where(t.judgements.c.id.in_(newest)).order_by(t.judgements.c.id)
-            per_hour = _per_hour(list(connection.execute(times).scalars()))
-            back, forth = can_move(connection, record.id, annotator)
-            last = _judgement(connection, newest[0]) if newest else None
-            return ProgressRecord(judged, record.rows, per_hour, back, forth, last)
+            return progress_in(connection, preferences(connection, dataset), annotator)
 
     def for_item(self, item: str, dataset: str | None = None) -> builtins.list[Judgement]:
         """The judgements that count for an item, oldest first."""
         with self._database.read() as connection:
             statement = _counting().where(t.rows.c.item == item)
             if dataset is not None:
-                statement = statement.where(_S.dataset_id == _preferences(connection, dataset).id)
+                statement = statement.where(_S.dataset_id == preferences(connection, dataset).id)
             return _newest(connection.execute(statement).all())
 
     def current(self, dataset: str, start: int = 0, stop: int | None = None) -> builtins.list[Judgement]:
         """The judgements that count for items at positions `start` … `stop` - 1, by position."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
+            record = preferences(connection, dataset)
             here = (t.rows.c.dataset_id == record.id) & (t.rows.c.position >= start)
             if stop is not None:
                 here &= t.rows.c.position < stop
@@ -146,16 +131,16 @@ class Labels:
     def standing(self, dataset: str, start: int, stop: int) -> builtins.list[Judgement]:
         """Every judgement that isn't taken back, also repeats, extras and those that a newer one replaces, as they were made."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
+            record = preferences(connection, dataset)
             here = (t.rows.c.dataset_id == record.id) & t.rows.c.position.between(start, stop - 1)
-            joined = _judgements().join(t.standings, _S.judgement_id == t.judgements.c.id)
+            joined = judgements_with_items().join(t.standings, _S.judgement_id == t.judgements.c.id)
             found = connection.execute(joined.where(here, _S.state == DONE).order_by(t.judgements.c.id))
             return [read_judgement(r) for r in found]
 
     def overlapping(self, dataset: str) -> builtins.list[Judgement]:
         """The judgements that count for items that several annotators have judged, by position."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
+            record = preferences(connection, dataset)
             here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.judged > 0)
             if connection.execute(select(func.count()).select_from(t.tallies).where(here)).scalar_one() < 2:
                 return []
@@ -168,7 +153,14 @@ class Labels:
     def signed_by_person(self, dataset: str, annotator: str) -> bool:
         """Whether a person has judged items of this dataset under a name."""
         with self._database.read() as connection:
-            return signed_by_person(connection, _preferences(connection, dataset).id, annotator)
+            return signed_by_person(connection, preferences(connection, dataset).id, annotator)
+
+    def of_item(self, dataset: str, item: str) -> builtins.list[Judgement]:
+        """Every judgement ever made of an item, also those undone, oldest first; NotFound."""
+        with self._database.read() as connection:
+            row, _ = row_of(connection, preferences(connection, dataset), item)
+            log = judgements_with_items().where(t.judgements.c.row_id == row).order_by(t.judgements.c.id)
+            return [read_judgement(r) for r in connection.execute(log)]
 
     def mark(self) -> tuple[int, int, int]:
         """Numbers that are others as soon as something is judged, undone, redone or deleted."""
@@ -180,8 +172,8 @@ class Labels:
     def all(self, dataset: str) -> builtins.list[Judgement]:
         """Every judgement ever made in a dataset, also those undone, in the order in which they were made."""
         with self._database.read() as connection:
-            record = _preferences(connection, dataset)
-            log = _judgements().where(t.judgements.c.dataset_id == record.id).order_by(t.judgements.c.id)
+            record = preferences(connection, dataset)
+            log = judgements_with_items().where(t.judgements.c.dataset_id == record.id).order_by(t.judgements.c.id)
             return [read_judgement(r) for r in connection.execute(log)]
 
     def counts(self, since: datetime) -> tuple[int, int]:
@@ -209,7 +201,8 @@ class Labels:
             )
 
 
-def _preferences(connection: Connection, dataset: str) -> DatasetRecord:
+def preferences(connection: Connection, dataset: str) -> DatasetRecord:
+    """A dataset that holds items to judge; NotFound, BadInput."""
     record = get_dataset(connection, dataset)
     if record.kind != "preferences":
         raise BadInput(
@@ -218,7 +211,28 @@ def _preferences(connection: Connection, dataset: str) -> DatasetRecord:
     return record
 
 
-def _row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[int, int]:
+def progress_in(connection: Connection, record: DatasetRecord, annotator: str) -> ProgressRecord:
+    """How far an annotator is in a dataset, within the caller's transaction."""
+    here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.annotator == annotator)
+    judged = connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
+    stack = select(_S.judgement_id).where(_S.dataset_id == record.id, _S.annotator == annotator, _S.state == DONE)
+    newest = list(connection.execute(stack.order_by(_S.judgement_id.desc()).limit(RATE_OVER)).scalars())
+    times = select(t.judgements.c.created).where(t.judgements.c.id.in_(newest)).order_by(t.judgements.c.id)
+    per_hour = _per_hour(list(connection.execute(times).scalars()))
+    back, forth = can_move(connection, record.id, annotator)
+    last = judgement_of(connection, newest[0]) if newest else None
+    return ProgressRecord(judged, record.rows, per_hour, back, forth, last)
+
+
+def placed_item(connection: Connection, row: int) -> PlacedItem:
+    """An item by the number of its row."""
+    found = connection.execute(rows_with_prompts().where(t.rows.c.id == row)).all()
+    (read,) = read_rows(connection, "preferences", found)
+    assert read.item is not None
+    return PlacedItem(read.position, read.item)
+
+
+def row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[int, int]:
     """The row id of an item and how many candidates it has."""
     here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset.id)
     row = connection.execute(select(t.rows.c.id).where(here)).scalar_one_or_none()
@@ -228,22 +242,32 @@ def _row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[
     return int(row), int(size)
 
 
+def row_for(connection: Connection, dataset: DatasetRecord, judgement: Judgement) -> int:
+    """The row id of the item that a judgement speaks of; NotFound, BadInput when it names other candidates."""
+    row, size = row_of(connection, dataset, judgement.item)
+    if len(judgement.shown) != size:
+        raise BadInput("The judgement doesn't name every candidate of its item.", "Judge the item again.")
+    return row
+
+
 def _frontier(connection: Connection, dataset: int, annotator: str) -> int:
     here = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
     return connection.execute(select(t.tallies.c.frontier).where(here)).scalar_one_or_none() or 0
 
 
-def _judgements() -> Any:
+def judgements_with_items() -> Any:
+    """The statement for judgements with the names and positions of their items."""
     return select(t.judgements, t.rows.c.item, t.rows.c.position).join(t.rows, t.judgements.c.row_id == t.rows.c.id)
 
 
 def _counting() -> Any:
-    joined = _judgements().join(t.standings, _S.judgement_id == t.judgements.c.id)
+    joined = judgements_with_items().join(t.standings, _S.judgement_id == t.judgements.c.id)
     return joined.where(_S.state == DONE, _S.counts).order_by(t.rows.c.position, t.judgements.c.id)
 
 
-def _judgement(connection: Connection, number: int) -> Judgement:
-    return read_judgement(connection.execute(_judgements().where(t.judgements.c.id == number)).one())
+def judgement_of(connection: Connection, number: int) -> Judgement:
+    """One judgement by its number."""
+    return read_judgement(connection.execute(judgements_with_items().where(t.judgements.c.id == number)).one())
 
 
 def _newest(found: Sequence[Any]) -> list[Judgement]:

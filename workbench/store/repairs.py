@@ -11,10 +11,11 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration
 from workbench.store import schema as t
+from workbench.store.answers import DONE
 from workbench.store.database import Database
 from workbench.store.datasets import get_dataset, insert_dataset
 from workbench.store.filling import NewRow, fill
-from workbench.store.judging import DONE, insert_judgements
+from workbench.store.judging import insert_judgements
 
 
 class Repair(NamedTuple):

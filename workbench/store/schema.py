@@ -95,6 +95,7 @@ judgements = Table(
     Column("spans", JSON(none_as_null=True)),
     Index("ix_judgements_annotator", "dataset_id", "annotator", "id"),
     Index("ix_judgements_day", "annotator", "created"),
+    Index("ix_judgements_queue", "queue", "annotator", "id"),
     sqlite_autoincrement=True,
 )
 judgement_moves = Table(
@@ -146,6 +147,8 @@ queues = Table(
     Column("spec", JSON(), nullable=False),
     Column("state", Text, nullable=False),
     Column("size", Integer, nullable=False),
+    Column("full", Integer, nullable=False),
+    Column("frontier", Integer, nullable=False),
     Column("created", Moment, nullable=False),
 )
 queue_items = Table(
@@ -165,6 +168,7 @@ queue_progress = Table(
     Column("queue_id", Integer, _owned("queues.id"), primary_key=True),
     Column("annotator", Text, primary_key=True),
     Column("judged", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
     Column("frontier", Integer, nullable=False),
 )
 item_leases = Table(

@@ -12,6 +12,7 @@ from workbench.store.guidelines import GuidelineVersions
 from workbench.store.labels import Labels
 from workbench.store.models import Models
 from workbench.store.profiles import Profiles
+from workbench.store.queues import Queues
 from workbench.store.repairs import Repairs
 from workbench.store.runs import Runs
 from workbench.store.scores import Scores
@@ -39,6 +40,7 @@ class Store:
         self.drafts = Drafts(database)
         self.profiles = Profiles(database)
         self.repairs = Repairs(database)
+        self.queues = Queues(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases, home)
         self.models = Models(database, workspace, home)

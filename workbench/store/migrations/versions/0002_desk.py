@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.add_column("judgements", sa.Column("guideline", Integer, nullable=False, server_default="0"))
     op.add_column("judgements", sa.Column("aspects", JSON, nullable=True))
     op.add_column("judgements", sa.Column("spans", JSON, nullable=True))
+    op.create_index("ix_judgements_queue", "judgements", ["queue", "annotator", "id"], unique=False)
     op.add_column("standings", sa.Column("counts", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.create_table(
         "guidelines",
@@ -42,6 +43,8 @@ def upgrade() -> None:
         sa.Column("spec", JSON, nullable=False),
         sa.Column("state", Text, nullable=False),
         sa.Column("size", Integer, nullable=False),
+        sa.Column("full", Integer, nullable=False),
+        sa.Column("frontier", Integer, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         _owned("dataset_id", "datasets"),
         sa.PrimaryKeyConstraint("id"),
@@ -66,6 +69,7 @@ def upgrade() -> None:
         sa.Column("queue_id", Integer, nullable=False),
         sa.Column("annotator", Text, nullable=False),
         sa.Column("judged", Integer, nullable=False),
+        sa.Column("waiting", Integer, nullable=False),
         sa.Column("frontier", Integer, nullable=False),
         _owned("queue_id", "queues"),
         sa.PrimaryKeyConstraint("queue_id", "annotator"),

@@ -1,0 +1,74 @@
+"""Queues of items: who is asked what, in which order, by how many; and items whose answer is known."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Literal
+
+from workbench.domain.queues import QueueSpec
+from workbench.services.datasets import checked_name
+from workbench.services.settings import SettingsService
+from workbench.services.views import Presentation, QueueView
+from workbench.services.workspace import Workspace
+from workbench.store.queues import QueueFigures
+
+
+class QueueService:
+    """The queues of a workspace, as the annotator named in the settings sees them."""
+
+    def __init__(self, workspace: Workspace, settings: SettingsService) -> None:
+        self._store = workspace.store.queues
+        self._lane = workspace.lane
+        self._settings = settings
+
+    def list(self, dataset: str = "") -> builtins.list[QueueView]:
+        """Every queue (over a dataset), oldest first."""
+        found = self._lane.do(self._store.list, self._me, dataset)
+        return [_view(figures) for figures in found]
+
+    def get(self, name: str) -> QueueView:
+        """One queue; NotFound."""
+        return _view(self._lane.do(self._store.get, name, self._me))
+
+    def create(self, spec: QueueSpec) -> QueueView:
+        """Make a queue; labels go on while its items are put in order."""
+        checked_name(spec.name)
+        steps = self._store.making(spec)
+        while self._lane.do(next, steps, None) is not None:
+            pass
+        return self.get(spec.name)
+
+    def close(self, name: str) -> None:
+        """Ask nothing more in a queue; what was said in it stays."""
+        self._lane.do(self._store.set_open, name, False)
+
+    def reopen(self, name: str) -> None:
+        """Go on asking in a queue that was closed."""
+        self._lane.do(self._store.set_open, name, True)
+
+    def delete(self, name: str) -> None:
+        """Take a queue away; what was said in it stays."""
+        self._lane.do(self._store.delete, name)
+
+    def renew(self, presentation: Presentation) -> bool:
+        """Keep the item on screen from others for longer; False when it isn't kept any more."""
+        if not presentation.queue:
+            return True
+        return self._lane.do(self._store.renew, presentation.queue, presentation.item.id, self._me)
+
+    def leave(self, presentation: Presentation) -> None:
+        """Let others have the item on screen, when it isn't looked at any more."""
+        if presentation.queue:
+            self._lane.do(self._store.leave, presentation.queue, self._me)
+
+    @property
+    def _me(self) -> str:
+        return self._settings.get().annotator
+
+
+def _view(figures: QueueFigures) -> QueueView:
+    record = figures.record
+    state: Literal["open", "closed"] = "open" if record.state == "open" else "closed"
+    return QueueView(
+        record.name, figures.dataset, record.spec, figures.size, record.full, figures.left, state, record.created
+    )

@@ -1,0 +1,43 @@
+"""Leases of items: what an annotator looks at is kept from others until it is answered, left, or the lease runs out.
+
+A lease is taken in the transaction that chooses the item, and an annotator has one in each queue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from workbench.store import schema as t
+from workbench.store.queue_counts import QueueRecord
+
+_L = t.item_leases.c
+
+
+def take_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> None:
+    """Keep a row for an annotator until then; what they held before in this queue is given back."""
+    give_back(connection, queue.id, annotator)
+    connection.execute(insert(t.item_leases).values(queue_id=queue.id, row_id=row, annotator=annotator, expires=until))
+
+
+def renew_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> bool:
+    """Prolong a lease that this annotator still has; False when it is gone."""
+    mine = (_L.queue_id == queue.id) & (_L.row_id == row) & (_L.annotator == annotator)
+    return connection.execute(t.item_leases.update().where(mine).values(expires=until)).rowcount > 0
+
+
+def give_back(connection: Connection, queue: int, annotator: str) -> None:
+    """Let others have what an annotator looks at in a queue."""
+    connection.execute(delete(t.item_leases).where(_L.queue_id == queue, _L.annotator == annotator))
+
+
+def leased(connection: Connection, queue: QueueRecord, rows: Sequence[int], me: str, now: datetime) -> Counter[int]:
+    """How many others look at rows now, in any queue; in a queue that asks again, only what is looked at there counts."""
+    live = _L.row_id.in_(rows) & (_L.annotator != me) & (_L.expires > now)
+    if queue.spec.strategy == "mistakes":
+        live &= _L.queue_id == queue.id
+    others = select(_L.row_id, func.count(_L.annotator.distinct()).label("lookers")).where(live).group_by(_L.row_id)
+    return Counter({found.row_id: found.lookers for found in connection.execute(others)})

@@ -1,0 +1,152 @@
+"""What is known of queues without counting: how many items are full, how far each annotator is, and where to look next.
+
+Every change of what stands (a judgement, an undo, a redo, an import, a merge) runs inside `following`, which compares the rows'
+answers before and after and corrects the counts of every queue of the dataset in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from workbench.domain.queues import QueueSpec
+from workbench.store import schema as t
+from workbench.store.answers import KEYS_AT_ONCE, Answer, answers_of, row_state
+
+OPEN, CLOSED, FILLING, GOING = "open", "closed", "filling", "going"
+_Q, _P = t.queues.c, t.queue_progress.c
+
+
+class QueueRecord(NamedTuple):
+    """A queue: `full` items have all the answers that they need, and every item before `frontier` is full."""
+
+    id: int
+    name: str
+    dataset: int
+    spec: QueueSpec
+    state: str
+    size: int
+    full: int
+    frontier: int
+    created: datetime
+
+    @property
+    def follows(self) -> bool:
+        """Whether it has no items of its own: it goes through the dataset as it stands, and grows with it."""
+        return self.spec.strategy == "in_order"
+
+
+class Progress(NamedTuple):
+    """One annotator in a queue: answers that stand, items answered that still wait for others, and where to look next."""
+
+    judged: int
+    waiting: int
+    frontier: int
+
+
+def queue_record(row: Row[Any]) -> QueueRecord:
+    """A row of `queues` as a record."""
+    spec = QueueSpec.model_validate(row.spec)
+    return QueueRecord(row.id, row.name, row.dataset_id, spec, row.state, row.size, row.full, row.frontier, row.created)
+
+
+def queues_of(connection: Connection, dataset: int) -> list[QueueRecord]:
+    """The queues over a dataset, also those that are being filled."""
+    found = connection.execute(select(t.queues).where(_Q.dataset_id == dataset, _Q.state != GOING).order_by(_Q.id))
+    return [queue_record(row) for row in found]
+
+
+def progress_of(connection: Connection, queue: int, annotator: str) -> Progress:
+    """How far an annotator is in a queue."""
+    mine = (_P.queue_id == queue) & (_P.annotator == annotator)
+    found = connection.execute(select(_P.judged, _P.waiting, _P.frontier).where(mine)).one_or_none()
+    return Progress(*found) if found is not None else Progress(0, 0, 0)
+
+
+def change_progress(connection: Connection, queue: int, annotator: str, values: dict[str, Any]) -> None:
+    """Set columns of an annotator's progress (numbers or expressions); the first time, from zeros."""
+    mine = (_P.queue_id == queue) & (_P.annotator == annotator)
+    change = update(t.queue_progress).where(mine).values(values)
+    if connection.execute(change).rowcount == 0:
+        zeros = {"queue_id": queue, "annotator": annotator, "judged": 0, "waiting": 0, "frontier": 0}
+        connection.execute(insert(t.queue_progress).values(zeros))
+        connection.execute(change)
+
+
+@contextmanager
+def following(connection: Connection, dataset: int, rows: Sequence[int]) -> Iterator[None]:
+    """Keep the counts and frontiers of a dataset's queues right while what stands for some rows changes."""
+    queues = queues_of(connection, dataset)
+    if not queues:
+        yield
+        return
+    before = answers_of(connection, rows)
+    yield
+    after = answers_of(connection, rows)
+    for queue in queues:
+        _correct(connection, queue, places_of(connection, queue, rows), before, after)
+
+
+def places_of(connection: Connection, queue: QueueRecord, rows: Sequence[int]) -> dict[int, int]:
+    """The places in a queue of those rows that are in it."""
+    found: dict[int, int] = {}
+    for start in range(0, len(rows), KEYS_AT_ONCE):
+        part = rows[start : start + KEYS_AT_ONCE]
+        if queue.follows:
+            here = select(t.rows.c.id, t.rows.c.position).where(t.rows.c.id.in_(part))
+            if queue.state == FILLING:
+                here = here.where(t.rows.c.position < queue.size)
+        else:
+            i = t.queue_items.c
+            here = select(i.row_id, i.place).where(i.queue_id == queue.id, i.row_id.in_(part))
+        found.update((row, place) for row, place in connection.execute(here))
+    return found
+
+
+def _correct(
+    connection: Connection,
+    queue: QueueRecord,
+    places: Mapping[int, int],
+    before: Mapping[int, Sequence[Answer]],
+    after: Mapping[int, Sequence[Answer]],
+) -> None:
+    full, everyone = 0, None
+    waiting: Counter[str] = Counter()
+    said: Counter[str] = Counter()
+    again: dict[str, int] = {}
+    for row, place in places.items():
+        old, new = row_state(queue.spec, before.get(row, ())), row_state(queue.spec, after.get(row, ()))
+        full += (new.missing == 0) - (old.missing == 0)
+        waiting.update(new.answered if new.missing else ())
+        waiting.subtract(old.answered if old.missing else ())
+        if old.missing == 0 < new.missing:
+            everyone = place if everyone is None else min(place, everyone)
+        for who in old.answered - new.answered:
+            again[who] = min(place, again.get(who, place))
+    for sign, answers in ((1, after), (-1, before)):
+        for answer in (a for told in answers.values() for a in told if a.queue == queue.spec.name):
+            said[answer.annotator] += sign
+    for who in sorted(w for w in {*waiting, *said} if waiting[w] or said[w]):
+        grown = {"judged": _P.judged + said[who], "waiting": _P.waiting + waiting[who]}
+        change_progress(connection, queue.id, who, grown)
+    if full:
+        connection.execute(update(t.queues).where(_Q.id == queue.id).values(full=_Q.full + full))
+    if everyone is not None:
+        lower = update(t.queues).where(_Q.id == queue.id, _Q.frontier > everyone).values(frontier=everyone)
+        connection.execute(lower)
+        reopen(connection, queue.id, everyone)
+    for who, place in again.items():
+        reopen(connection, queue.id, place, who)
+
+
+def reopen(connection: Connection, queue: int, place: int, annotator: str | None = None) -> None:
+    """Let the search of an annotator (of all) begin no later than a place."""
+    past = (_P.queue_id == queue) & (_P.frontier > place)
+    if annotator is not None:
+        past &= _P.annotator == annotator
+    connection.execute(update(t.queue_progress).where(past).values(frontier=place))

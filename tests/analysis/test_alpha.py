@@ -1,6 +1,7 @@
 """Alpha against its published worked example, and intervals that behave as intervals must."""
 
 import random
+from fractions import Fraction
 
 import pytest
 
@@ -18,6 +19,31 @@ WORKED: list[Unit] = [
 @pytest.mark.parametrize(("level", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
 def test_that_alpha_is_the_published_one_at_every_level(level: str, published: float) -> None:
     assert alpha(WORKED, level) == pytest.approx(published, abs=6e-4)  # type: ignore[arg-type]
+
+
+def test_that_alpha_is_exact_from_the_published_coincidences() -> None:
+    # Krippendorff 2011, the matrix of coincidences of this very example, and his three metrics, in fractions.
+    third = Fraction(1, 3)
+    rows = [
+        [7, 4 * third, third, third, 0], [4 * third, 10, 4 * third, third, 0], [third, 4 * third, 8, third, 0],
+        [third, third, third, 4, 0], [0, 0, 0, 0, 3],
+    ]  # fmt: skip
+    margin = [sum(row) for row in rows]
+    assert margin == [9, 13, 10, 5, 3]
+    levels = {
+        "nominal": lambda a, b: Fraction(a != b),
+        "interval": lambda a, b: Fraction((a - b) ** 2),
+        "ordinal": lambda a, b: (
+            (Fraction(sum(margin[min(a, b) : max(a, b) + 1])) - Fraction(margin[a] + margin[b], 2)) ** 2
+        ),
+    }
+    cells = [(a, b) for a in range(5) for b in range(5)]
+    for level, metric in levels.items():
+        observed = sum(rows[a][b] * metric(a, b) for a, b in cells)
+        expected = sum(margin[a] * margin[b] * metric(a, b) for a, b in cells if a != b)
+        exact = 1 - (sum(margin) - 1) * observed / expected
+        assert alpha(WORKED, level) == pytest.approx(float(exact), abs=1e-12)  # type: ignore[arg-type]
+    assert alpha(WORKED, "nominal") == pytest.approx(904 / 1216, abs=1e-12)
 
 
 def test_that_the_nominal_alpha_is_that_of_the_plain_function() -> None:

@@ -29,6 +29,10 @@ def said(
     return Judgement(id=f"{name}{who}{minute}", item=name, annotator=who, shown=shown, **{**basics, **facts, **more})
 
 
+def value(found: Any) -> float | None:
+    return None if found is None else found.value
+
+
 A_FIRST, B_FIRST, TIE = ((0,), (1,)), ((1,), (0,)), ((0, 1),)
 
 
@@ -54,9 +58,9 @@ def test_that_two_annotators_are_compared_on_what_both_judged() -> None:
     ]  # fmt: skip
     stats = label_stats(items, votes)
     assert (stats.items, stats.judgements, stats.annotators) == (4, 7, ("ann", "bob"))
-    assert stats.raw == pytest.approx(2 / 3)
+    assert value(stats.agreement.raw) == pytest.approx(2 / 3)
     # p_o = 2/3; ann: first 1/3, second 2/3; bob: 1/3 each; p_e = 1/9 + 2/9
-    assert stats.cohen_kappa == {"ann|bob": pytest.approx((2 / 3 - 1 / 3) / (2 / 3))}
+    assert stats.as_json()["agreement"]["cohen_kappa"] == {"ann|bob": pytest.approx((2 / 3 - 1 / 3) / (2 / 3))}
 
 
 def test_that_rankings_of_three_are_compared_pair_by_pair() -> None:
@@ -64,7 +68,7 @@ def test_that_rankings_of_three_are_compared_pair_by_pair() -> None:
         said("p", "ann", (0,), (1,), (2,), shown=(0, 1, 2)),
         said("p", "bob", (0,), (2,), (1,), shown=(2, 1, 0)),
     ]
-    assert label_stats([item("p", "x", "y", "z")], votes).raw == pytest.approx(2 / 3)
+    assert label_stats([item("p", "x", "y", "z")], votes).agreement.raw.value == pytest.approx(2 / 3)
 
 
 def test_that_all_bad_is_a_vote_and_a_skip_is_none() -> None:
@@ -74,7 +78,7 @@ def test_that_all_bad_is_a_vote_and_a_skip_is_none() -> None:
         said("p", "cy", outcome="skipped", skip_reason="unclear"),
     ]
     stats = label_stats([item("p", "x", "y")], votes)
-    assert (stats.raw, stats.judgements) == (1.0, 3)
+    assert (value(stats.agreement.raw), stats.judgements) == (1.0, 3)
     assert [(r.model, r.wins, r.ties, r.losses) for r in stats.ratings] == [("x", 0, 2, 0), ("y", 0, 2, 0)]
 
 
@@ -87,7 +91,7 @@ def test_that_the_left_rate_looks_at_places_not_at_candidates() -> None:
         said("s", "ann", *TIE),
     ]
     stats = label_stats(items, votes)
-    assert stats.left_rate == pytest.approx(2 / 3)
+    assert value(stats.left) == pytest.approx(2 / 3)
     assert stats.ratings == ()
 
 
@@ -96,7 +100,7 @@ def test_that_labels_that_nobody_saw_here_say_nothing_about_order() -> None:
         said("p", "imported", *A_FIRST, shown_seed=0, milliseconds=0),
         said("p", "rule", *A_FIRST, annotator_kind="rule"),
     ]
-    assert label_stats([item("p", "x", "y")], votes).left_rate is None
+    assert label_stats([item("p", "x", "y")], votes).left is None
 
 
 def test_that_models_are_rated_best_first_with_elo_in_the_order_of_time() -> None:
@@ -131,8 +135,8 @@ def test_that_real_verdicts_of_three_people_rate_real_models(shared: Path) -> No
             votes.append(said(name, who, *{0: TIE, 1: A_FIRST, 2: B_FIRST}[row[who]]))
     stats = label_stats(items, votes)
     assert (stats.items, stats.judgements) == (999, 2997)
-    assert stats.fleiss_kappa == pytest.approx(0.8642, abs=5e-5)
-    assert stats.alpha_nominal == pytest.approx(0.8642, abs=5e-5)
+    assert value(stats.agreement.fleiss_kappa) == pytest.approx(0.8642, abs=5e-5)
+    assert value(stats.agreement.alpha_nominal) == pytest.approx(0.8642, abs=5e-5)
     assert len(stats.ratings) == 5
     assert sum(r.wins for r in stats.ratings) == sum(r.losses for r in stats.ratings)
     json.dumps(stats.as_json(), allow_nan=False)
@@ -153,14 +157,14 @@ def test_that_the_published_agreement_of_real_annotators_comes_with_intervals(sh
             verdict = int(row[who])
             labels.append(said(str(number), who, *(TIE if verdict == 0 else A_FIRST if verdict == 1 else B_FIRST)))
     stats = label_stats(items, labels)
-    assert stats.fleiss_kappa == pytest.approx(0.8642, abs=5e-5)
-    assert stats.alpha_nominal == pytest.approx(0.8642, abs=5e-5)
+    assert value(stats.agreement.fleiss_kappa) == pytest.approx(0.8642, abs=5e-5)
+    assert value(stats.agreement.alpha_nominal) == pytest.approx(0.8642, abs=5e-5)
     for name in ("raw", "fleiss_kappa", "alpha_nominal"):
-        found = stats.intervals[name]
+        found = getattr(stats.agreement, name)
         assert found.low < found.value < found.high
         assert found.high - found.low < 0.06
-    assert set(stats.consensus) == {"annotator1", "annotator2", "annotator3"}
-    assert min(stats.consensus.values()) > 0.9
+    assert set(stats.accuracy) == {"annotator1", "annotator2", "annotator3"}
+    assert min(a.value for a in stats.accuracy.values()) > 0.9
     assert stats.ties is not None
 
 

@@ -153,6 +153,21 @@ def test_that_statistics_read_as_sentences(work: Path, run: Run, capsys: pytest.
     assert "None" not in said
 
 
+def test_that_every_figure_is_explained_and_written_on_request(
+    work: Path, run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    imported(run, work)
+    table = tmp_path / "figures.csv"
+    assert main(["label", "stats", str(work), "pairs", "--explain", "--csv", str(table)]) == 0
+    said = capsys.readouterr().out
+    assert "Longer response preferred: 100 % [57 %, 100 %]" in said
+    assert "the longer response wins more often than chance" in said
+    assert table.read_text(encoding="utf-8").startswith("group,name,title,value,low,high,count,of,how to read it\n")
+    stats = run("label", "stats", "pairs")
+    (longer,) = [figure for figure in stats["figures"] if figure["name"] == "longer"]
+    assert (longer["value"], longer["count"]) == (1.0, 5)
+
+
 def test_that_a_model_is_added_listed_and_shown(run: Run, shared: Path) -> None:
     folder = shared / "models/stories260K"
     added = run("models", "add", str(folder), "--name", "stories")

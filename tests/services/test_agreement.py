@@ -42,7 +42,8 @@ def test_that_agreement_is_the_share_of_votes_on_the_same_responses_that_agree(t
         say(f"i{item}", "bob", yours, (1 - yours[0],))
     say("i9", "ada", (0,), (1,))
     assert ten.labelling.agreement() == pytest.approx(3 / 4)
-    assert ten.labelling.agreement() == ten.labelling.stats("pairs").raw
+    raw = ten.statistics.report("pairs").labels.agreement.raw
+    assert raw is not None and ten.labelling.agreement() == raw.value
 
 
 def test_that_a_tie_and_a_preference_differ(ten: Workbench, say: Say) -> None:

@@ -223,5 +223,5 @@ def test_that_verdicts_are_kept_once_though_worker_and_application_die(tmp_path:
         assert {(j.annotator, j.annotator_kind) for j in said} == {("stories", "model")}
         left = bench.training.fit(spec)
         assert left.rows == 60 - len(said)
-        stats = bench.labelling.stats("pairs")
+        stats = bench.statistics.report("pairs").labels
         assert stats.annotators == ("stories",)

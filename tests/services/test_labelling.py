@@ -179,12 +179,12 @@ def test_that_statistics_compare_annotators_and_models(ten: Workbench) -> None:
         for n in range(4):
             assert shown is not None
             shown = judge(ten, shown, ranking=LEFT if n < 2 else ranking).next
-    document = ten.labelling.stats("pairs").as_json()
+    document = ten.statistics.report("pairs").as_json()
     assert (document["items"], document["judgements"], document["annotators"]) == (4, 8, ["anna", "ben"])
     assert document["agreement"]["raw"] == 0.5
     assert {r["model"]: r["wins"] for r in document["ratings"]} == {"m0": 6, "m1": 2}
     with pytest.raises(NotFound):
-        ten.labelling.stats("absent")
+        ten.statistics.report("absent")
 
 
 def test_that_an_item_sent_to_ranking_is_presented(bench: Workbench) -> None:

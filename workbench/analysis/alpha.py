@@ -15,11 +15,11 @@ Measure = Callable[[Sequence[Unit]], float | None]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval."""
+    """A value with its 95 % interval; without bounds where nobody can say."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def alpha(units: Sequence[Unit], level: Level, categories: Sequence[object] | None = None) -> float | None:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import combinations
 from typing import Any
 
-from workbench.analysis.agreement import cohen_kappas, fleiss_kappa, krippendorff_alpha, raw_agreement
-from workbench.analysis.alpha import Interval, Measure, alpha, bootstrap
-from workbench.analysis.consensus import dawid_skene
-from workbench.analysis.habits import Pace, Share, circles, longer_wins, pace
-from workbench.analysis.order import left_pick_rate
-from workbench.analysis.ratings import Game, bradley_terry, elo, tally
+from workbench.analysis.agreement import raw_agreement
+from workbench.analysis.alpha import Interval
+from workbench.analysis.consensus import accuracies
+from workbench.analysis.contests import circles
+from workbench.analysis.habits import Pace, Share, left_picks, length_gaps, longer_wins, overall, pace
+from workbench.analysis.ratings import Game, Strength, bradley_terry, elo, tally
+from workbench.analysis.resampled import Agreement, PairAgreement, agreement, pair_agreements
 from workbench.analysis.tied_ratings import tied_ratings
+from workbench.analysis.votes import Sorted, Unit, deciding, games_of, pair_votes, sort_out, units_of
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.said import Shape, ranks_of, said_of, shape_of
 
-Votes = list[dict[str, str]]
-ORDERED = ("first", "tie", "second")
-BOOTSTRAP_PAIRS = 20_000  # beyond so many pairs an interval is narrower than anybody reads, and takes seconds
-MEASURES: dict[str, Measure] = {"raw": raw_agreement, "fleiss_kappa": fleiss_kappa, "alpha_nominal": krippendorff_alpha}
+MEASURES = ("raw", "fleiss_kappa", "alpha_nominal")
 
 
 @dataclass(frozen=True)
 class Rating:
-    """One model's Bradley-Terry log-strength with 95 % interval (None without a finite one), its Elo, and its results."""
+    """One model's Bradley-Terry log-strength with 95 % interval (None without a finite one), its Elo, its results, and its strength where ties are results."""
 
     model: str
     bradley_terry: float | None
@@ -34,6 +33,8 @@ class Rating:
     wins: int
     ties: int
     losses: int
+    davidson: Strength | None = None
+    rao_kupper: Strength | None = None
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,12 @@ class LabelStats:
     items: int
     judgements: int
     annotators: tuple[str, ...]
-    raw: float | None
-    cohen_kappa: dict[str, float | None]
-    fleiss_kappa: float | None
-    alpha_nominal: float | None
-    left_rate: float | None
-    left_low: float | None
-    left_high: float | None
-    ratings: tuple[Rating, ...]
-    alpha_ordinal: float | None = None
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    consensus: Mapping[str, float] = field(default_factory=dict)
+    agreement: Agreement
+    pairs: tuple[PairAgreement, ...] = ()
+    left: Share | None = None
+    left_by: Mapping[str, Share] = field(default_factory=dict)
+    ratings: tuple[Rating, ...] = ()
+    accuracy: Mapping[str, Interval] = field(default_factory=dict)
     longer_wins: Share | None = None
     pace: Mapping[str, Pace] = field(default_factory=dict)
     circles: tuple[int, int] = (0, 0)
@@ -61,143 +57,112 @@ class LabelStats:
 
     def as_json(self) -> dict[str, Any]:
         """The document that `workbench label stats --json` prints."""
+        found = self.agreement
+        measured = {name: getattr(found, name) for name in MEASURES}
+        intervals = {name: value for name, value in measured.items() if value and value.low is not None}
         return {
             "items": self.items,
             "judgements": self.judgements,
             "annotators": list(self.annotators),
             "agreement": {
-                "raw": self.raw,
-                "cohen_kappa": self.cohen_kappa,
-                "fleiss_kappa": self.fleiss_kappa,
-                "alpha_nominal": self.alpha_nominal,
+                "raw": _value(found.raw),
+                "cohen_kappa": {f"{p.first}|{p.second}": _value(p.kappa) for p in self.pairs},
+                "fleiss_kappa": _value(found.fleiss_kappa),
+                "alpha_nominal": _value(found.alpha_nominal),
             },
-            "order": {"left_rate": self.left_rate, "low": self.left_low, "high": self.left_high},
+            "order": {
+                "left_rate": _value(self.left),
+                "low": self.left.low if self.left else None,
+                "high": self.left.high if self.left else None,
+            },
             "reliability": {
-                "alpha_ordinal": self.alpha_ordinal,
-                "intervals": {name: [found.low, found.high] for name, found in self.intervals.items()},
-                "accuracy": dict(self.consensus),
+                "alpha_ordinal": _value(found.alpha_ordinal),
+                "intervals": {name: [value.low, value.high] for name, value in intervals.items()},
+                "accuracy": {who: value.value for who, value in self.accuracy.items()},
             },
             "habits": {
                 "longer_wins": asdict(self.longer_wins) if self.longer_wins else None,
-                "pace": {who: asdict(found) for who, found in self.pace.items()},
+                "pace": {who: asdict(value) for who, value in self.pace.items()},
             },
-            "ratings": [vars(rating) for rating in self.ratings],
+            "ratings": [asdict(rating) for rating in self.ratings],
             "comparison": {"ties": self.ties, "circles": self.circles[0], "triples": self.circles[1]},
         }
 
 
+def _value(found: Interval | Share | None) -> float | None:
+    return None if found is None else found.value
+
+
 def label_stats(items: Iterable[Item], judgements: Iterable[Judgement]) -> LabelStats:
-    """Statistics of the current judgements (none undone) of some items; judgements of other items are passed over.
+    """Statistics of judgements (none undone) of some items; judgements of other items are passed over."""
+    shapes = {item.id: shape_of(item, place) for place, item in enumerate(items)}
+    said = [said_of(j) for j in judgements if j.item in shapes]
+    return summary(sort_out(sorted(said, key=lambda s: s.created)), shapes)
+
+
+def summary(
+    found: Sorted, shapes: Mapping[str, Shape], units: Mapping[str, Sequence[Unit]] | None = None
+) -> LabelStats:
+    """Statistics of judgements that are sorted out.
 
     Agreement is counted on pairs of candidates, so that rankings of any size compare: a vote is "first", "second" or "tie" for
     each pair, or "all bad"; skips are no votes. The ordinal alpha takes first < tie < second and leaves "all bad" out; intervals are
-    bootstrapped over pairs; `consensus` says how often each annotator is right, by Dawid and Skene. Ratings take the same pairs
+    bootstrapped over items; `accuracy` says how often each annotator is right, by Dawid and Skene. Ratings take the same pairs
     where both candidates name different models; "all bad" is a tie there. Order bias looks at people's strict choices between two
     responses that they saw on the screen.
     """
-    known = {item.id: item for item in items}
-    said = sorted((j for j in judgements if j.item in known), key=lambda j: j.created)
-    votes = _votes(said, known)
-    games = _games(said, known)
-    lefts, rights = _places(said)
-    together = [unit for unit in votes if len(unit) > 1]
-    ordered = [kept for unit in together if (kept := {who: v for who, v in unit.items() if v in ORDERED})]
-    consensus = dawid_skene(together)
-    davidson = tied_ratings(games, "davidson")
-    rate, low, high = left_pick_rate(lefts, rights)
+    votes = units_of(found.votes) if units is None else units
+    games = games_of(deciding(found), shapes)
+    by = left_picks(found.current)
+    davidson, rao_kupper = tied_ratings(games, "davidson"), tied_ratings(games, "rao_kupper")
     return LabelStats(
-        items=len({j.item for j in said}),
-        judgements=len(said),
-        annotators=tuple(sorted({j.annotator for j in said})),
-        raw=raw_agreement(votes),
-        cohen_kappa=cohen_kappas(votes),
-        fleiss_kappa=fleiss_kappa(votes),
-        alpha_nominal=krippendorff_alpha(votes),
-        left_rate=rate,
-        left_low=low,
-        left_high=high,
-        ratings=_ratings(games),
-        alpha_ordinal=alpha(ordered, "ordinal", ORDERED),
-        intervals=_intervals(together),
-        consensus=consensus.accuracy if consensus else {},
-        longer_wins=longer_wins(known, said),
-        pace=pace(said),
+        items=len({s.item for s in found.current}),
+        judgements=len(found.current),
+        annotators=tuple(sorted({s.annotator for s in found.current})),
+        agreement=agreement(votes.values()),
+        pairs=tuple(pair_agreements(votes.values())),
+        left=overall(by),
+        left_by=by,
+        ratings=_ratings(
+            games,
+            davidson.strengths if davidson else {},
+            rao_kupper.strengths if rao_kupper else {},
+        ),
+        accuracy=accuracies([unit for units in votes.values() for unit in units if len(unit) > 1]),
+        longer_wins=longer_wins(length_gaps(shapes, found.current)),
+        pace=pace(found.made),
         circles=circles(games),
         ties=davidson.ties if davidson else None,
     )
 
 
-def _intervals(together: Votes) -> dict[str, Interval]:
-    if len(together) > BOOTSTRAP_PAIRS:
-        return {}
-    found = {name: bootstrap(measure, together, rounds=400) for name, measure in MEASURES.items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
-
-
 def agreement_of(datasets: Iterable[Iterable[Judgement]]) -> float | None:
-    """Share in [0, 1] of all pairs of votes on the same two candidates that agree, as `LabelStats.raw` over several datasets.
+    """Share in [0, 1] of all pairs of votes on the same two candidates that agree, over several datasets.
 
     An item's name means one thing within a dataset only. None when nothing was judged twice.
     """
-    units: Votes = []
+    units: list[Unit] = []
     for judgements in datasets:
-        votes: dict[tuple[str, int, int], dict[str, str]] = {}
-        for judgement in judgements:
-            for (a, b), vote in _pair_votes(judgement, len(judgement.shown)).items():
-                votes.setdefault((judgement.item, a, b), {})[judgement.annotator] = vote
+        votes: dict[tuple[str, int, int], Unit] = {}
+        for one in judgements:
+            if one.purpose != "label":
+                continue
+            ranks = () if one.ranking is None else ranks_of(one.ranking)
+            for (a, b), vote in pair_votes(ranks, one.outcome, len(one.shown)).items():
+                votes.setdefault((one.item, a, b), {})[one.annotator] = vote
         units.extend(votes.values())
     return raw_agreement(units)
 
 
-def _pair_votes(judgement: Judgement, size: int) -> dict[tuple[int, int], str]:
-    """What a judgement says about every pair of candidates; nothing for a skip."""
-    pairs = combinations(range(size), 2)
-    if judgement.outcome == "all_bad":
-        return dict.fromkeys(pairs, "all bad")
-    if judgement.ranking is None:
-        return {}
-    tier = {c: t for t, tier in enumerate(judgement.ranking.tiers) for c in tier}
-    return {(a, b): "tie" if tier[a] == tier[b] else "first" if tier[a] < tier[b] else "second" for a, b in pairs}
-
-
-def _votes(said: list[Judgement], known: Mapping[str, Item]) -> Votes:
-    units: dict[tuple[str, int, int], dict[str, str]] = {}
-    for judgement in said:
-        for (a, b), vote in _pair_votes(judgement, len(known[judgement.item].candidates)).items():
-            units.setdefault((judgement.item, a, b), {})[judgement.annotator] = vote
-    return list(units.values())
-
-
-def _games(said: list[Judgement], known: Mapping[str, Item]) -> list[Game]:
-    scores = {"first": 1.0, "second": 0.0, "tie": 0.5, "all bad": 0.5}
-    games: list[Game] = []
-    for judgement in said:
-        candidates = known[judgement.item].candidates
-        for (a, b), vote in _pair_votes(judgement, len(candidates)).items():
-            one, other = candidates[a].model, candidates[b].model
-            if one and other and one != other:
-                games.append((one, other, scores[vote]))
-    return games
-
-
-def _places(said: list[Judgement]) -> tuple[int, int]:
-    """(left picks, right picks); imported labels and those of rules were never on a screen."""
-    picks = [0, 0]
-    for judgement in said:
-        seen = judgement.milliseconds > 0 or judgement.shown_seed != 0
-        if judgement.annotator_kind != "person" or judgement.ranking is None or not seen:
-            continue
-        if len(judgement.shown) == 2 and len(judgement.ranking.tiers) == 2:
-            picks[judgement.shown.index(judgement.ranking.tiers[0][0])] += 1
-    return picks[0], picks[1]
-
-
-def _ratings(games: list[Game]) -> tuple[Rating, ...]:
+def _ratings(
+    games: list[Game], davidson: Mapping[str, Strength], rao_kupper: Mapping[str, Strength]
+) -> tuple[Rating, ...]:
     strengths = bradley_terry(games) or {}
     points = elo(games)
     rows = []
     for model, (wins, ties, losses) in tally(games).items():
         s = strengths.get(model)
         value, low, high = (s.value, s.low, s.high) if s else (None, None, None)
-        rows.append(Rating(model, value, low, high, points[model], wins, ties, losses))
+        more = davidson.get(model), rao_kupper.get(model)
+        rows.append(Rating(model, value, low, high, points[model], wins, ties, losses, *more))
     return tuple(sorted(rows, key=lambda r: (-(r.bradley_terry or 0.0), -r.elo, r.model)))

@@ -7,10 +7,11 @@ from math import sqrt
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
+def wilson(successes: float, trials: int, z: float = Z95) -> tuple[float, float]:
     """Wilson's score interval of a share, in [0, 1] (Wilson 1927); z is the normal quantile, 95 % by default.
 
-    Raises ValueError unless 0 ≤ successes ≤ trials and trials ≥ 1.
+    Successes may be a sum of shares, one for each trial: the interval is then rather too wide than too narrow. Raises ValueError
+    unless 0 ≤ successes ≤ trials and trials ≥ 1.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError("successes are between 0 and the number of trials, which is at least 1")

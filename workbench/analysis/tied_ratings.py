@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Loss = Callable[[NDArray[np.float64]], float]
+    Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 TieModel = Literal["davidson", "rao_kupper"]
 
@@ -53,16 +53,13 @@ def tied_ratings(games: Iterable[Game], model: TieModel) -> TiedRatings | None:
         counts[key] = counts.get(key, 0) + 1
     table = np.array([[a, b, score, count] for (a, b, score), count in counts.items()])
 
-    def loss(free: NDArray[np.float64]) -> float:
-        return -_log_likelihood(free, table, model)
+    def loss(free: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = _log_likelihood(free, table, model)
+        return -value, -slope
 
     start = np.array([plain[name].value for name in names[1:]] + [0.0])
-    found = minimize(
-        loss,
-        start - np.append(np.full(len(names) - 1, plain[names[0]].value), 0.0),
-        method="BFGS",
-        options={"gtol": 1e-9},
-    )
+    start[:-1] -= plain[names[0]].value
+    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9})
     best = _polish(loss, found.x)
     covariance = np.linalg.inv(_hessian(loss, best))
     # Strengths are free up to their sum: the first is 0 while fitting, then all are centred.
@@ -78,51 +75,64 @@ def tied_ratings(games: Iterable[Game], model: TieModel) -> TiedRatings | None:
     return TiedRatings(strengths, extra)
 
 
-def _log_likelihood(free: NDArray[np.float64], table: NDArray[np.float64], model: TieModel) -> float:
-    """Of strengths (the first is 0) and the logarithm of ν, or of θ - 1."""
+def _log_likelihood(
+    free: NDArray[np.float64], table: NDArray[np.float64], model: TieModel
+) -> tuple[float, NDArray[np.float64]]:
+    """Of strengths (the first is 0) and the logarithm of ν, or of θ - 1; with its gradient."""
     import numpy as np
 
     theta = np.concatenate([[0.0], free[:-1]])
-    first, second = theta[table[:, 0].astype(int)], theta[table[:, 1].astype(int)]
-    won, tied = table[:, 2] == 1.0, table[:, 2] == 0.5
+    a, b = table[:, 0].astype(int), table[:, 1].astype(int)
+    first, second = theta[a], theta[b]
+    won, tied, count = table[:, 2] == 1.0, table[:, 2] == 0.5, table[:, 3]
     if model == "davidson":
         even = free[-1] + (first + second) / 2
         whole = np.logaddexp(np.logaddexp(first, second), even)
-        found = np.where(tied, even, np.where(won, first, second)) - whole
+        value = np.where(tied, even, np.where(won, first, second)) - whole
+        level = np.exp(even - whole)
+        by_first = np.where(tied, 0.5, won) - np.exp(first - whole) - level / 2
+        by_second = np.where(tied, 0.5, ~won & ~tied) - np.exp(second - whole) - level / 2
+        by_ties = tied - level
     else:
         log_theta = np.log1p(np.exp(free[-1]))
         for_first = first - np.logaddexp(first, log_theta + second)
         for_second = second - np.logaddexp(log_theta + first, second)
         # P(tie) = (θ² - 1) π_a π_b / ((π_a + θ π_b)(θ π_a + π_b))
         neither = np.log(np.expm1(2 * log_theta)) + for_first + for_second
-        found = np.where(tied, neither, np.where(won, for_first, for_second))
-    return float((found * table[:, 3]).sum())
+        value = np.where(tied, neither, np.where(won, for_first, for_second))
+        miss_first = np.where(tied | won, -np.expm1(for_first), 0.0)  # 1 - π_a / (π_a + θ π_b), where it counts
+        miss_second = np.where(tied | ~won, -np.expm1(for_second), 0.0)
+        by_first = miss_first - miss_second
+        by_second = -by_first
+        by_ties = np.where(tied, 2 / -np.expm1(-2 * log_theta), 0.0) - miss_first - miss_second
+        by_ties *= -np.expm1(-log_theta)  # d log θ / d log (θ - 1)
+    slope = np.zeros(len(free) + 1)
+    np.add.at(slope, a, by_first * count)
+    np.add.at(slope, b, by_second * count)
+    slope[-1] = (by_ties * count).sum()
+    return float((value * count).sum()), slope[1:]
 
 
-def _polish(loss: Loss, x: NDArray[np.float64], rounds: int = 8) -> NDArray[np.float64]:
-    """Newton steps from where BFGS ended: it stops at the noise of its own difference quotients."""
+def _polish(loss: Loss, x: NDArray[np.float64], rounds: int = 20) -> NDArray[np.float64]:
+    """Newton steps from where BFGS ended: it stops at the noise of the value."""
     import numpy as np
 
     for _ in range(rounds):
-        step = np.linalg.solve(_hessian(loss, x), _gradient(loss, x))
+        step = np.linalg.solve(_hessian(loss, x), loss(x)[1])
         x = x - step
-        if float(np.abs(step).max()) < 1e-10:
+        if float(np.abs(step).max()) < 1e-12:
             break
     return x
 
 
-def _gradient(loss: Loss, x: NDArray[np.float64], h: float = 1e-5) -> NDArray[np.float64]:
-    import numpy as np
-
-    eye = np.eye(len(x)) * h
-    # Fourth-order central differences.
-    return np.array([(8 * (loss(x + e) - loss(x - e)) - (loss(x + 2 * e) - loss(x - 2 * e))) / (12 * h) for e in eye])
-
-
 def _hessian(loss: Loss, x: NDArray[np.float64], h: float = 1e-4) -> NDArray[np.float64]:
+    """Fourth-order central differences of the gradient."""
     import numpy as np
 
+    def at(e: NDArray[np.float64]) -> NDArray[np.float64]:
+        return loss(x + e)[1]
+
     eye = np.eye(len(x)) * h
-    rows = [(_gradient(loss, x + e) - _gradient(loss, x - e)) / (2 * h) for e in eye]
-    found = np.array(rows)
-    return (found + found.T) / 2
+    found = np.array([(8 * (at(e) - at(-e)) - (at(2 * e) - at(-2 * e))) / (12 * h) for e in eye])
+    result: NDArray[np.float64] = (found + found.T) / 2
+    return result

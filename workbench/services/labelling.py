@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from workbench.analysis.label_stats import LabelStats, agreement_of, label_stats
+from workbench.analysis.label_stats import agreement_of
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Aspect, Item, Judgement, Outcome, Ranking, SkipReason, Span
 from workbench.domain.rows import DatasetKind
@@ -28,7 +28,6 @@ from workbench.store.labels import PlacedItem
 from workbench.store.queues import Turn
 
 AHEAD = 8
-STATS_BATCH = 1_000
 SEED_BITS = 31
 
 
@@ -132,19 +131,6 @@ class LabellingService:
     def judgements(self, dataset: str) -> list[Judgement]:
         """The judgements that count in a dataset, by item."""
         return self._lane.do(self._store.labels.current, dataset)
-
-    def stats(self, dataset: str) -> LabelStats:
-        """Agreement, order bias and ratings of models, from the judgements that count."""
-        total = self._lane.do(self._store.datasets.get, dataset).rows
-        items: list[Item] = []
-        said: list[Judgement] = []
-        for start in range(0, max(total, 1), STATS_BATCH):
-            found = self._lane.do(self._store.labels.current, dataset, start, start + STATS_BATCH)
-            said.extend(found)
-            judged = {j.item for j in found}
-            rows = self._lane.do(self._store.datasets.rows, dataset, start, STATS_BATCH) if found else []
-            items.extend(r.item for r in rows if r.item is not None and r.item.id in judged)
-        return label_stats(items, said)
 
     def agreement(self) -> float | None:
         """How often annotators agree over all datasets (raw share), None when no item was judged by two.

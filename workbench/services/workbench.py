@@ -22,6 +22,7 @@ from workbench.services.repairs import RepairService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
+from workbench.services.statistics import StatisticsService
 from workbench.services.training import TrainingService
 from workbench.services.workspace import Workspace
 from workbench.store.store import DATABASE, open_store
@@ -43,6 +44,7 @@ class Workbench:
         self.repairs = RepairService(workspace, self.settings)
         self.labelling = LabellingService(workspace, self.settings)
         self.queues = QueueService(workspace, self.settings)
+        self.statistics = StatisticsService(workspace)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)

@@ -18,6 +18,7 @@ from workbench.store.runs import Runs
 from workbench.store.scores import Scores
 from workbench.store.server import SERVER, ServerAddress, read_address
 from workbench.store.small import Leases, SettingValues, Snapshots
+from workbench.store.statistics import Statistics
 from workbench.store.upgrade import backup, bring_up_to_date
 
 DATABASE = "workbench.db"
@@ -41,6 +42,7 @@ class Store:
         self.profiles = Profiles(database)
         self.repairs = Repairs(database)
         self.queues = Queues(database)
+        self.statistics = Statistics(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases, home)
         self.models = Models(database, workspace, home)

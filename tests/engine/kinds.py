@@ -36,6 +36,8 @@ def small(name: str, request: pytest.FixtureRequest, **more: Any) -> tuple[Spec,
     fields = {"kind": kind, "device": "cpu", "base": str(request.getfixturevalue("stories"))} | OWN.get(kind, {})
     if name in TRAINED:
         fields = TRAINING | fields
+    if kind == "score":
+        fields |= {"base": str(request.getfixturevalue("judge_folder")), "batch_size": 2}
     if loss:
         fields["loss"] = loss
     if name in SAMPLED:
@@ -49,7 +51,7 @@ def rows_of(kind: str, request: pytest.FixtureRequest) -> Rows:
         return [{"text": text} for text in request.getfixturevalue("texts")[:40]]
     if kind in SAMPLED or kind == "revise":
         return list(request.getfixturevalue("openings"))[: None if kind in SAMPLED else 5]
-    if kind == "judge":
+    if kind in {"judge", "score"}:
         return [
             {"prompt": row["prompt"], "raw": False, "item": row["item"], "candidates": row["completions"], "people": []}
             for row in request.getfixturevalue("rankings")

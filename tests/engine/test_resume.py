@@ -53,7 +53,7 @@ def test_that_a_run_killed_in_every_step_is_bit_for_bit_the_run_that_was_not(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "result"), [("judge", "judged"), ("revise", "revised")])
+@pytest.mark.parametrize(("kind", "result"), [("judge", "judged"), ("revise", "revised"), ("score", "scored")])
 def test_that_feedback_killed_in_every_batch_says_everything_once_and_the_same(
     kind: str,
     result: str,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workbench.domain.errors import BadInput
+from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.text import Prompt, Turn
 from workbench.engine.models import Loaded
 from workbench.engine.text import decode, encode_completion, encode_documents, encode_prompt, encode_text
@@ -54,7 +54,7 @@ def test_that_a_template_that_writes_bos_twice_is_mended(tokenizer: Any) -> None
 
 
 def test_that_a_demanded_template_that_is_missing_is_an_error_with_a_hint(tokenizer: Any) -> None:
-    with pytest.raises(BadInput, match="no chat template") as caught:
+    with pytest.raises(RunFailed, match="no chat template") as caught:
         encode_prompt(tokenizer, TALK, "template")
     assert "plain" in caught.value.hint
 

@@ -12,7 +12,7 @@ import random
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,33 @@ from workbench.domain.errors import RunFailed, TooNew
 from workbench.protocol.run_folder import RunFolder, read_json
 
 VERSION = 1
+
+
+class Generators(NamedTuple):
+    """The state of every random generator: what is a tensor, and what is plain numbers."""
+
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any]
+
+    @classmethod
+    def now(cls) -> Generators:
+        """As they are at this moment."""
+        algorithm, keys, *rest = np.random.get_state()
+        tensors = {"numpy": torch.from_numpy(np.array(keys)), "torch": torch.get_rng_state()}
+        if torch.cuda.is_initialized():  # asking a GPU that the run doesn't use would take memory there
+            tensors |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+        return cls(tensors, {"python": random.getstate(), "numpy": [algorithm, *rest]})
+
+    def restore(self) -> None:
+        """Put them back."""
+        random.setstate(_tuples(self.numbers["python"]))
+        algorithm, position, has_gauss, cached = self.numbers["numpy"]
+        np.random.set_state((algorithm, self.tensors["numpy"].numpy(), position, has_gauss, cached))
+        torch.set_rng_state(self.tensors["torch"])
+        if torch.cuda.is_available():
+            for index in range(torch.cuda.device_count()):
+                if f"cuda.{index}" in self.tensors:
+                    torch.cuda.set_rng_state(self.tensors[f"cuda.{index}"], index)
 
 
 class Checkpoint:
@@ -51,15 +78,7 @@ class Checkpoint:
             _fill(module, self.tensors(f"module.{name}"))
         for name, optimizer in (optimizers or {}).items():
             _fill_optimizer(optimizer, self.tensors(f"optimizer.{name}"))
-        generators = self.tensors("random")
-        random.setstate(_tuples(self._random["python"]))
-        algorithm, position, has_gauss, cached = self._random["numpy"]
-        np.random.set_state((algorithm, generators["numpy"].numpy(), position, has_gauss, cached))
-        torch.set_rng_state(generators["torch"])
-        if torch.cuda.is_available():
-            for index in range(torch.cuda.device_count()):
-                if f"cuda.{index}" in generators:
-                    torch.cuda.set_rng_state(generators[f"cuda.{index}"], index)
+        Generators(self.tensors("random"), self._random).restore()
 
     def tensors(self, name: str = "tensors") -> dict[str, Tensor]:
         """Tensors of one file of the checkpoint, on the CPU; raises RunFailed when it is missing or damaged."""
@@ -94,9 +113,9 @@ def save(
     for name, optimizer in (optimizers or {}).items():
         _write(beside / f"optimizer.{name}.safetensors", _optimizer_content(optimizer))
     _write(beside / "tensors.safetensors", dict(tensors or {}))
-    generators, state = _random_state()
-    _write(beside / "random.safetensors", generators)
-    payload = {"version": VERSION, "step": step, "random": state, "extra": dict(extra or {})}
+    generators = Generators.now()
+    _write(beside / "random.safetensors", generators.tensors)
+    payload = {"version": VERSION, "step": step, "random": generators.numbers, "extra": dict(extra or {})}
     (beside / "state.json").write_text(json.dumps(payload), encoding="utf-8")
     for path in [*beside.iterdir(), beside]:
         _sync(path)
@@ -211,14 +230,6 @@ def _fits(name: str, tensor: Tensor, parameter: Tensor) -> bool:
     if tensor.ndim != parameter.ndim:
         return False
     return all(size in {1, whole} for size, whole in zip(tensor.shape, parameter.shape, strict=True))
-
-
-def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    algorithm, keys, *rest = np.random.get_state()
-    tensors = {"numpy": torch.from_numpy(np.asarray(keys)), "torch": torch.get_rng_state()}
-    if torch.cuda.is_initialized():  # asking a GPU that the run doesn't use would take memory there
-        tensors |= {f"cuda.{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
-    return tensors, {"python": random.getstate(), "numpy": [algorithm, *rest]}
 
 
 def _tuples(value: Iterable[Any]) -> tuple[Any, ...]:

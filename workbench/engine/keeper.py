@@ -1,22 +1,35 @@
-"""Keeps a run's checkpoints: where it goes on, when the next one is due, and what happens when it is asked to halt."""
+"""Keeps a run's checkpoints: where it goes on, when the next one is due, what happens when it is asked to halt, or fails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from workbench.domain.specs.common import TrainingSpec
 from workbench.engine import checkpoint
+from workbench.engine.checkpoint import Generators
 from workbench.engine.loss_scale import LossScale
+from workbench.engine.optim import NotFinite
 from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
 
+class Intact(NamedTuple):
+    """What a run was between two steps; it holds until an optimizer steps again."""
+
+    step: int
+    extra: dict[str, Any]
+    generators: Generators
+
+
 class Keeper:
-    """Knows the modules and optimizers whose state is the run's state, and the loss scale if there is one."""
+    """Knows the modules and optimizers whose state is the run's state, and the loss scale if there is one.
+
+    A run that fails within a step, out of memory or by a reward function that raises, loses nothing: see `rescue`.
+    """
 
     def __init__(
         self,
@@ -33,6 +46,10 @@ class Keeper:
         self._modules = modules
         self._optimizers = optimizers
         self._scale = scale
+        self._intact: Intact | None = None
+        for optimizer in optimizers.values():
+            optimizer.register_step_pre_hook(self._stepping)
+        report.rescue = self.rescue
 
     def resume(self) -> tuple[int, dict[str, Any]]:
         """(optimizer steps done, the recipe's own numbers) of the newest checkpoint, restored; (0, {}) without one.
@@ -54,6 +71,7 @@ class Keeper:
         """Look at what is wanted; if that is to pause or stop, write a checkpoint, say so and return True."""
         wanted = self._report.wanted()
         if wanted == "run":
+            self._intact = Intact(step, dict(extra or {}), Generators.now())
             return False
         self.save(step, extra)
         self._report.halted(step, wanted)
@@ -63,6 +81,25 @@ class Keeper:
         """Write a checkpoint every so many steps and after the last one; never when the spec says 0."""
         if self._spec.checkpoint_every and due(step, self._spec.checkpoint_every, steps):
             self.save(step, extra)
+
+    def rescue(self, error: Exception) -> None:
+        """When a run fails and no weight was touched since its last step, write a checkpoint of the steps that are done.
+
+        There is none where numbers have become NaN or infinite: the checkpoints from before that are the good ones.
+        """
+        intact, self._intact = self._intact, None
+        if intact is None or not intact.step or isinstance(error, NotFinite) or not self._sound():
+            return
+        if not (self._folder.checkpoints / str(intact.step)).exists():
+            intact.generators.restore()
+            self.save(intact.step, intact.extra)
+
+    def _stepping(self, *_: Any) -> None:
+        self._intact = None
+
+    def _sound(self) -> bool:
+        trained = (p for module in self._modules.values() for p in module.parameters() if p.requires_grad)
+        return all(bool(parameter.isfinite().all()) for parameter in trained)
 
     def save(self, step: int, extra: Mapping[str, Any] | None = None) -> None:
         """Write a complete checkpoint of `step`."""

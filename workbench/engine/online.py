@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,6 @@ from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
 from workbench.engine.forward import completion_logprobs
-from workbench.engine.keeper import Keeper
 from workbench.engine.models import Loaded, eos_ids
 from workbench.engine.preferences import correlation
 from workbench.engine.reference import agree
@@ -184,17 +182,6 @@ def check_start(
             f"The log-probability of what was sampled differs by {worst:.3g} nats from that of a fresh pass.",
             "The model can't be sampled with a cache as it is: choose another model, or precision float32.",
         )
-
-
-@contextmanager
-def keeping(keeper: Keeper, step: int, state: Mapping[str, Any]) -> Iterator[None]:
-    """Where scoring fails, write a checkpoint of the steps that are done first, so that nothing that was learned is lost."""
-    try:
-        yield
-    except RunFailed:
-        if step:
-            keeper.save(step, state)
-        raise
 
 
 def describe_scores(scores: Scores, completions: Sequence[list[int]], ended: Sequence[bool]) -> dict[str, float]:

@@ -14,6 +14,10 @@ from workbench.domain.specs.common import TrainingSpec
 from workbench.engine.device import Setup
 
 
+class NotFinite(RunFailed):
+    """A number that a run depends on became NaN or infinite: its weights are worth no checkpoint."""
+
+
 def trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Names and parameters that get gradients; raises RunFailed when there is none."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -83,7 +87,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, s
 def take_step(setup: Setup, max_norm: float, *optimizers: torch.optim.Optimizer) -> list[float]:
     """Clip each optimizer's gradient to `max_norm` (0 = leave it), step, and clear it; returns the norms before clipping.
 
-    Raises RunFailed when a norm isn't finite, before any weight is touched. With a loss scale the gradients are unscaled
+    Raises NotFinite when a norm isn't finite, before any weight is touched. With a loss scale the gradients are unscaled
     first, and one that isn't finite makes all optimizers skip this step; the norms are zero then.
     """
     groups = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer in optimizers]
@@ -120,9 +124,9 @@ def _shorten(parameters: Iterable[nn.Parameter], max_norm: float, total: Tensor,
 
 
 def finite(what: str, value: float) -> float:
-    """The value, or RunFailed when it is NaN or infinite."""
+    """The value; raises NotFinite when it is NaN or infinite."""
     if not math.isfinite(value):
-        raise RunFailed(
+        raise NotFinite(
             f"The {what} became {value}.",
             "Resume from the last checkpoint with a lower learning rate or more warm-up; check the data for empty rows.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ class Report:
         self.folder = folder
         self.restarted = folder.events.exists() and folder.events.stat().st_size > 0
         self.terminated = False
+        self.rescue: Callable[[Exception], None] | None = None  # what saves what can be saved before a run fails
         self._writer = EventWriter(folder.events)
         self._seen: tuple[int, int] | None = None
         self._wanted: Wanted = "run"

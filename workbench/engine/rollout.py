@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from workbench.engine.optim import NotFinite
 from workbench.engine.rollout_cuda import GRAPHED_FROM, Graphed
 from workbench.engine.rollout_families import read_plan
 from workbench.engine.rollout_fused import Fused, agrees
@@ -57,7 +58,8 @@ def sample_batch(
     """Sample one completion for each prompt (ids, at least one each); temperature 0 takes the likeliest token.
 
     Random numbers come from `generator` (on the CPU; it advances by B · max_new_tokens numbers whatever happens), else from
-    `seed`. top_k and top_p restrict what is sampled, not the log-probabilities. Dropout is off; no gradient is kept.
+    `seed`. top_k and top_p restrict what is sampled, not the log-probabilities. Dropout is off; no gradient is kept. Raises
+    NotFinite when the model gives no numbers.
     """
     if not all(len(ids) for ids in prompts):
         raise ValueError("a prompt without a token can't be continued")
@@ -82,6 +84,11 @@ def sample_batch(
             for row, length, end in zip(rows, part.lengths, part.ended, strict=True):
                 lengths[row], ended[row] = length, end
     model.train(training)
+    if not bool(logprobs.isfinite().all()):
+        raise NotFinite(
+            "The model's probabilities are no numbers.",
+            "Its weights have diverged or are damaged: go on from the last checkpoint with a lower learning rate, or choose another model.",
+        )
     completions = [ids[:length] for ids, length in zip(tokens.tolist(), lengths, strict=True)]
     width = max(lengths, default=0)
     return Rollout(completions, logprobs[:, :width].clone().to(device), ended)
@@ -181,7 +188,8 @@ def _choose(logits: Tensor, chance: Tensor, settings: _Settings) -> tuple[Tensor
     total = mass[:, -1:]
     # Strictly below the total, so that rounding can't push the search behind the last token that has any mass.
     target = torch.minimum(chance[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    chosen = torch.searchsorted(mass, target, right=True)
+    # Where the logits are no numbers nothing is found; the caller looks at the log-probabilities.
+    chosen = torch.searchsorted(mass, target, right=True).clamp_(max=mass.shape[-1] - 1)
     return chosen.squeeze(-1), whole.gather(-1, chosen).log_().squeeze(-1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.domain.errors import BadInput
+from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.text import Prompt, Turn
 
 _SPEAKER = {"system": "", "user": "Human: ", "assistant": "Assistant: ", "tool": "Tool: "}
@@ -101,10 +101,10 @@ def plain_lines(turns: Sequence[Turn], answer: bool = False) -> str:
 
 
 def uses_template(tokenizer: Any, chat_format: str) -> bool:
-    """Whether turns go through the chat template; raises BadInput when one is demanded and there is none."""
+    """Whether turns go through the chat template; raises RunFailed when one is demanded and there is none."""
     has = bool(getattr(tokenizer, "chat_template", None))
     if chat_format == "template" and not has:
-        raise BadInput("The model's tokenizer has no chat template.", "Set chat_format to auto or plain.")
+        raise RunFailed("The model's tokenizer has no chat template.", "Set chat_format to auto or plain.")
     return has and chat_format != "plain"
 
 

@@ -78,10 +78,18 @@ def _work(folder: RunFolder, person: TextIO) -> int:
 
 
 def execute(spec: Spec, folder: RunFolder, report: Report) -> None:
-    """Import the recipe of the spec's kind, and torch with it, and run it."""
+    """Import the recipe of the spec's kind, and torch with it, and run it; where it fails, what was learned is saved first."""
     report.phase("starting")
     recipe = importlib.import_module(RECIPES[spec.kind])
-    recipe.run(spec, folder, report)
+    try:
+        recipe.run(spec, folder, report)
+    except Exception as error:
+        if report.rescue is not None:
+            try:
+                report.rescue(error)
+            except Exception:  # the run's own error is the one to tell
+                logging.getLogger(__name__).exception("no checkpoint could be written")
+        raise
 
 
 def fail(report: Report, error: Exception) -> tuple[str, str]:

@@ -29,7 +29,6 @@ from workbench.engine.online import (
     encode_prompts,
     evaluate,
     judge,
-    keeping,
     sample,
     stream,
     warn_of_truncation,
@@ -99,8 +98,7 @@ def run(spec: GrpoSpec, folder: RunFolder, report: Report) -> None:
         report.phase("sampling")
         rollout = sample(roles.policy, prompts, spec, setup, stream(spec.seed, ROLLOUT, step))
         report.phase("scoring")
-        with keeping(keeper, step, {"last": last, **stopper.state}):
-            scores = sources.score(prompts, rollout.completions, [asked.row for asked in chosen], setup)
+        scores = sources.score(prompts, rollout.completions, [asked.row for asked in chosen], setup)
         finite("score", float(scores.total.sum()))
         if step == 0:
             check_start(roles, rollout, prompts, spec, setup, reference=held_to)

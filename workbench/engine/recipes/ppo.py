@@ -30,7 +30,6 @@ from workbench.engine.online import (
     encode_prompts,
     evaluate,
     judge,
-    keeping,
     sample,
     stream,
     warn_of_truncation,
@@ -108,8 +107,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         report.phase("sampling")
         rollout = sample(roles.policy, prompts, spec, setup, stream(spec.seed, ROLLOUT, step))
         report.phase("scoring")
-        with keeping(keeper, step, state):
-            scores = sources.score(prompts, rollout.completions, [asked.row for asked in chosen], setup)
+        scores = sources.score(prompts, rollout.completions, [asked.row for asked in chosen], setup)
         if step == 0:
             check_start(roles, rollout, prompts, spec, setup)
         # What the sampler kept is the old policy up to rounding; where rounding is coarse, and for an exact zero at the start, anew.

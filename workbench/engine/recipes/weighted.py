@@ -30,7 +30,6 @@ from workbench.engine.online import (
     describe_scores,
     encode_prompts,
     evaluate,
-    keeping,
     sample,
     stream,
 )
@@ -94,8 +93,7 @@ def run(spec: WeightedSpec, folder: RunFolder, report: Report) -> None:
             examples, measured = weigh_dataset(train, offline.train, chosen, offline.spread, spec)
         else:
             report.phase("sampling")
-            with keeping(keeper, step, {"last": last, **stopper.state}):
-                examples, measured = weigh_sampled(roles, sources, [train[row] for row in chosen], spec, setup, step)
+            examples, measured = weigh_sampled(roles, sources, [train[row] for row in chosen], spec, setup, step)
         report.phase("training")
         values: dict[str, float] = {}
         for part in buckets(examples.learned, examples.lengths, spec.micro_batch_size, setup.start_cost):

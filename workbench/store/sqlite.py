@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
 BUSY_MILLISECONDS = 10_000
+WAIT = 0.0002, 0.003  # seconds between two tries of a writer, at random so that each has the same chance
 
 
 class SqliteFile:
@@ -97,8 +100,30 @@ def _folded_contains(text: str | None, words: str) -> int:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("workbench_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    if connection.get_execution_options().get("workbench_writes", False):
+        _begin_writing(raw)
+    else:
+        raw.execute("BEGIN").close()
+
+
+def _begin_writing(raw: sqlite3.Connection) -> None:
+    """Take the file's lock. SQLite's own waiting grows to tenths of a second, so that among many writers one may never be served."""
+    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
+    raw.execute("PRAGMA busy_timeout = 0").close()
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE").close()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(*WAIT))
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").close()
 
 
 def _number(connection: Connection, pragma: str) -> int:

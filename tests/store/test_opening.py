@@ -39,11 +39,12 @@ def test_that_no_migration_imports_the_application() -> None:
     assert not [p.name for p in steps if "workbench" in p.read_text(encoding="utf-8")]
 
 
-def test_that_a_current_workspace_is_opened_without_alembic(store: Store, workspace: Path) -> None:
+def test_that_a_current_workspace_is_opened_without_alembic_and_psycopg(store: Store, workspace: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from workbench.store.store import open_store; "
         f"open_store(Path({str(workspace)!r})).close(); "
-        "sys.exit(any(m.split('.')[0] in {'alembic', 'pyarrow', 'mako'} for m in sys.modules))"
+        "sys.exit(any(m.split('.')[0] in {'alembic', 'pyarrow', 'mako', 'psycopg'} for m in sys.modules) or "
+        "'sqlalchemy.dialects.postgresql' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.cli.common import command
 from workbench.cli.output import Output
 from workbench.services.tour import Tour, TourResult
-from workbench.services.workbench import Workbench, new_workspace
+from workbench.services.workbench import Workbench, is_workspace, new_workspace
 
 
 def add(commands: Any, name: str, sentence: str) -> None:
@@ -30,7 +30,7 @@ def add(commands: Any, name: str, sentence: str) -> None:
 def run_tour(arguments: argparse.Namespace, output: Output) -> int:
     """The whole loop, without a window."""
     path = arguments.workspace or Path(tempfile.mkdtemp(prefix="workbench-tour-"))
-    if not (path / "workbench.db").exists():
+    if not is_workspace(path):
         new_workspace(path)
     with Workbench.open(path) as bench:
         result = Tour(bench).run_all(_Teller(output).tell, seed=arguments.seed)

@@ -85,8 +85,11 @@ class HardwareService:
             return Check("workspace", False, error.what, error.hint)
         if trouble:
             hint = "Close the workbench and put the newest file from the workspace's backups folder in its place."
+            if workspace.store.server:
+                hint = "Ask who looks after the server to restore its backup."
             return Check("workspace", False, f"The database is damaged: {trouble[0]}", hint)
-        return Check("workspace", True, f"{workspace.path} is sound.")
+        where = f"; its datasets and labels are on {workspace.store.server}" if workspace.store.server else ""
+        return Check("workspace", True, f"{workspace.path} is sound{where}.")
 
 
 def read_gpus() -> tuple[Gpu, ...]:

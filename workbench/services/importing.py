@@ -63,6 +63,7 @@ class Importer:
         self._heads: list[Guidelines] = []
         self._lane = workspace.lane
         self._place = workspace.path
+        self._remote = bool(workspace.store.server)
         self._progress = progress or (lambda _done, _total: True)
 
     def run(
@@ -74,7 +75,8 @@ class Importer:
         found = formats.detect(files, format, mapping)
         read, troubles = self._examine(files, found.format, found.mapping)
         _refuse(files, read, troubles, skip_bad)
-        _refuse_full(files, self._place)
+        if not self._remote:
+            _refuse_full(files, self._place)
         source = ", ".join(Path(f).name for f in files)
         handle = self._lane.do(self._store.begin, found.kind, source, synthetic)
         try:

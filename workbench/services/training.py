@@ -125,24 +125,10 @@ class TrainingService:
         if parts.trouble:
             raise BadInput(" ".join(parts.trouble), "Correct this and start again; nothing was changed.")
         prepared = self._prepare(spec, parts) if isinstance(spec, TrainingSpec) else self._feedback.prepare(spec, parts)
-        frozen, written, files = prepared
-        synthetic = frozen.synthetic or any(
+        synthetic = prepared.frozen.synthetic or any(
             model.synthetic for model in (parts.base, parts.reward) if model is not None
         )
-        run, folder = self._make_folder(written, frozen.path, files)
-        try:
-            self._lane.do(
-                self._store.create,
-                spec.kind,
-                spec.model_dump(mode="json"),
-                run=run,
-                name=spec.name or run,
-                snapshot=frozen.sha,
-                synthetic=synthetic,
-            )
-        except WorkbenchError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        run = self._book(spec, prepared, synthetic)
         if detach:
             self._runs.tick()
         return self._runs.view(run)
@@ -171,9 +157,30 @@ class TrainingService:
         files = {} if parts.function is None else {"reward_function.py": parts.function}
         return Prepared(frozen, written, files)
 
+    def _book(self, spec: Spec, prepared: Prepared, synthetic: bool) -> str:
+        """Make the run's folder and put the run into the queue; returns its id."""
+        while True:
+            run, folder = self._make_folder(prepared.spec, prepared.frozen.path, prepared.files)
+            try:
+                self._lane.do(
+                    self._store.create,
+                    spec.kind,
+                    spec.model_dump(mode="json"),
+                    run=run,
+                    name=spec.name or run,
+                    snapshot=prepared.frozen.sha,
+                    synthetic=synthetic,
+                )
+            except WorkbenchError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                if not isinstance(error, Conflict):
+                    raise
+            else:
+                return run  # after a Conflict, another folder on the same server has the number: the next one
+
     def _make_folder(self, spec: Spec, snapshot: Path, files: dict[str, Path]) -> tuple[str, Path]:
         """A folder `runs/KIND-N` that nobody has; making it is what reserves the number."""
-        taken = {record.id for record in self._lane.do(self._store.list)}
+        taken = self._lane.do(self._store.taken)
         number = sum(1 for run in taken if run.startswith(f"{spec.kind}-"))
         while True:
             number += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 from pathlib import Path
 
-from workbench.domain.errors import Conflict, NotFound, StorageFailed
+from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed, WorkbenchError
 from workbench.services.datasets import DatasetsService
 from workbench.services.drafts import DraftService
 from workbench.services.guidelines import GuidelinesService
@@ -25,7 +26,9 @@ from workbench.services.starter import fill_with_starter, kit_folder
 from workbench.services.statistics import StatisticsService
 from workbench.services.training import TrainingService
 from workbench.services.workspace import Workspace
-from workbench.store.store import DATABASE, open_store
+from workbench.store.server import ServerAddress, new_address, read_address, write_address
+from workbench.store.store import is_workspace as is_workspace
+from workbench.store.store import open_store
 
 
 class Workbench:
@@ -54,7 +57,7 @@ class Workbench:
     def open(cls, path: Path, create: bool = False) -> Workbench:
         """Open a workspace; NotFound when there is none here and `create` is False."""
         path = Path(path).expanduser().absolute()
-        if not (path / DATABASE).exists() and not create:
+        if not is_workspace(path) and not create:
             raise NotFound(f"There is no workspace in {path}.", f"Make one with: workbench new {path}")
         lane = Lane()
         try:
@@ -89,25 +92,51 @@ class Workbench:
         self.close()
 
 
-def new_workspace(path: Path, starter: bool = False) -> Path:
-    """Make a workspace in a new or empty folder, with the starter kit if asked; returns its absolute path."""
+def new_workspace(path: Path, starter: bool = False, server: str = "") -> Path:
+    """Make a workspace in a new or empty folder, with the starter kit if asked; returns its absolute path.
+
+    With the address of a PostgreSQL server, datasets and labels are there, shared with every folder made with the same address;
+    this folder signs with the name of the account until somebody chooses another.
+    """
     path = Path(path).expanduser().absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise Conflict(f"{path} exists and isn't an empty folder.", "Choose another place for the workspace.")
     if starter:
         kit_folder()  # a kit that is missing must not leave half a workspace
+    address = new_address(server) if server else None
+    present = path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
+        written = None if address is None else write_address(path, address)
     except OSError as error:
         raise StorageFailed(
             f"{path} can't be made: {error.strerror}.", "Check the place and its permissions.", str(error)
         ) from error
-    with Workbench.open(path, create=True) as bench:
-        for folder in (bench.workspace.runs, bench.workspace.snapshots, bench.workspace.models):
-            folder.mkdir(exist_ok=True)
-        if starter:
-            fill_with_starter(bench.workspace, bench.models, bench.datasets)
+    try:
+        with Workbench.open(path, create=True) as bench:
+            _furnish(bench, starter)
+    except WorkbenchError:
+        if written is not None and set(path.iterdir()) == {written}:  # the server let nobody in: nothing is left of it
+            written.unlink()
+            if not present:
+                path.rmdir()
+        raise
     return path
+
+
+def _furnish(bench: Workbench, starter: bool) -> None:
+    for folder in (bench.workspace.runs, bench.workspace.snapshots, bench.workspace.models):
+        folder.mkdir(exist_ok=True)
+    if bench.workspace.store.server:
+        with contextlib.suppress(OSError, KeyError, BadInput):  # no name of an account that could sign
+            bench.settings.change(annotator=getpass.getuser())
+    if starter:
+        fill_with_starter(bench.workspace, bench.models, bench.datasets)
+
+
+def server_of(path: Path) -> ServerAddress | None:
+    """The server that a workspace shares; None when its database is a file."""
+    return read_address(path)
 
 
 def last_workspace() -> Path | None:
@@ -116,7 +145,7 @@ def last_workspace() -> Path | None:
         path = Path(json.loads(_memory().read_text(encoding="utf-8"))["workspace"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return path if (path / DATABASE).exists() else None
+    return path if is_workspace(path) else None
 
 
 def remember_workspace(path: Path) -> None:

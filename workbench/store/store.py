@@ -27,12 +27,15 @@ DATABASE = "workbench.db"
 class Store:
     """The repositories over one database; each method of theirs is one short transaction. Use it on one lane.
 
-    Where several folders share a server, `home` is the name of this one: runs, models and settings are kept by home.
+    Where several folders share a server, `server` says which, and this folder's runs, models and settings are kept by its
+    name among them (`home`).
     """
 
-    def __init__(self, database: Database, workspace: Path, home: str = "") -> None:
+    def __init__(self, database: Database, workspace: Path, address: ServerAddress | None = None) -> None:
         self._database = database
         self._workspace = workspace
+        self.server = "" if address is None else str(address)
+        home = "" if address is None else address.home
         self.leases = Leases(database)
         self.datasets = Datasets(database, self.leases)
         self.labels = Labels(database)
@@ -76,7 +79,7 @@ def open_store(workspace: Path) -> Store:
     database = _file(workspace / DATABASE) if address is None else _server(address)
     try:
         bring_up_to_date(database, workspace / "backups")
-        store = Store(database, workspace, "" if address is None else address.home)
+        store = Store(database, workspace, address)
         store.datasets.sweep()
     except BaseException:
         database.close()

@@ -145,6 +145,33 @@ class ProfileView:
 
 
 @dataclass(frozen=True)
+class Merged:
+    """What a merge brought. `datasets` names those that were made; the numbers count what wasn't here before.
+
+    `duplicates` are judgements that both have, `conflicts` items that an annotator of one name judged in both (the newest counts),
+    `moves` undos and redos of judgements that both have.
+    """
+
+    datasets: tuple[str, ...]
+    items: int
+    judgements: int
+    duplicates: int
+    notes: tuple[str, ...]
+    rows: int = 0
+    conflicts: int = 0
+    moves: int = 0
+    guidelines: int = 0
+    golds: int = 0
+    profiles: int = 0
+
+    @property
+    def changes(self) -> int:
+        """How many things were brought; 0 when the other workspace had nothing new."""
+        brought = (self.items, self.judgements, self.rows, self.moves, self.guidelines, self.golds, self.profiles)
+        return len(self.datasets) + sum(brought)
+
+
+@dataclass(frozen=True)
 class LabelProgress:
     """How far an annotator is in a dataset. `per_hour` is from the last 50 judgements; `can_undo` and `can_redo` cross restarts.
 

@@ -15,6 +15,7 @@ from workbench.services.guidelines import GuidelinesService
 from workbench.services.hardware import HardwareService
 from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
+from workbench.services.merging import MergeService
 from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
 from workbench.services.profiles import ProfileService
@@ -44,6 +45,7 @@ class Workbench:
         self.guidelines = GuidelinesService(workspace, self.settings)
         self.drafts = DraftService(workspace, self.settings)
         self.profiles = ProfileService(workspace, self.settings)
+        self.merging = MergeService(workspace, self.settings)
         self.repairs = RepairService(workspace, self.settings)
         self.labelling = LabellingService(workspace, self.settings)
         self.queues = QueueService(workspace, self.settings)

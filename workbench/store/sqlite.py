@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+DATABASE = "workbench.db"
 APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
 BUSY_MILLISECONDS = 10_000
 WAIT = 0.0002, 0.003  # seconds between two tries of a writer, at random so that each has the same chance

@@ -10,6 +10,7 @@ from workbench.store.datasets import Datasets
 from workbench.store.drafts import Drafts
 from workbench.store.guidelines import GuidelineVersions
 from workbench.store.labels import Labels
+from workbench.store.merging import Merging
 from workbench.store.models import Models
 from workbench.store.profiles import Profiles
 from workbench.store.queues import Queues
@@ -18,10 +19,9 @@ from workbench.store.runs import Runs
 from workbench.store.scores import Scores
 from workbench.store.server import SERVER, ServerAddress, read_address
 from workbench.store.small import Leases, SettingValues, Snapshots
+from workbench.store.sqlite import DATABASE as DATABASE
 from workbench.store.statistics import Statistics
 from workbench.store.upgrade import backup, bring_up_to_date
-
-DATABASE = "workbench.db"
 
 
 class Store:
@@ -46,6 +46,7 @@ class Store:
         self.repairs = Repairs(database)
         self.queues = Queues(database)
         self.statistics = Statistics(database)
+        self.merging = Merging(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases, home)
         self.models = Models(database, workspace, home)

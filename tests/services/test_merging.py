@@ -1,0 +1,136 @@
+"""Merging as the window and the command line do it."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.services.conftest import make_item
+from workbench.cli.main import main
+from workbench.domain.errors import BadInput, Conflict, NotFound
+from workbench.domain.judgement import Judgement, Ranking
+from workbench.services.workbench import Workbench
+from workbench.store.database import Database
+from workbench.store.other_workspace import copy_untouched
+from workbench.store.sqlite import DATABASE
+from workbench.store.upgrade import migrate
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Path]:
+    """A second workspace, closed, in which "me" has judged two of the same items and one that is new."""
+    with Workbench.open(tmp_path / "other", create=True) as bench:
+        for name in ("i0", "i1", "extra"):
+            bench.labelling.add_item("pairs", make_item(name))
+            said = Judgement(
+                id=f"theirs {name}", item=name, annotator="me", outcome="ranked", ranking=Ranking(tiers=((1,), (0,))),
+                shown=(0, 1), shown_seed=1, milliseconds=5, created=datetime.now(UTC),
+            )  # fmt: skip
+            bench.labelling.add_judgement("pairs", said)
+    return tmp_path / "other"
+
+
+def test_that_a_merge_says_what_it_brought(ten: Workbench, other: Path) -> None:
+    trial = ten.merging.merge(other, dry_run=True)
+    assert ten.labelling.judgements("pairs") == []
+    done = ten.merging.merge(other)
+    assert done == trial
+    assert (done.items, done.judgements, done.duplicates, done.changes) == (1, 3, 0, 4)
+    assert [j.id for j in ten.labelling.judgements("pairs")] == ["theirs i0", "theirs i1", "theirs extra"]
+    again = ten.merging.merge(other)
+    assert (again.changes, again.duplicates) == (0, 3)
+
+
+def test_that_labelling_goes_on_where_the_merge_left_something_to_judge(ten: Workbench, other: Path) -> None:
+    ten.labelling.start("pairs")
+    ten.merging.merge(other)
+    shown, progress = ten.labelling.start("pairs")
+    assert shown is not None
+    assert (shown.item.id, progress.judged, progress.total) == ("i2", 3, 11)
+
+
+def test_that_a_workspace_is_not_merged_with_itself(ten: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(ten.path)
+    for same in (ten.path, tmp_path / "link"):
+        with pytest.raises(Conflict, match="with itself"):
+            ten.merging.merge(same)
+    with pytest.raises(NotFound, match="no workspace"):
+        ten.merging.merge(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 81])
+def test_that_nobody_is_renamed_to_what_is_no_name(ten: Workbench, other: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="no name for an annotator"):
+        ten.merging.merge(other, {"me": name})
+    with pytest.raises(Conflict, match="signs"):
+        ten.merging.merge(other, {"me": "longer"})
+
+
+def test_that_a_workspace_of_an_older_version_is_merged_and_stays_old(ten: Workbench, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    database = Database(old / DATABASE)
+    with database.write() as connection:
+        migrate(database.dialect, connection, "0001")
+    database.close()
+    raw = sqlite3.connect(old / DATABASE)
+    raw.execute(
+        "INSERT INTO datasets (id, name, kind, state, source, synthetic, rows, judged, created) "
+        "VALUES (1, 'texts', 'documents', 'ready', '', 0, 1, 0, 0.0)"
+    )
+    raw.execute("INSERT INTO rows (id, dataset_id, position, text, line) VALUES (1, 1, 0, 'once upon', 1)")
+    raw.commit()
+    raw.close()
+    before = (old / DATABASE).read_bytes()
+    assert ten.merging.merge(old).datasets == ("texts",)
+    assert ten.datasets.values("texts") == ["once upon"]
+    assert (old / DATABASE).read_bytes() == before
+    assert [f.name for f in old.iterdir()] == [DATABASE]
+
+
+def test_that_a_file_that_changes_while_it_is_copied_is_read_again(
+    ten: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "made.db"
+    raw = sqlite3.connect(made)
+    raw.execute("CREATE TABLE t (x)")
+    raw.commit()
+    raw.close()
+    addresses: list[str] = []
+    connect = sqlite3.connect
+
+    def watched(address: str, **more: object) -> sqlite3.Connection:
+        addresses.append(str(address))
+        if "immutable" in str(address):
+            with connect(made) as somebody:
+                somebody.execute("INSERT INTO t VALUES (1)")
+            somebody.close()
+        return connect(address, **more)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    copy_untouched(made, tmp_path / "copy.db")
+    assert ["immutable" in a for a in addresses if "mode=ro" in a] == [True, False]
+    with connect(tmp_path / "copy.db") as copy:
+        assert copy.execute("SELECT count(*) FROM t").fetchone() == (1,)
+    copy.close()
+
+
+def test_that_the_command_tells_and_does(ten: Workbench, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["label", "merge", str(ten.path), str(other)]
+    assert main([*words, "--rename", "me=ben", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "Would bring judgements: 3, items: 1, other rows: 0. Judgements that were here already: 0."
+    )
+    assert main([*words, "--rename", "me=ben", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["judgements"], document["items"], document["datasets"]) == (3, 1, [])
+    assert {j.annotator for j in ten.labelling.judgements("pairs")} == {"ben"}
+    assert main(words) == 0
+    assert "judged in both" not in capsys.readouterr().out
+    assert main([*words, "--rename", "me"]) == 1
+    assert "names nobody" in capsys.readouterr().err
+    assert main(["label", "merge", str(ten.path), str(other / "absent")]) == 1
+    assert "no workspace" in capsys.readouterr().err

@@ -12,6 +12,7 @@ QToolTip { background: $raised; color: $text; border: 1px solid $edge; padding: 
 
 QLabel { background: transparent; }
 QLabel[role="title"] { font-size: 24px; font-weight: 600; }
+QLabel[role="letter"] { font-size: 18px; font-weight: 600; color: $accent; text-decoration: underline; }
 QLabel[role="section"] { font-size: 18px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 15px; font-weight: 600; }
 QLabel[role="number"] { font-size: 24px; font-weight: 600; }

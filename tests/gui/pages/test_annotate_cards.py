@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.text import Prompt, Turn
-from workbench.gui.pages.annotate.cards import CandidateBoard, PromptPane, ReadingPane, one_line_ends
+from workbench.gui.pages.annotate.board import CandidateBoard
+from workbench.gui.pages.annotate.prompt import PromptPane
+from workbench.gui.pages.annotate.reading import ReadingPane
 from workbench.gui.theme import Theme
 
 NO = Qt.KeyboardModifier.NoModifier
@@ -74,7 +75,7 @@ def test_that_cards_stand_in_reading_order(board: CandidateBoard, count: int, pl
 def test_that_each_card_shows_its_text_under_its_letter(board: CandidateBoard) -> None:
     board.show_texts(["one", "two", "three"], raw=False, differences=False)
     assert [card.pane.toPlainText() for card in board.cards] == ["one", "two", "three"]
-    assert [card.findChildren(QLabel)[0].text() for card in board.cards] == ["A", "B", "C"]
+    assert [card.letter.text() for card in board.cards] == ["A", "B", "C"]
     assert [card.accessibleName() for card in board.cards] == ["Response A", "Response B", "Response C"]
     assert [card.pane.accessibleName() for card in board.cards] == [f"Response {c}, text" for c in "ABC"]
 
@@ -263,7 +264,7 @@ def test_that_several_turns_are_told_with_their_roles(prompt: PromptPane) -> Non
     )  # fmt: skip
     prompt.show_prompt(Prompt(turns=turns), raw=False)
     lines = [line for line in prompt.toPlainText().splitlines() if line]
-    assert lines == ["System", "Be brief.", "User", "Hello?", "Assistant", "Yes.", "User", "A story."]
+    assert lines == ["▎System", "Be brief.", "▎User", "Hello?", "▎Assistant", "Yes.", "▎User", "A story."]
     prompt.show_prompt(Prompt(turns=turns), raw=True)
     assert prompt.toPlainText().startswith("System:\n\nBe brief.")
 
@@ -284,8 +285,3 @@ def test_that_a_reading_pane_leaves_the_keyboard_to_the_page(prompt: PromptPane)
     before = prompt.verticalScrollBar().value()
     QTest.keyClick(prompt, Qt.Key.Key_PageDown)
     assert prompt.verticalScrollBar().value() == before
-
-
-def test_that_all_ends_of_lines_become_one() -> None:
-    assert one_line_ends("a\r\nb\rc\nd") == "a\nb\nc\nd"
-    assert one_line_ends("a\r\n\r\nb") == "a\n\nb"

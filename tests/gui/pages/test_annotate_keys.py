@@ -97,7 +97,7 @@ def test_that_a_shortcut_of_the_window_never_judges(key: Qt.Key, modifier: Qt.Ke
     assert pressed(key, modifier) is None
 
 
-@pytest.mark.parametrize("key", [K.Key_A, K.Key_Z, K.Key_F1, K.Key_Tab, K.Key_Left, K.Key_Slash])
+@pytest.mark.parametrize("key", [K.Key_A, K.Key_Z, K.Key_F1, K.Key_Tab, K.Key_Insert, K.Key_Slash])
 def test_that_other_keys_mean_nothing(key: Qt.Key) -> None:
     assert pressed(key) is None
 
@@ -132,3 +132,14 @@ def test_that_a_list_with_its_own_field_is_typed_into(qtbot: QtBot) -> None:
 
 def test_that_without_focus_nobody_types() -> None:
     assert not typing_in(None)
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        (K.Key_T, Command("together")), (K.Key_P, Command("unfold")), (K.Key_C, Command("comment")), (K.Key_Left, Command("focus", -1)),
+        (K.Key_Right, Command("focus", 1)), (K.Key_Up, Command("lines", -1)), (K.Key_Down, Command("lines", 1)),
+    ],
+)  # fmt: skip
+def test_that_keys_for_reading_are_told_apart_from_those_that_judge(key: Qt.Key, wanted: Command) -> None:
+    assert pressed(key) == wanted

@@ -13,12 +13,12 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidg
 
 from workbench.domain.judgement import SkipReason
 from workbench.gui.pages.annotate.bars import BottomBar, TopBar
-from workbench.gui.pages.annotate.cards import CandidateBoard, PromptPane
+from workbench.gui.pages.annotate.board import CandidateBoard
 from workbench.gui.pages.annotate.draft import Draft, in_words
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.pages.annotate.panels import NotePanel, SkipPanel, WritePanel
+from workbench.gui.pages.annotate.prompt import PromptPane
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import text
 from workbench.gui.widgets.states import EmptyState
 from workbench.services.views import LabelProgress, Presentation
 
@@ -65,6 +65,10 @@ class Desk(QWidget):
         self.top.raw.setChecked(raw)
         self.prompt = PromptPane(theme, "annotate.prompt")
         self.prompt.setAccessibleName("Prompt")
+        together = self.prompt.heading.add(
+            "T", "scroll together", "together", partial(asked.command, Command("together"))
+        )
+        together.setCheckable(True)
         self.board = CandidateBoard(theme, lambda place: asked.command(Command("place", place)), asked.dropped)
         self.skip = SkipPanel(asked.skip)
         self.note = NotePanel(self.close_panels)
@@ -178,7 +182,7 @@ class Desk(QWidget):
         inner = QVBoxLayout(frame)
         inner.setContentsMargins(16, 8, 12, 8)
         inner.setSpacing(4)
-        inner.addWidget(text("Prompt", "quiet"))
+        inner.addWidget(self.prompt.heading)
         inner.addWidget(self.prompt)
         self.split = _Split(self._fit_prompt)
         self.split.setObjectName("annotate.split")

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainText
 
 
 class Command(NamedTuple):
-    """What a key asks for; `place` counts screen places from 0 for "place"."""
+    """What a key asks for; `place` counts screen places from 0 for "place", and is a step for "focus", "lines" and "pages"."""
 
     name: str
     place: int = 0
@@ -22,6 +22,12 @@ _K = Qt.Key
 _LETTERS: dict[int, str] = {
     _K.Key_X: "all_bad", _K.Key_S: "skip", _K.Key_N: "note", _K.Key_E: "write", _K.Key_D: "differences",
     _K.Key_R: "reveal", _K.Key_Return: "accept", _K.Key_Enter: "accept", _K.Key_Escape: "escape",
+    _K.Key_T: "together", _K.Key_P: "unfold", _K.Key_C: "comment",
+}  # fmt: skip
+_ARROWS: dict[int, Command] = {
+    _K.Key_Left: Command("focus", -1), _K.Key_Right: Command("focus", 1),
+    _K.Key_Up: Command("lines", -1), _K.Key_Down: Command("lines", 1),
+    _K.Key_PageUp: Command("pages", -1), _K.Key_PageDown: Command("pages", 1), _K.Key_Space: Command("pages", 1),
 }  # fmt: skip
 _SHIFTED: dict[int, int] = {_K.Key_Exclam: 1, _K.Key_At: 2, _K.Key_QuoteDbl: 2}
 _FIRST_DIGIT_SCAN = 10  # evdev plus 8, as X11 and Wayland give it, for the key 1 above the letters
@@ -40,6 +46,8 @@ def command(event: QKeyEvent) -> Command | None:
         return Command("redo") if key == _K.Key_Y else None
     if key in _LETTERS:
         return Command(_LETTERS[key])
+    if key in _ARROWS:
+        return _ARROWS[key]
     digit = _digit(event)
     if digit is None:
         return None

@@ -16,6 +16,7 @@ from workbench.gui.bridge import Bridge
 from workbench.gui.pages.annotate.desk import Asked, Desk
 from workbench.gui.pages.annotate.draft import Verdict
 from workbench.gui.pages.annotate.keys import Command, command, typing_in
+from workbench.gui.pages.annotate.reading_keys import READING, ReadingKeys
 from workbench.gui.pages.annotate.reveal import Reveal
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
@@ -37,6 +38,7 @@ _ACTIONS = (
     ("reveal", "Reveal who wrote the last item's responses", "R", Command("reveal")),
     ("undo", "Undo the last judgement", "Ctrl+Z", Command("undo")),
     ("redo", "Redo", "Ctrl+Shift+Z", Command("redo")),
+    *READING,
 )
 
 
@@ -65,6 +67,7 @@ class AnnotatePage(QWidget):
             self._do, self._choose, self._skipped, self._write, self._dropped, lambda: shell.go("train"), self.setFocus
         )
         self.desk = Desk(shell.theme, asked, raw=shell.settings.raw_text)
+        self._reading = ReadingKeys(self.desk, shell)
         self._reveal = Reveal(services.labelling, bridge, self.desk, lambda: self.dataset)
         self._busy = BusyState("Opening the dataset", name="annotate.busy", theme=shell.theme)
         self._empty = EmptyState(
@@ -123,9 +126,6 @@ class AnnotatePage(QWidget):
         if typing_in(QApplication.focusWidget()) or event.isAutoRepeat():
             event.ignore()
             return
-        if event.key() in {Qt.Key.Key_PageDown, Qt.Key.Key_Space, Qt.Key.Key_PageUp}:
-            self.desk.board.turn_pages(-1 if event.key() == Qt.Key.Key_PageUp else 1)
-            return
         asked = command(event)
         if asked is None:
             super().keyPressEvent(event)
@@ -133,6 +133,8 @@ class AnnotatePage(QWidget):
         self._do(asked)
 
     def _do(self, asked: Command) -> None:
+        if self._reading.do(asked):
+            return
         if asked.name == "undo":
             self.undo()
         elif asked.name == "redo":

@@ -1,11 +1,15 @@
 """Labelling in queues as the window does it."""
 
+import random
+from collections import Counter
+
 import pytest
 
+from tests.services.conftest import make_item
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Aspect, Ranking, Span
 from workbench.domain.queues import QueueSpec
-from workbench.services.labelling import order_shown
+from workbench.services.labelling import SEED_BITS, order_shown
 from workbench.services.views import Presentation, Recorded
 from workbench.services.workbench import Workbench
 
@@ -137,3 +141,69 @@ def test_that_closing_the_workspace_closes_no_queue(ten: Workbench) -> None:
     ten.close()
     with Workbench.open(ten.path) as again:
         assert again.queues.get("q").state == "open"
+
+
+def test_that_what_is_shown_again_is_mirrored_and_not_told(bench: Workbench) -> None:
+    for n in range(40):
+        bench.labelling.add_item("pairs", make_item(f"i{n}", 3))
+    make(bench, repeats=0.5)
+    shown, _ = bench.labelling.start("pairs", "q")
+    first: dict[str, tuple[int, ...]] = {}
+    again = count = 0
+    while shown is not None:
+        assert (shown.position, shown.previous) == (count, None)
+        assert shown.shown == order_shown(3, shown.seed)
+        if shown.purpose == "repeat":
+            again += 1
+            assert shown.shown == first[shown.item.id][::-1]
+        else:
+            first[shown.item.id] = shown.shown
+        answer = judge(bench, shown, ranking=Ranking(tiers=((0,), (1,), (2,))))
+        shown, count = answer.next, count + 1
+        assert answer.progress.judged == count
+    assert again > 5
+    assert len(bench.labelling.judgements("pairs")) == 40
+
+
+def test_that_every_order_of_three_is_shown_as_often_over_ten_thousand_presentations() -> None:
+    seeds = random.Random(20)
+    counts = Counter(order_shown(3, seeds.getrandbits(SEED_BITS)) for _ in range(10_000))
+    expected = 10_000 / 6
+    assert len(counts) == 6
+    assert (
+        sum((count - expected) ** 2 / expected for count in counts.values()) < 20.5
+    )  # 5 degrees of freedom, p = 0.001
+
+
+def test_that_presentations_draw_their_orders_fairly(bench: Workbench) -> None:
+    bench.labelling.add_item("pairs", make_item("i0"))
+    lefts = [shown.shown[0] for _ in range(400) if (shown := bench.labelling.start("pairs")[0])]
+    assert 140 < sum(lefts) < 260
+
+
+def test_that_known_answers_are_kept_by_item(ten: Workbench) -> None:
+    ten.queues.set_gold("pairs", "i3", RIGHT)
+    assert ten.queues.golds("pairs") == {"i3": RIGHT}
+    ten.queues.clear_gold("pairs", "i3")
+    assert ten.queues.golds("pairs") == {}
+
+
+def test_that_ordering_again_takes_new_items_in(ten: Workbench) -> None:
+    make(ten, strategy="random")
+    ten.labelling.add_item("pairs", make_item("late"))
+    assert ten.queues.get("q").size == 10
+    assert ten.queues.refresh("q").size == 11
+    with pytest.raises(NotFound):
+        ten.queues.refresh("absent")
+
+
+def test_that_guidelines_and_drafts_come_with_an_item_of_a_queue(ten: Workbench) -> None:
+    make(ten)
+    told = ten.guidelines.write("pairs", "Prefer the shorter one.")
+    ten.drafts.save("pairs", "i0", {"note": "hm"})
+    shown, _ = ten.labelling.start("pairs", "q")
+    assert shown is not None
+    assert (shown.guidelines, shown.draft) == (told, {"note": "hm"})
+    answer = judge(ten, shown)
+    assert answer.judgement.guideline == 1
+    assert ten.drafts.get("pairs", "i0") is None

@@ -68,7 +68,7 @@ class QueueSpec(Frozen):
     )  # fmt: skip
     random_share: float = Field(
         0.2, ge=0.0, le=1.0,
-        description="Share of items drawn at random where a model chooses the others, so that statistics stay unbiased.",
+        description="Share of an active queue's items drawn at random, so that statistics over them stay unbiased.",
         json_schema_extra=group("Order"),
     )  # fmt: skip
     reward_model: str | None = Field(

@@ -119,10 +119,7 @@ class Presentation:
 
 @dataclass(frozen=True)
 class QueueView:
-    """A queue in a list: `judged` items have all the answers that they need, `left_for_you` can still come to you.
-
-    `scored` says how many of its items have scores of the reward model that orders it, None where no model does.
-    """
+    """A queue in a list: `judged` items have all the answers that they need, `left_for_you` can still come to you."""
 
     name: str
     dataset: str
@@ -132,7 +129,6 @@ class QueueView:
     left_for_you: int
     state: Literal["open", "closed"]
     created: datetime
-    scored: int | None = None
 
 
 @dataclass(frozen=True)

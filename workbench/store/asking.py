@@ -173,10 +173,10 @@ def _repeat(connection: Connection, queue: QueueRecord, annotator: str, draw: ra
         return None
     start = draw.randint(oldest, newest)
     for low, high in ((start, newest), (oldest, start - 1)):
-        for number, row in _repeatable(connection, mine, low, high):
-            recent = select(_J.id).where(mine, _J.row_id == row, _J.id > newest)
+        for again in _repeatable(connection, mine, low, high):
+            recent = select(_J.id).where(mine, _J.row_id == again.row, _J.id > newest)
             if connection.execute(recent.limit(1)).first() is None:
-                return _Again(row, number)
+                return again
     return None
 
 

@@ -40,14 +40,28 @@ def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
     return top
 
 
-def redo(connection: Connection, dataset: int, annotator: str) -> int | None:
-    """Let the judgement undone last count again; returns its id, None when there is nothing to redo."""
+def redo(connection: Connection, dataset: int, annotator: str, counts: bool | None = None) -> int | None:
+    """Let the judgement undone last stand again; returns its id, None when there is nothing to redo.
+
+    `counts` says whether it is a label now: an item may have got all that it needs meanwhile. None leaves that as it was.
+    """
     bottom = _edge(connection, dataset, annotator, UNDONE)
     if bottom is not None:
         row = _row(connection, bottom)
+        if counts is not None:
+            connection.execute(update(t.standings).where(_S.judgement_id == bottom).values(counts=counts))
         with following(connection, dataset, [row]):
             _redo(connection, dataset, annotator, bottom, row)
     return bottom
+
+
+def next_redo(connection: Connection, dataset: int, annotator: str) -> Judgement | None:
+    """What redo would let stand again."""
+    bottom = _edge(connection, dataset, annotator, UNDONE)
+    if bottom is None:
+        return None
+    named = select(t.judgements, t.rows.c.item).join(t.rows, t.judgements.c.row_id == t.rows.c.id)
+    return read_judgement(connection.execute(named.where(t.judgements.c.id == bottom)).one())
 
 
 def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool, bool]:

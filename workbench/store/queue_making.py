@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -21,6 +21,7 @@ from workbench.store.asking import places_from
 from workbench.store.database import Database
 from workbench.store.labels import preferences
 from workbench.store.queue_counts import (
+    CLOSED,
     FILLING,
     GOING,
     OPEN,
@@ -29,6 +30,7 @@ from workbench.store.queue_counts import (
     queue_record,
 )
 from workbench.store.queue_orders import Placed, order_of
+from workbench.store.queue_scores import refuse_unscored
 
 HIDDEN = "\x01"  # no name that a person gives begins so
 SLICE = 2_000
@@ -42,22 +44,23 @@ class Making(NamedTuple):
     id: int
     dataset: int
     spec: QueueSpec
-    old: int | None = None
+    old: QueueRecord | None = None
 
 
 def begin_queue(database: Database, spec: QueueSpec, old: QueueRecord | None = None) -> Making:
-    """Make a hidden, empty queue; Conflict when its name is taken."""
+    """Make a hidden, empty queue; Conflict when its name is taken, BadInput when nothing was scored that is to order it."""
     with database.write() as connection:
         dataset = preferences(connection, spec.dataset)
+        refuse_unscored(connection, dataset.id, spec)
         if old is None:
             _refuse_taken(connection, spec.name)
         values = {
             "name": f"{HIDDEN}{uuid.uuid4().hex}", "dataset_id": dataset.id, "spec": spec.model_dump(mode="json"),
             "state": FILLING, "size": 0, "full": 0, "frontier": 0,
-            "created": datetime.now(UTC) if old is None else old.created,
+            "created": datetime.now(UTC),
         }  # fmt: skip
         number = connection.execute(insert(t.queues).values(values).returning(_Q.id)).scalar_one()
-    return Making(number, dataset.id, spec, None if old is None else old.id)
+    return Making(number, dataset.id, spec, old)
 
 
 def fill_queue(database: Database, making: Making) -> Iterator[int]:
@@ -78,18 +81,16 @@ def fill_queue(database: Database, making: Making) -> Iterator[int]:
 def show_queue(database: Database, making: Making) -> None:
     """Give the filled queue its name; the one whose place it takes is hidden."""
     with database.write() as connection:
-        state = OPEN
+        shown = {"name": making.spec.name, "state": OPEN}
         if making.old is None:
             _refuse_taken(connection, making.spec.name)
         else:
-            state = connection.execute(select(_Q.state).where(_Q.id == making.old)).scalar_one_or_none() or GOING
-            _take_place(connection, making)
+            shown |= _take_place(connection, making, making.old.id)
         queue = _record(connection, making)
         while queue.follows and (rest := places_from(connection, queue, queue.size, SLICE)):
             _settle(connection, queue, [p.row for p in rest])  # what was appended meanwhile
             queue = _record(connection, making)
         _count_answers(connection, making)
-        shown = {"name": making.spec.name, "state": state}
         connection.execute(update(t.queues).where(_Q.id == making.id).values(shown))
 
 
@@ -172,11 +173,14 @@ def _count_answers(connection: Connection, making: Making) -> None:
         change_progress(connection, making.id, who, {"judged": count})
 
 
-def _take_place(connection: Connection, making: Making) -> None:
-    """Leases go over to the queue that takes another's place, for the items that it has."""
+def _take_place(connection: Connection, making: Making, old: int) -> dict[str, Any]:
+    """Hide the queue whose place is taken; returns what the other inherits. Leases go over, for the items that it has."""
+    found = connection.execute(select(_Q.state, _Q.created).where(_Q.id == old)).one_or_none()
+    if found is None or found.state not in {OPEN, CLOSED}:
+        raise Conflict(f"Somebody else has ordered or deleted the queue {making.spec.name!r} meanwhile.", "Look again.")
     lease, i = t.item_leases.c, t.queue_items.c
     there = select(i.row_id).where(i.queue_id == making.id)
-    mine = lease.queue_id == making.old
-    connection.execute(update(t.item_leases).where(mine, lease.row_id.in_(there)).values(queue_id=making.id))
-    if making.old is not None:
-        hide_queue(connection, making.old)
+    mine = (lease.queue_id == old) & lease.row_id.in_(there)
+    connection.execute(update(t.item_leases).where(mine).values(queue_id=making.id))
+    hide_queue(connection, old)
+    return {"state": found.state, "created": found.created}

@@ -23,7 +23,7 @@ from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord
 from workbench.store.drafts import forget_draft
 from workbench.store.item_leases import give_back, renew_lease, take_lease
-from workbench.store.judging import insert_judgements, redo, undo
+from workbench.store.judging import insert_judgements, next_redo, redo, undo
 from workbench.store.labels import (
     ProgressRecord,
     judgement_of,
@@ -90,6 +90,22 @@ class Queues:
         yield from fill_queue(self._database, made)
         show_queue(self._database, made)
 
+    def ordering(self, name: str) -> Iterator[int]:
+        """Order again what nobody has answered, step by step; items that the dataset has won since come in. NotFound."""
+        yield from sweep_queues(self._database)
+        with self._database.read() as connection:
+            old = find_queue(connection, name)
+        if not old.follows:
+            made = begin_queue(self._database, old.spec, old)
+            yield from fill_queue(self._database, made)
+            show_queue(self._database, made)
+            yield from sweep_queues(self._database)
+
+    def refresh(self, name: str) -> None:
+        """Order again at once."""
+        for _ in self.ordering(name):
+            pass
+
     def create(self, spec: QueueSpec) -> None:
         """Make a queue at once."""
         for _ in self.making(spec):
@@ -154,16 +170,22 @@ class Queues:
             return Turn(said, _progress(connection, record, shown, annotator), asked)
 
     def redo(self, dataset: str, name: str, annotator: str) -> Turn:
-        """Let the judgement undone last stand again, and go on in a queue (if one is named)."""
+        """Let the judgement undone last stand again, and go on in a queue (if one is named).
+
+        When others have answered the item meanwhile, it stands and doesn't count.
+        """
         with self._database.write() as connection:
             record = preferences(connection, dataset)
-            moved = redo(connection, record.id, annotator)
-            if moved is None:
+            said = next_redo(connection, record.id, annotator)
+            if said is None:
                 raise Conflict("There is nothing to redo.", "Redo follows an undo, until something new is judged.")
+            own = seek_queue(connection, said.queue or "", record.id)
+            row, _ = row_of(connection, record, said.item)
+            late = own is not None and is_extra(connection, own, row, said)
+            redo(connection, record.id, annotator, counts=said.counts and not late)
             queue = seek_queue(connection, name, record.id) if name else None
             asked = None if queue is None else _next(connection, queue, annotator)
-            said = judgement_of(connection, moved)
-            return Turn(said, _progress(connection, record, queue, annotator), asked)
+            return Turn(said, _progress(connection, record, queue, annotator), asked, EXTRA if late else "")
 
     def renew(self, name: str, item: str, annotator: str) -> bool:
         """Prolong an annotator's lease of an item; False when they have none any more."""

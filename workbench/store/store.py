@@ -8,6 +8,7 @@ from workbench.domain.errors import StorageFailed
 from workbench.store.database import Database, explained
 from workbench.store.datasets import Datasets
 from workbench.store.drafts import Drafts
+from workbench.store.golds import Golds
 from workbench.store.guidelines import GuidelineVersions
 from workbench.store.labels import Labels
 from workbench.store.merging import Merging
@@ -47,6 +48,7 @@ class Store:
         self.queues = Queues(database)
         self.statistics = Statistics(database)
         self.merging = Merging(database)
+        self.golds = Golds(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases, home)
         self.models = Models(database, workspace, home)

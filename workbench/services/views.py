@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.domain.decoding import DecodingSettings, TokenChoice
-from workbench.domain.judgement import Item, Judgement, Purpose
+from workbench.domain.judgement import Comparison, Item, Judgement, Purpose
 from workbench.domain.profiles import Colour
 from workbench.domain.queues import Guidelines, QueueSpec
 from workbench.domain.rows import DatasetKind
@@ -138,6 +138,38 @@ class ProfileView:
     name: str
     colour: Colour
     judged: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a label does in one training method (or several alike): a sentence, the pairs it gives and what each weighs."""
+
+    method: str
+    text: str
+    pairs: tuple[Comparison, ...] = ()
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Held-out accuracy of the newest reward model of a dataset and of the one before; None where there is none yet.
+
+    `working` names the run that is at work on the dataset now.
+    """
+
+    now: float | None
+    before: float | None
+    run: str = ""
+    run_before: str = ""
+    working: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        if self.now is None:
+            return "No reward model of this dataset has been held against pairs that it hadn't seen."
+        moved = "" if self.before is None else f", {(self.now - self.before) * 100:+.0f} points against the one before"
+        return f"The reward model orders {self.now:.0%} of held-out pairs rightly{moved}."
 
 
 @dataclass(frozen=True)

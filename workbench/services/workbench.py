@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed, WorkbenchError
+from workbench.services.aftercare import AftercareService
 from workbench.services.datasets import DatasetsService
 from workbench.services.drafts import DraftService
 from workbench.services.guidelines import GuidelinesService
@@ -54,6 +55,7 @@ class Workbench:
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)
+        self.aftercare = AftercareService(workspace, self.training)
 
     @classmethod
     def open(cls, path: Path, create: bool = False) -> Workbench:

@@ -12,7 +12,7 @@ from workbench.domain.specs.preferences import PreferenceSpec
 
 REFERENCE_FREE = frozenset({"orpo", "simpo"})
 _SMOOTHED = ("sigmoid", "robust")
-_WITH_MARGIN = ("sigmoid", "ipo", "hinge", "robust", "simpo")
+WITH_MARGIN = ("sigmoid", "ipo", "hinge", "robust", "simpo")
 _WITH_IMITATION = ("sigmoid", "ipo", "hinge", "robust", "simpo", "kto")
 
 
@@ -99,7 +99,7 @@ class DpoSpec(PreferenceSpec):
     @classmethod
     def _has_a_meaning(cls, value: float, info: ValidationInfo) -> float:
         loss, name = info.data.get("loss", "sigmoid"), info.field_name
-        known = {"label_smoothing": _SMOOTHED, "margin_scale": _WITH_MARGIN, "sft_weight": _WITH_IMITATION}
+        known = {"label_smoothing": _SMOOTHED, "margin_scale": WITH_MARGIN, "sft_weight": _WITH_IMITATION}
         if value and loss not in known[str(name)]:
             raise PydanticCustomError("loss", "it has no meaning for the loss {loss}; set it to 0", {"loss": loss})
         return value

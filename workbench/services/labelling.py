@@ -20,7 +20,7 @@ from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Demonstration
 from workbench.services.datasets import checked_name
 from workbench.services.settings import SettingsService
-from workbench.services.views import LabelProgress, Presentation, Recorded
+from workbench.services.views import LabelProgress, Presentation, Recorded, Said
 from workbench.services.workspace import Workspace
 from workbench.store.asking import Asked
 from workbench.store.filling import NewRow
@@ -28,6 +28,7 @@ from workbench.store.labels import PlacedItem
 from workbench.store.queues import Turn
 
 AHEAD = 8
+PROMPT_SHOWN = 200
 SEED_BITS = 31
 
 
@@ -171,6 +172,10 @@ class LabellingService:
         """What you judged last in a dataset, arranged as it was; None before the first judgement. It outlives a restart."""
         return self._lane.do(self._last, dataset)
 
+    def recent(self, dataset: str, limit: int = 50) -> list[Said]:
+        """What you judged last in a dataset and haven't taken back, newest first."""
+        return self._lane.do(self._recent, dataset, limit)
+
     def counts(self) -> tuple[int, int]:
         """How many labels persons gave today (local time), and in all."""
         today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -238,12 +243,17 @@ class LabellingService:
         said = [j for j in self._store.labels.for_item(item, dataset) if j.annotator == me]
         if not said:
             raise Conflict("You haven't judged this item.", "Judge it first.")
+        self._ahead.pop((dataset, me), None)  # what is on screen hasn't been judged, and comes again after this one
         before, placed = said[-1], self._store.labels.item(dataset, item)
         total = self._progress(dataset, me).total
         again = Presentation(
             placed.item, before.shown, before.shown_seed, placed.position, total, before, before.queue or "", before.purpose
         )  # fmt: skip
         return self._presented(again, dataset)
+
+    def _recent(self, dataset: str, limit: int) -> list[Said]:
+        found = self._store.labels.recent(dataset, self._settings.get().annotator, limit)
+        return [Said(judgement, prompt.text[:PROMPT_SHOWN]) for judgement, prompt in found]
 
     def _last(self, dataset: str) -> Presentation | None:
         progress = self._progress(dataset, self._settings.get().annotator)

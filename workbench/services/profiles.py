@@ -49,9 +49,17 @@ class ProfileService:
         return ProfileView(name, chosen, self._lane.do(self._store.judged, name))
 
     def use(self, name: str) -> ProfileView:
-        """Judge as this person from now on; NotFound when there is no such profile."""
-        for view in self.list():
+        """Judge as this person from now on; NotFound when there is no such profile.
+
+        Whoever judged before without a profile gets one, so that they find their way back.
+        """
+        me, views = self._settings.get().annotator, self.list()
+        kept = {profile.name for profile, _ in self._lane.do(self._store.list)}
+        for view in views:
             if view.name == name:
+                if me not in kept and name != me:
+                    before = next(other for other in views if other.name == me)
+                    self._lane.do(self._store.add, Profile(name=me, colour=before.colour, created=datetime.now(UTC)))
                 self._settings.change(annotator=name)
                 return view
         raise NotFound(f"There is no profile called {name!r}.", "Add it first.")

@@ -228,6 +228,14 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A judgement that counts, in a list of what was judged before, with the end of the prompt that was answered."""
+
+    judgement: Judgement
+    prompt: str
+
+
+@dataclass(frozen=True)
 class RunView:
     """One run in a list.
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.text import Prompt
 from workbench.store import schema as t
 from workbench.store.answers import DONE
 from workbench.store.answers import IMPORTED as IMPORTED
@@ -110,6 +111,21 @@ class Labels:
         """How many items this annotator has judged, how fast, and whether undo and redo have something to do."""
         with self._database.read() as connection:
             return progress_in(connection, preferences(connection, dataset), annotator)
+
+    def recent(self, dataset: str, annotator: str, limit: int) -> builtins.list[tuple[Judgement, Prompt]]:
+        """The newest judgements of an annotator that aren't taken back, newest first, with their prompts."""
+        with self._database.read() as connection:
+            record = preferences(connection, dataset)
+            mine = (_S.dataset_id == record.id) & (_S.annotator == annotator) & (_S.state == DONE)
+            newest = select(_S.judgement_id).where(mine).order_by(_S.judgement_id.desc()).limit(limit)
+            numbers = list(connection.execute(newest).scalars())
+            joined = (
+                judgements_with_items()
+                .add_columns(t.prompts.c.turns)
+                .join(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
+            )
+            found = connection.execute(joined.where(t.judgements.c.id.in_(numbers)).order_by(t.judgements.c.id.desc()))
+            return [(read_judgement(row), Prompt.model_validate({"turns": row.turns})) for row in found]
 
     def for_item(self, item: str, dataset: str | None = None) -> builtins.list[Judgement]:
         """The judgements that count for an item, oldest first."""

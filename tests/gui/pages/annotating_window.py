@@ -1,4 +1,8 @@
-"""A real window that judges and is then killed: run by test_killed_window, never imported."""
+"""A real window that judges until it is killed: run by test_killed_window and by the benchmark of kills.
+
+Before each key it writes `said ITEM BEST`, and once the next item is shown `kept ITEM`, straight to the file descriptor, so
+that what a killed process has told is on record. With a number of labels it kills itself after so many.
+"""
 
 import os
 import signal
@@ -15,8 +19,10 @@ from workbench.gui.theme import Theme
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
+ENDLESS = -1
 
-def main(space: Path, labels: int) -> None:
+
+def main(space: Path, labels: int = ENDLESS, tell: int = 1) -> None:
     app = make_app()
     theme = Theme(app)
     theme.apply("light")
@@ -32,13 +38,15 @@ def main(space: Path, labels: int) -> None:
 
     def judge() -> None:
         here = page.presentation
-        if here is None or not page.ready or here.item.id in said:
+        if not page.ready or (here is not None and here.item.id in said[-1:]):
             return
-        if len(said) == labels:  # the item after the last label shows: the label must be safe by now
+        if said:
+            os.write(tell, f"kept {said[-1]}\n".encode())
+        if len(said) == labels or here is None:  # the item after the last label shows: the label must be safe by now
             os.kill(os.getpid(), signal.SIGKILL)
+            return
         said.append(here.item.id)
-        sys.stdout.write(f"{here.item.id} {here.shown[0]}\n")
-        sys.stdout.flush()
+        os.write(tell, f"said {here.item.id} {here.shown[0]}\n".encode())
         QTest.keyClick(page, "1")
 
     timer = QTimer()

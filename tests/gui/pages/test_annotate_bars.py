@@ -10,12 +10,13 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.judgement import Judgement, Ranking
+from workbench.domain.queues import QueueSpec
 from workbench.gui.pages.annotate import bars
 from workbench.gui.pages.annotate.bars import BottomBar, TopBar
 from workbench.gui.pages.annotate.desk import DEEDS
 from workbench.gui.pages.annotate.keycap import KeyButton
-from workbench.gui.pages.annotate.panels import REASONS, NotePanel, SkipPanel, WritePanel
-from workbench.services.views import DatasetView, LabelProgress
+from workbench.gui.pages.annotate.panels import REASONS, NotePanel, RepairPanel, SkipPanel, WritePanel
+from workbench.services.views import DatasetView, LabelProgress, QueueView
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -57,7 +58,11 @@ def bottom(qtbot: QtBot, deeds: list[str]) -> BottomBar:
 
 @pytest.fixture
 def top(qtbot: QtBot) -> TopBar:
-    made = TopBar(lambda name: made.setProperty("asked", name), lambda on: made.setProperty("raw", on))
+    made = TopBar(
+        lambda place: made.setProperty("asked", list(place)), lambda on: made.setProperty("raw", on),
+        {name: (lambda name=name: made.setProperty("did", name)) for name in (*DEEDS, "focus")},  # type: ignore[misc]
+        QPushButton("me"),
+    )  # fmt: skip
     qtbot.addWidget(made)
     made.show()
     return made
@@ -65,9 +70,10 @@ def top(qtbot: QtBot) -> TopBar:
 
 def test_that_each_button_does_its_own_deed(bottom: BottomBar, deeds: list[str]) -> None:
     bottom.show_keys(3, False, 0)
-    for name in DEEDS:
+    for name in bottom.buttons:
         QTest.mouseClick(bottom.buttons[name], LEFT)
-    assert deeds == list(DEEDS)
+    assert deeds == list(bottom.buttons)
+    assert set(deeds) == set(DEEDS) - {"guidelines", "new_queue"}
 
 
 def test_that_two_have_a_tie_and_no_accept(bottom: BottomBar) -> None:
@@ -96,7 +102,9 @@ def test_that_levelling_shows_while_it_waits_for_the_next_key(bottom: BottomBar)
 def test_that_without_an_item_only_looking_back_is_offered(bottom: BottomBar) -> None:
     bottom.show_keys(3, False, 0)
     bottom.show_deeds(False)
-    assert {name for name, one in bottom.buttons.items() if one.isVisible()} == {"undo", "redo", "reveal"}
+    assert {name for name, one in bottom.buttons.items() if one.isVisible()} == {
+        "undo", "redo", "reveal", "history"
+    }  # fmt: skip
     assert bottom.hint.isHidden()
     bottom.show_deeds(True)
     assert bottom.buttons["skip"].isVisible()
@@ -179,25 +187,62 @@ def test_that_the_speed_is_told_once_it_is_known(top: TopBar) -> None:
     assert "last 50" in top.speed.toolTip()
 
 
-def test_that_datasets_are_offered_with_how_far_each_is(top: TopBar) -> None:
-    top.show_datasets([dataset("a", 4), dataset("b")], "b")
-    assert [top.queue.itemText(n) for n in range(top.queue.count())] == ["a", "b"]
+def entries(top: TopBar) -> list[str]:
+    return [words for n in range(top.queue.count()) if (words := top.queue.itemText(n))]
+
+
+def queue(name: str, of: str, state: str = "open") -> QueueView:
+    spec = QueueSpec(name=name, dataset=of)
+    return QueueView(name, of, spec, 20, 5, 9, state, NOW)  # type: ignore[arg-type]
+
+
+def test_that_datasets_are_offered_with_how_far_each_is_and_their_queues_below(top: TopBar) -> None:
+    queues = [queue("hard", "b"), queue("old", "a", "closed")]
+    top.show_places([dataset("a", 4), dataset("b")], queues, ("b", ""))
+    assert entries(top) == ["a", "a › old (closed)", "b", "b › hard", "New queue…"]
     assert top.queue.currentText() == "b"
-    assert top.queue.itemData(0, Qt.ItemDataRole.ToolTipRole) == "4 of 20 judged"
+    tips = [top.queue.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in (0, 3)]
+    assert tips == ["4 of 20 judged", "5 of 20 judged, 9 left for you"]
 
 
 def test_that_showing_the_datasets_asks_for_none(top: TopBar) -> None:
-    top.show_datasets([dataset("a"), dataset("b")], "b")
+    top.show_places([dataset("a"), dataset("b")], [queue("hard", "b")], ("b", "hard"))
+    assert top.queue.currentText() == "b › hard"
     assert top.property("asked") is None
     top.queue.activated.emit(0)
-    assert top.property("asked") == "a"
+    assert top.property("asked") == ["a", ""]
+    top.queue.activated.emit(2)
+    assert top.property("asked") == ["b", "hard"]
+
+
+def test_that_the_last_entry_asks_for_a_new_queue_and_the_place_stays(top: TopBar) -> None:
+    top.show_places([dataset("a")], [], ("a", ""))
+    top.queue.setCurrentIndex(top.queue.count() - 1)
+    top.queue.activated.emit(top.queue.count() - 1)
+    assert top.property("did") == "new_queue"
+    assert top.property("asked") is None
+    assert top.queue.currentText() == "a"
+
+
+def test_that_what_is_left_for_an_annotator_is_told(top: TopBar) -> None:
+    top.show_progress(how_far(judged=3, total=10))
+    assert top.count.toolTip() == "7 left for you"
+
+
+def test_that_new_guidelines_are_marked_in_words_too(top: TopBar) -> None:
+    top.show_unread(True)
+    assert "●" in top.guidelines.words
+    assert "changed" in top.guidelines.accessibleName()
+    top.show_unread(False)
+    assert top.guidelines.words == "guidelines"
+    assert top.guidelines.accessibleName() == "Guidelines"
 
 
 def test_that_a_synthetic_dataset_wears_its_mark(top: TopBar) -> None:
     both = [dataset("a", synthetic=True), dataset("b")]
-    top.show_datasets(both, "a")
+    top.show_places(both, [], ("a", ""))
     assert top.synthetic.isVisible()
-    top.show_datasets(both, "b")
+    top.show_places(both, [], ("b", ""))
     assert not top.synthetic.isVisible()
 
 
@@ -248,20 +293,22 @@ def test_that_other_digits_skip_nothing(qtbot: QtBot, place: int) -> None:
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape])
 def test_that_a_note_is_done_with_enter_or_escape_and_kept(qtbot: QtBot, key: Qt.Key) -> None:
     closed: list[bool] = []
-    panel = NotePanel(lambda: closed.append(True))
+    changes: list[bool] = []
+    panel = NotePanel(lambda: closed.append(True), lambda: changes.append(True))
     qtbot.addWidget(panel)
     panel.show()
     QTest.keyClicks(panel.field, "  odd one ")
     QTest.keyClick(panel.field, key)
     assert closed == [True]
     assert panel.note == "odd one"
+    assert len(changes) == len("  odd one ")
 
 
 @pytest.fixture
 def write(qtbot: QtBot) -> tuple[WritePanel, list[str], list[bool]]:
     saved: list[str] = []
     closed: list[bool] = []
-    panel = WritePanel(saved.append, lambda: closed.append(True))
+    panel = WritePanel(saved.append, lambda: closed.append(True), lambda: None)
     qtbot.addWidget(panel)
     panel.show()
     return panel, saved, closed
@@ -318,3 +365,32 @@ def test_that_tab_leaves_the_field_for_the_button(write: Write, qtbot: QtBot) ->
     focus: Callable[[], QWidget | None] = panel.focusWidget
     qtbot.waitUntil(lambda: focus() is panel.save_button)
     assert panel.field.toPlainText() == "words"
+
+
+def test_that_a_repair_begins_with_the_response_and_says_what_it_becomes(write: Write) -> None:
+    panel, saved, _ = write
+    panel.start(1, "As it was.", "B")
+    assert panel.field.toPlainText() == "As it was."
+    assert "better than B" in panel.heading.text()
+    assert not panel.save_button.isEnabled()
+    QTest.keyClick(panel.field, Qt.Key.Key_Return, CTRL)
+    assert saved == []
+    QTest.keyClicks(panel.field, " Mended.")
+    assert panel.written == "As it was. Mended."
+    QTest.keyClick(panel.field, Qt.Key.Key_Return, CTRL)
+    assert saved == ["As it was. Mended."]
+    panel.start()
+    assert panel.repairs is None
+    assert panel.field.toPlainText() == ""
+
+
+def test_that_as_many_responses_can_be_repaired_as_there_are(qtbot: QtBot) -> None:
+    chosen: list[int] = []
+    panel = RepairPanel(chosen.append)
+    qtbot.addWidget(panel)
+    panel.offer(3)
+    seen = [button for button in panel.buttons if button.isVisible()]
+    for button in seen:
+        QTest.mouseClick(button, LEFT)
+    assert chosen == [0, 1, 2]
+    assert [button.accessibleName() for button in seen] == ["Repair A", "Repair B", "Repair C"]

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from workbench.gui.pages.annotate.keys import Command, command, typing_in
+from workbench.gui.pages.annotate.keys import ACTIONS, Command, command, typing_in
 
 NO = Qt.KeyboardModifier.NoModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -42,11 +42,32 @@ def test_that_each_digit_means_the_card_at_its_place(digit: int) -> None:
     [
         (K.Key_0, "level"), (K.Key_X, "all_bad"), (K.Key_S, "skip"), (K.Key_N, "note"), (K.Key_E, "write"),
         (K.Key_D, "differences"), (K.Key_R, "reveal"), (K.Key_Return, "accept"), (K.Key_Enter, "accept"),
-        (K.Key_Escape, "escape"),
+        (K.Key_Escape, "escape"), (K.Key_G, "guidelines"), (K.Key_H, "history"), (K.Key_Q, "queue"),
+        (K.Key_U, "person"),
     ],
 )  # fmt: skip
 def test_that_each_letter_has_its_command(key: Qt.Key, name: str) -> None:
     assert pressed(key) == Command(name)
+
+
+@pytest.mark.parametrize(("key", "step"), [(K.Key_BracketLeft, -1), (K.Key_BracketRight, 1)])
+def test_that_brackets_walk_between_dimensions(key: Qt.Key, step: int) -> None:
+    assert pressed(key) == Command("turn", step)
+
+
+def test_that_shift_and_e_repair() -> None:
+    assert pressed(K.Key_E, SHIFT) == Command("repair")
+
+
+def test_that_every_command_has_a_title_for_the_palette_and_keys_that_mean_it() -> None:
+    names = [name for name, _, _, _ in ACTIONS]
+    assert len(set(names)) == len(names)
+    for _, title, keys, wanted in ACTIONS:
+        assert title
+        if not keys:
+            continue
+        combined = QKeySequence(keys)[0]
+        assert pressed(combined.key(), combined.keyboardModifiers()) == wanted
 
 
 def test_that_shift_and_a_digit_mean_much_better() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ValidationError
@@ -151,7 +151,7 @@ class SpecForm(QWidget):
     def _build(self, hidden: Collection[str]) -> None:
         groups: dict[str, list[tuple[str, FieldInfo, Any, tuple[_Condition, ...]]]] = {}
         for path, info, default, when in _declared(self.model, self._defaults):
-            if path not in hidden and path.split(".")[0] not in hidden and path not in {"kind", "strategy"}:
+            if path not in hidden and path.split(".")[0] not in hidden and not _fixed(info):
                 groups.setdefault(_extra(info).get("group", "Settings"), []).append((path, info, default, when))
         for title, fields in groups.items():
             box = QWidget()
@@ -281,6 +281,11 @@ def _flatten(values: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 def _extra(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
+def _fixed(info: FieldInfo) -> bool:
+    """Whether the field only names the kind of the model: there is nothing to choose."""
+    return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1
 
 
 def _sentence(info: FieldInfo) -> str:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from workbench.domain.judgement import Judgement
-from workbench.gui.pages.annotate.draft import in_words
+from workbench.gui.pages.annotate.chooser import Choose, Place, QueueChooser
+from workbench.gui.pages.annotate.draft import all_in_words
 from workbench.gui.pages.annotate.keycap import KeyButton
-from workbench.gui.widgets.basics import restyle, text
-from workbench.services.views import DatasetView, LabelProgress
+from workbench.gui.widgets.basics import Elided, restyle, text
+from workbench.services.views import DatasetView, LabelProgress, QueueView
 
 Run = Callable[[], Any]
 EARLY_STAYS = 2500  # milliseconds
 
 
 class TopBar(QWidget):
-    """Which dataset is judged, how far, how fast."""
+    """Which dataset or queue is judged, how far, how fast, and by whom."""
 
-    def __init__(self, choose: Callable[[str], Any], raw_changed: Callable[[bool], Any]) -> None:
+    def __init__(
+        self, choose: Choose, raw_changed: Callable[[bool], Any], deeds: Mapping[str, Run], chip: QWidget
+    ) -> None:
         super().__init__()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(12)
-        self.queue = QComboBox()
-        self.queue.setObjectName("annotate.queue")
-        self.queue.setAccessibleName("Dataset to judge")
-        self.queue.setMinimumWidth(180)
-        self.queue.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.queue.activated.connect(lambda place: choose(str(self.queue.itemData(place))))
+        self.queue = QueueChooser(choose, deeds["new_queue"], deeds["focus"])
         row.addWidget(self.queue)
+        self.manage = QToolButton()
+        self.manage.setObjectName("annotate.queue_more")
+        self.manage.setAccessibleName("More about this queue")
+        self.manage.setText("⋯")
+        self.manage.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        row.addWidget(self.manage)
         self.synthetic = text("synthetic", "chip")
         self.synthetic.setToolTip(
             "Candidates or judgements of this dataset were made by a rule or a model, not by people."
@@ -47,7 +51,7 @@ class TopBar(QWidget):
         self.bar = QProgressBar()
         self.bar.setObjectName("annotate.progress")
         self.bar.setAccessibleName("Judged items")
-        self.bar.setFixedWidth(120)
+        self.bar.setFixedWidth(96)
         self.bar.setTextVisible(False)
         row.addWidget(self.bar)
         self.count = text("", "strong")
@@ -55,32 +59,36 @@ class TopBar(QWidget):
         row.addWidget(self.count)
         self.speed = text("", "quiet")
         self.speed.setObjectName("annotate.speed")
+        self.speed.setToolTip("Labels per hour, from your last 50 judgements")
         row.addWidget(self.speed)
+        self.guidelines = KeyButton("G", "guidelines", "annotate.guidelines_button", deeds["guidelines"])
+        self.guidelines.setCheckable(True)
+        row.addWidget(self.guidelines)
+        row.addWidget(chip)
 
-    def show_datasets(self, datasets: Sequence[DatasetView], chosen: str) -> None:
-        """The datasets that can be judged."""
-        self.queue.clear()
-        for view in datasets:
-            self.queue.addItem(view.name, view.name)
-            self.queue.setItemData(
-                self.queue.count() - 1, f"{view.judged} of {view.rows} judged", Qt.ItemDataRole.ToolTipRole
-            )
-        self.queue.setCurrentIndex(self.queue.findData(chosen))
-        self.synthetic.setVisible(any(view.name == chosen and view.synthetic for view in datasets))
+    def show_places(self, datasets: Sequence[DatasetView], queues: Sequence[QueueView], chosen: Place) -> None:
+        """The datasets that can be judged with their queues, and the one on show."""
+        self.queue.show_places(datasets, queues, chosen)
+        self.synthetic.setVisible(any(view.name == chosen[0] and view.synthetic for view in datasets))
 
     def show_progress(self, progress: LabelProgress) -> None:
         """How far and how fast."""
         self.bar.setRange(0, max(1, progress.total))
         self.bar.setValue(progress.judged)
         self.count.setText(f"{progress.judged} / {progress.total}")
+        self.count.setToolTip(f"{progress.total - progress.judged:,} left for you")
         self.speed.setText(f"{progress.per_hour:,.0f}/h" if progress.per_hour else "")
-        self.speed.setToolTip("Labels per hour, from your last 50 judgements")
+
+    def show_unread(self, unread: bool) -> None:
+        """Mark guidelines that have changed since this annotator judged last."""
+        self.guidelines.say("guidelines ●" if unread else "guidelines", strong=unread)
+        self.guidelines.setAccessibleName("Guidelines, changed since you judged last" if unread else "Guidelines")
 
 
 class BottomBar(QWidget):
     """The keys as buttons, and the last judgement with its undo."""
 
-    def __init__(self, deeds: dict[str, Run]) -> None:
+    def __init__(self, deeds: Mapping[str, Run]) -> None:
         super().__init__()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -108,20 +116,22 @@ class BottomBar(QWidget):
         self.last.setObjectName("annotate.last")
         self.last.setAccessibleName("Last judgement")
         last.addWidget(self.last)
-        self.revealed = text("", "quiet", select=True)
+        self.revealed = Elided("quiet")
         self.revealed.setObjectName("annotate.revealed")
-        last.addWidget(self.revealed)
-        last.addStretch(1)
+        last.addWidget(self.revealed, 1)
         self.early = text("", "warning")
         self.early.setObjectName("annotate.early")
-        self.early.setAccessibleName("Key that was left out")
+        self.early.setAccessibleName("Message about the last key")
         self.early.hide()
         last.addWidget(self.early)
         last.addWidget(self.hint)
-        for name, key, words in (("undo", "Ctrl+Z", "undo"), ("redo", "Ctrl+Shift+Z", "redo")):
+        for name, key, words in (  ("history", "H", "history"), ("undo", "Ctrl+Z", "undo"),
+            ("redo", "Ctrl+Shift+Z", "redo"),
+        ):  # fmt: skip
             self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             last.addWidget(self.buttons[name])
         column.addLayout(last)
+        self.buttons["history"].setCheckable(True)
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
         self._calm.setInterval(600)
@@ -132,18 +142,33 @@ class BottomBar(QWidget):
         self._forget.setInterval(EARLY_STAYS)
         self._forget.timeout.connect(self.forget_early)
 
-    def show_keys(self, count: int, levelling: bool, left: int) -> None:
-        """Words that fit the number of candidates and what was pressed so far."""
+    def show_keys(self, count: int, levelling: bool, left: int, *, last: bool = True) -> None:
+        """Words that fit the number of candidates and what was pressed so far; `last` where a verdict commits."""
         pair = count == 2
         self.buttons["level"].say("tie" if pair else "level")
         self.buttons["level"].setChecked(levelling)
         self.buttons["accept"].setVisible(not pair)
         self.buttons["accept"].setEnabled(left <= 1)
-        self.hint.setText("Shift + 1 or 2: much better" if pair else f"1 … {count} from best to worst")
+        self.buttons["accept"].say("accept" if last else "next dimension")
+        much = "Shift + 1 or 2: much better" if last else "[ and ] change the dimension"
+        self.hint.setText(much if pair else f"1 … {count} from best to worst")
 
     def say_early(self) -> None:
         """A key came before the item was on screen, so it was left out; said where the keys are explained, for a moment."""
-        self.early.setText("Too early, left out: press again")
+        self._say("Too early, left out: press again", "warning")
+
+    def say_unfinished(self, dimension: str) -> None:
+        """A dimension was begun and not finished, so nothing was committed."""
+        self._say(f"Finish {dimension}, or take its places back", "warning")
+
+    def say_restored(self) -> None:
+        """A draft came back."""
+        self._say("Your draft is back", "quiet")
+
+    def _say(self, words: str, role: str) -> None:
+        self.early.setText(words)
+        if self.early.property("role") != role:
+            restyle(self.early, role=role)
         self.early.show()
         self.hint.hide()
         self._forget.start()
@@ -155,11 +180,11 @@ class BottomBar(QWidget):
         self.hint.setVisible(self._there)
 
     def show_deeds(self, there: bool) -> None:
-        """Only undo, redo and reveal make sense when no item is shown."""
+        """Only what looks back makes sense when no item is shown."""
         self._there = there
         self.hint.setVisible(there and self.early.isHidden())
         for name, one in self.buttons.items():
-            one.setVisible(there or name in {"undo", "redo", "reveal"})
+            one.setVisible(there or name in {"undo", "redo", "reveal", "history"})
 
     def show_progress(self, progress: LabelProgress, fresh: Judgement | None) -> None:
         """The last judgement; a fresh one stands out for a moment."""
@@ -167,7 +192,7 @@ class BottomBar(QWidget):
         self.buttons["redo"].setEnabled(progress.can_redo)
         last = fresh or progress.last
         by = "" if last is None or last.annotator_kind == "person" else f" (synthetic, by {last.annotator})"
-        self.last.setText("" if last is None else f"last: {in_words(last)}{by}")
+        self.last.setText("" if last is None else f"last: {all_in_words(last)}{by}")
         self.revealed.setText("")
         if fresh is not None:
             restyle(self.last, role="good")

@@ -11,18 +11,24 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
-from workbench.domain.judgement import SkipReason
+from workbench.domain.judgement import SkipReason, Span
 from workbench.gui.pages.annotate.bars import BottomBar, TopBar
 from workbench.gui.pages.annotate.board import CandidateBoard
-from workbench.gui.pages.annotate.draft import Draft, in_words
+from workbench.gui.pages.annotate.chooser import Place
+from workbench.gui.pages.annotate.dimensions import DimensionTabs
+from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet, in_words
 from workbench.gui.pages.annotate.keys import Command
-from workbench.gui.pages.annotate.panels import NotePanel, SkipPanel, WritePanel
+from workbench.gui.pages.annotate.panels import NotePanel, RepairPanel, SkipPanel, WritePanel
 from workbench.gui.pages.annotate.prompt import PromptPane
+from workbench.gui.pages.annotate.side import WIDTH, SidePane
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.states import EmptyState
 from workbench.services.views import LabelProgress, Presentation
 
-DEEDS = ("level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "undo", "redo")
+DEEDS = (
+    "level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "history", "undo", "redo",
+    "guidelines", "new_queue",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,12 @@ class Asked:
     """What the desk asks of its page."""
 
     command: Callable[[Command], Any]
-    choose: Callable[[str], Any]
+    choose: Callable[[Place], Any]
     skip: Callable[[SkipReason], Any]
     write: Callable[[str], Any]
     dropped: Callable[[int, int, bool], Any]
+    dimension: Callable[[int], Any]
+    changed: Callable[[], Any]
     train: Callable[[], Any]
     focus: Callable[[], Any]
 
@@ -54,14 +62,16 @@ class _Split(QSplitter):
 class Desk(QWidget):
     """Prompt, candidates, panels and bars."""
 
-    def __init__(self, theme: Theme, asked: Asked, *, raw: bool) -> None:
+    def __init__(self, theme: Theme, asked: Asked, chip: QWidget, panes: dict[str, QWidget], *, raw: bool) -> None:
         super().__init__()
         self.presentation: Presentation | None = None
-        self.draft = Draft((0, 1))
+        self.sheet = Sheet((0, 1))
+        self.spans: tuple[Span, ...] = ()
         self.differences = False
         self._moved = False
         self._asked = asked
-        self.top = TopBar(asked.choose, lambda _: self.show_texts())
+        deeds: dict[str, Callable[[], Any]] = {name: partial(asked.command, Command(name)) for name in DEEDS}
+        self.top = TopBar(asked.choose, lambda _: self.show_texts(), deeds | {"focus": asked.focus}, chip)
         self.top.raw.setChecked(raw)
         self.prompt = PromptPane(theme, "annotate.prompt")
         self.prompt.setAccessibleName("Prompt")
@@ -71,12 +81,15 @@ class Desk(QWidget):
         together.setCheckable(True)
         self.board = CandidateBoard(theme, lambda place: asked.command(Command("place", place)), asked.dropped)
         self.skip = SkipPanel(asked.skip)
-        self.note = NotePanel(self.close_panels)
-        self.write = WritePanel(asked.write, self.close_panels)
-        self.bottom = BottomBar({name: partial(asked.command, Command(name)) for name in DEEDS})
+        self.tabs = DimensionTabs(asked.dimension)
+        self.note = NotePanel(self.close_panels, asked.changed)
+        self.write = WritePanel(asked.write, self.close_panels, asked.changed)
+        self.repair = RepairPanel(lambda place: asked.command(Command("repair", place + 1)))
+        self.side = SidePane(panes)
+        self.bottom = BottomBar(deeds)
         self.done = EmptyState(
             "Everything here is judged.",
-            "Every item of this dataset has your judgement. Undo brings the last one back; or train on what you said.",
+            "Every item here has your judgement. Undo brings the last one back; or train on what you said.",
             ("Train a model", asked.train),
             name="annotate.done",
             glyph="good",
@@ -91,8 +104,10 @@ class Desk(QWidget):
         self.board.forget_seen()
         self.top.show_progress(progress)
         self.bottom.show_progress(progress, None)
-        self.note.field.setText(presentation.previous.note if presentation and presentation.previous else "")
-        self.write.field.clear()
+        previous = presentation.previous if presentation is not None else None
+        self.note.start(previous.note if previous is not None else "")
+        self.spans = previous.spans if previous is not None else ()
+        self.write.start()
         self.close_panels()
         there = presentation is not None
         self.split.setVisible(there)
@@ -100,12 +115,18 @@ class Desk(QWidget):
         self.bottom.show_deeds(there)
         if presentation is None:
             return
-        self.draft = Draft(presentation.shown)
-        self.draft.remember(presentation.previous)
+        guidelines = presentation.guidelines
+        self.sheet = Sheet(presentation.shown, guidelines.dimensions if guidelines is not None else ())
+        self.sheet.remember(presentation.previous)
         self.show_texts()
         self.show_draft()
         self._show_earlier(presentation)
         self._fit_prompt()
+
+    @property
+    def draft(self) -> Draft:
+        """The ranking that keys act on now: of one dimension, or over all."""
+        return self.sheet.draft
 
     def show_texts(self) -> None:
         """Show the texts in the chosen manner: Markdown, raw, or raw with differences marked."""
@@ -121,23 +142,59 @@ class Desk(QWidget):
     def show_draft(self) -> None:
         """Show the ranks given so far."""
         count = len(self.draft.shown)
+        best = self.draft.tiers[0] if self.draft.tiers else []  # of two, where a dimension was ranked before
         for card in self.board.cards:
             if count > 2:
                 card.show_rank(self.draft.rank_of(card.place), count)
             else:
-                card.highlight(False)
-        self.bottom.show_keys(count, self.draft.levelling, len(self.draft.open))
+                card.highlight(card.place in best)
+        self.tabs.show_sheet(self.sheet)
+        self.bottom.show_keys(count, self.draft.levelling, len(self.draft.open), last=self.sheet.last)
 
     def show_choice(self, best: set[int]) -> None:
         """Show at once which places were chosen, while the judgement is being committed."""
         for card in self.board.cards:
             card.highlight(card.place in best)
 
+    def said(self) -> None:
+        """Something was said of the item: what is kept of it is out of date."""
+        self._asked.changed()
+
+    def body(self) -> dict[str, Any]:
+        """What was said of the item so far, in candidate indices, as a draft is kept; empty when nothing was."""
+        found = self.sheet.body()
+        if self.note.note:
+            found["note"] = self.note.note
+        if self.spans:
+            found["spans"] = [span.model_dump() for span in self.spans]
+        if written := self.write.written.strip():
+            found["write"] = written
+            if self.write.repairs is not None:
+                found["repairs"] = self.write.repairs
+        return found
+
+    def restore(self, body: dict[str, Any]) -> None:
+        """Bring back what was said before the window was left, and say so quietly."""
+        self.sheet.restore(body)
+        self.note.start(str(body.get("note", "")) or self.note.note)
+        words, repairs = str(body.get("write", "")), body.get("repairs")
+        if words and self.presentation is not None:
+            shown, candidates = self.presentation.shown, self.presentation.item.candidates
+            if isinstance(repairs, int) and repairs in shown:
+                self.write.start(repairs, candidates[repairs].text, LETTERS[shown.index(repairs)], words)
+            else:
+                self.write.start(words=words)
+        self.close_panels()
+        self.show_draft()
+        self.bottom.say_restored()
+
     def open_panel(self, name: str) -> None:
-        """Open the panel for "skip", "note" or "write" and let the person type."""
+        """Open the panel for "skip", "repair", "note" or "write" and let the person type."""
         self.close_panels()
         if name == "skip":
             self.skip.show()
+        elif name == "repair":
+            self.repair.offer(len(self.sheet.shown))
         elif name == "note":
             self.note.show()
             self.note.field.setFocus()
@@ -147,7 +204,7 @@ class Desk(QWidget):
 
     def close_panels(self) -> None:
         """Close all panels; the keyboard goes back to the item."""
-        was_open = [panel for panel in (self.skip, self.note, self.write) if not panel.isHidden()]
+        was_open = [one for one in (self.skip, self.note, self.write, self.repair) if not one.isHidden()]
         for panel in was_open:
             panel.hide()
         if was_open:
@@ -188,14 +245,37 @@ class Desk(QWidget):
         self.split.setObjectName("annotate.split")
         self.split.setChildrenCollapsible(False)
         self.split.addWidget(frame)
-        self.split.addWidget(self.board)
+        self.split.addWidget(self._ranked())
         self.split.setStretchFactor(1, 1)
         self.split.splitterMoved.connect(self._move)
+        left = QWidget()
+        work = QVBoxLayout(left)
+        work.setContentsMargins(0, 0, 0, 0)
+        work.setSpacing(12)
+        work.addWidget(self.split, 1)
+        work.addWidget(self.done, 1)
+        for panel in (self.skip, self.repair, self.note, self.write):
+            work.addWidget(panel)
+        self.beside = QSplitter(Qt.Orientation.Horizontal)
+        self.beside.setObjectName("annotate.beside")
+        self.beside.setChildrenCollapsible(False)
+        self.beside.addWidget(left)
+        self.beside.addWidget(self.side)
+        self.beside.setStretchFactor(0, 1)
+        self.beside.setSizes([10 * WIDTH, WIDTH])
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 12, 24, 12)
         column.setSpacing(12)
         column.addWidget(self.top)
-        column.addWidget(self.split, 1)
-        column.addWidget(self.done, 1)
-        for panel in (self.skip, self.note, self.write, self.bottom):
-            column.addWidget(panel)
+        column.addWidget(self.beside, 1)
+        column.addWidget(self.bottom)
+
+    def _ranked(self) -> QWidget:
+        """The cards under the row that says what they are ranked by."""
+        ranked = QWidget()
+        column = QVBoxLayout(ranked)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.tabs)
+        column.addWidget(self.board, 1)
+        return ranked

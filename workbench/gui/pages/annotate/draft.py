@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
-from workbench.domain.judgement import Judgement, Outcome, Ranking, SkipReason
+from workbench.domain.judgement import Aspect, Judgement, Outcome, Ranking, SkipReason
+from workbench.domain.queues import Dimension
 
 LETTERS = "ABCDEFGHI"
 
@@ -115,8 +118,129 @@ class Draft:
         self.tiers = [[self.shown.index(c) for c in tier] for tier in judgement.ranking.tiers]
 
     def _verdict(self, tiers: list[list[int]], strength: int = 1) -> Verdict:
-        ranking = Ranking(tiers=tuple(tuple(sorted(self.shown[p] for p in tier)) for tier in tiers))
-        return Verdict("ranked", ranking, strength)
+        return Verdict("ranked", _ranking(self.shown, tiers), strength)
+
+
+@dataclass
+class Sheet:
+    """Everything that is said of one item before it is committed: a draft for each dimension of the guidelines, one at a
+    time, and last the draft over all, whose verdict commits. A dimension may be left out; one that was begun is finished.
+    """
+
+    shown: tuple[int, ...]
+    dimensions: tuple[Dimension, ...] = ()
+    here: int = 0
+    drafts: list[Draft] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drafts = [Draft(self.shown) for _ in range(len(self.dimensions) + 1)]
+
+    @property
+    def draft(self) -> Draft:
+        """What keys act on now."""
+        return self.drafts[self.here]
+
+    @property
+    def overall(self) -> Draft:
+        """The ranking over all."""
+        return self.drafts[-1]
+
+    @property
+    def last(self) -> bool:
+        """Whether the ranking over all is on show, so that a verdict commits."""
+        return self.here == len(self.drafts) - 1
+
+    @property
+    def aspects(self) -> tuple[Aspect, ...]:
+        """The dimensions that are ranked to the end."""
+        return tuple(
+            Aspect(name=dimension.name, ranking=_ranking(self.shown, draft.tiers))
+            for dimension, draft in zip(self.dimensions, self.drafts)
+            if draft.tiers and not draft.open
+        )
+
+    @property
+    def begun(self) -> int | None:
+        """The first dimension that has some places and not all of them, None when there is none."""
+        return next((i for i, d in enumerate(self.drafts[:-1]) if d.tiers and d.open), None)
+
+    def turn(self, step: int) -> bool:
+        """Go on by `step` dimensions; False when there is none in that direction."""
+        return self.go(self.here + step)
+
+    def go(self, place: int) -> bool:
+        """Show this dimension; the one after the last is the ranking over all."""
+        if not 0 <= place < len(self.drafts):
+            return False
+        self.draft.levelling = False
+        self.here = place
+        return True
+
+    def press(self, place: int, *, much: bool = False) -> Verdict | None:
+        """The digit key of a place. How much better is asked over all only."""
+        return None if much and not self.last else self.take(self.draft.press(place, much=much))
+
+    def level(self) -> Verdict | None:
+        """The key 0."""
+        return self.take(self.draft.level())
+
+    def accept(self) -> Verdict | None:
+        """The key Enter; on a dimension of two that is ranked already, it goes on."""
+        if self.draft.pair and self.draft.tiers and not self.last:
+            self.turn(1)
+            return None
+        return self.take(self.draft.accept())
+
+    def take(self, verdict: Verdict | None) -> Verdict | None:
+        """A verdict of the draft on show: kept with its dimension, and then comes the next; over all, it's what commits."""
+        if verdict is None or verdict.ranking is None or self.last:
+            return verdict
+        self.draft.tiers = [[self.shown.index(c) for c in tier] for tier in verdict.ranking.tiers]
+        self.turn(1)
+        return None
+
+    def proposed(self) -> tuple[Ranking, int, bool]:
+        """What a label would say now: the ranking over all so far, else of two that A is better; False where it's neither."""
+        if self.overall.pair:
+            return _ranking(self.shown, self.overall.tiers or [[0], [1]]), 1, True
+        rest = [self.overall.open] if self.overall.open else []
+        return _ranking(self.shown, [*self.overall.tiers, *rest]), 1, len(self.overall.open) <= 1
+
+    def remember(self, judgement: Judgement | None) -> None:
+        """Start from what was said before."""
+        if judgement is None:
+            return
+        self.overall.remember(judgement)
+        said = {aspect.name: aspect.ranking.tiers for aspect in judgement.aspects}
+        for dimension, draft in zip(self.dimensions, self.drafts):
+            draft.tiers = [[self.shown.index(c) for c in tier] for tier in said.get(dimension.name, ())]
+
+    def body(self) -> dict[str, Any]:
+        """The rankings so far, in candidate indices, as a draft is kept; empty when nothing was said."""
+        aspects = {d.name: self._candidates(draft) for d, draft in zip(self.dimensions, self.drafts) if draft.tiers}
+        found: dict[str, Any] = {"aspects": aspects} if aspects else {}
+        return found | ({"tiers": self._candidates(self.overall)} if self.overall.tiers else {})
+
+    def restore(self, body: dict[str, Any]) -> None:
+        """Take rankings of a kept draft; what doesn't fit this item is left out."""
+        self.overall.tiers = self._places(body.get("tiers", ()))
+        aspects = body.get("aspects") or {}
+        for dimension, draft in zip(self.dimensions, self.drafts):
+            draft.tiers = self._places(aspects.get(dimension.name, ()))
+        self.here = next((i for i, d in enumerate(self.drafts[:-1]) if not d.tiers or d.open), len(self.drafts) - 1)
+
+    def _candidates(self, draft: Draft) -> list[list[int]]:
+        return [[self.shown[place] for place in tier] for tier in draft.tiers]
+
+    def _places(self, tiers: Sequence[Sequence[int]]) -> list[list[int]]:
+        flat = [candidate for tier in tiers for candidate in tier]
+        if len(set(flat)) != len(flat) or not set(flat) <= set(self.shown) or not all(tiers):
+            return []
+        return [[self.shown.index(candidate) for candidate in tier] for tier in tiers]
+
+
+def _ranking(shown: tuple[int, ...], tiers: Sequence[Sequence[int]]) -> Ranking:
+    return Ranking(tiers=tuple(tuple(sorted(shown[p] for p in tier)) for tier in tiers))
 
 
 def in_words(judgement: Judgement) -> str:
@@ -125,6 +249,17 @@ def in_words(judgement: Judgement) -> str:
         return "all bad"
     if judgement.ranking is None:
         return f"skipped ({(judgement.skip_reason or 'other').replace('_', ' ')})"
-    sign = " ≻≻ " if judgement.strength == 2 else " ≻ "
-    places = [sorted(judgement.shown.index(c) for c in tier) for tier in judgement.ranking.tiers]
+    return tiers_in_words(judgement.shown, judgement.ranking, judgement.strength)
+
+
+def tiers_in_words(shown: Sequence[int], ranking: Ranking, strength: int = 1) -> str:
+    """A ranking in the letters that stood over the cards."""
+    sign = " ≻≻ " if strength == 2 else " ≻ "
+    places = [sorted(shown.index(c) for c in tier) for tier in ranking.tiers]
     return sign.join(" = ".join(LETTERS[p] for p in tier) for tier in places)
+
+
+def all_in_words(judgement: Judgement) -> str:
+    """The same with what was said of each dimension: "A ≻ B (Helpful B ≻ A, Harmless A = B)"."""
+    said = [f"{a.name} {tiers_in_words(judgement.shown, a.ranking)}" for a in judgement.aspects]
+    return in_words(judgement) + (f" ({', '.join(said)})" if said else "")

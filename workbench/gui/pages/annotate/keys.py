@@ -18,17 +18,43 @@ class Command(NamedTuple):
     much: bool = False
 
 
+ACTIONS = (
+    ("first", "A is better, or place A next", "1", Command("place", 0)),
+    ("second", "B is better, or place B next", "2", Command("place", 1)),
+    ("much_first", "A is much better", "Shift+1", Command("place", 0, True)),
+    ("much_second", "B is much better", "Shift+2", Command("place", 1, True)),
+    ("level", "Tie, or the next one level with the last placed", "0", Command("level")),
+    ("accept", "Accept the ranking", "Enter", Command("accept")),
+    ("all_bad", "All are bad", "X", Command("all_bad")),
+    ("skip", "Skip, with a reason", "S", Command("skip")),
+    ("dimension_before", "The dimension before", "[", Command("turn", -1)),
+    ("dimension_after", "The next dimension", "]", Command("turn", 1)),
+    ("note", "Write a note", "N", Command("note")),
+    ("write", "Write a better response", "E", Command("write")),
+    ("repair", "Repair a response", "Shift+E", Command("repair")),
+    ("differences", "Show word-level differences", "D", Command("differences")),
+    ("reveal", "Reveal who wrote the last item's responses", "R", Command("reveal")),
+    ("guidelines", "Guidelines", "G", Command("guidelines")),
+    ("history", "What you judged before, to judge it again", "H", Command("history")),
+    ("queue", "Choose a dataset or a queue", "Q", Command("queue")),
+    ("new_queue", "Make a new queue", "", Command("new_queue")),
+    ("person", "Who judges", "U", Command("person")),
+    ("undo", "Undo the last judgement", "Ctrl+Z", Command("undo")),
+    ("redo", "Redo", "Ctrl+Shift+Z", Command("redo")),
+)
 _K = Qt.Key
 _LETTERS: dict[int, str] = {
     _K.Key_X: "all_bad", _K.Key_S: "skip", _K.Key_N: "note", _K.Key_E: "write", _K.Key_D: "differences",
     _K.Key_R: "reveal", _K.Key_Return: "accept", _K.Key_Enter: "accept", _K.Key_Escape: "escape",
     _K.Key_T: "together", _K.Key_P: "unfold", _K.Key_C: "comment",
+    _K.Key_G: "guidelines", _K.Key_H: "history", _K.Key_Q: "queue", _K.Key_U: "person",
 }  # fmt: skip
 _ARROWS: dict[int, Command] = {
     _K.Key_Left: Command("focus", -1), _K.Key_Right: Command("focus", 1),
     _K.Key_Up: Command("lines", -1), _K.Key_Down: Command("lines", 1),
     _K.Key_PageUp: Command("pages", -1), _K.Key_PageDown: Command("pages", 1), _K.Key_Space: Command("pages", 1),
 }  # fmt: skip
+_TURNS: dict[int, int] = {_K.Key_BracketLeft: -1, _K.Key_BracketRight: 1}
 _SHIFTED: dict[int, int] = {_K.Key_Exclam: 1, _K.Key_At: 2, _K.Key_QuoteDbl: 2}
 _FIRST_DIGIT_SCAN = 10  # evdev plus 8, as X11 and Wayland give it, for the key 1 above the letters
 
@@ -44,6 +70,10 @@ def command(event: QKeyEvent) -> Command | None:
         if key == _K.Key_Z:
             return Command("redo" if shift else "undo")
         return Command("redo") if key == _K.Key_Y else None
+    if shift and key == _K.Key_E:
+        return Command("repair")
+    if key in _TURNS:
+        return Command("turn", _TURNS[key])
     if key in _LETTERS:
         return Command(_LETTERS[key])
     if key in _ARROWS:

@@ -1,0 +1,125 @@
+"""Kills the labelling window at random moments, again and again: `python -m tests.benchmarks.killed_windows FOLDER --kills 1000`.
+
+Every window is a process of its own with a real window (off screen), forked from one that has read the code already, so that
+a thousand of them don't take an hour. It is killed between 0 and 300 ms after its first key. After every kill the
+workspace is opened and looked at: each acknowledged judgement is there, none is there twice, none that nobody meant. Every
+fiftieth time, and at the end, undo walks back through all of them and redo forth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import select
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+from tests.gui.pages import annotating_window
+from tests.gui.pages.test_killed_window import check, told
+from workbench.domain.judgement import Item
+from workbench.domain.text import Candidate, Prompt
+from workbench.services.workbench import Workbench, new_workspace
+from workbench.store.filling import NewRow
+
+SLICE = 500
+WALK_EVERY = 50
+
+
+def fill(space: Path, items: int) -> None:
+    """A dataset of so many pairs."""
+    with Workbench.open(new_workspace(space)) as bench:
+        bench.workspace.lane.do(bench.workspace.store.datasets.create, "pairs", "preferences")
+        for start in range(0, items, SLICE):
+            rows = [
+                NewRow(
+                    (
+                        Item(
+                            id=f"item-{n}",
+                            prompt=Prompt.from_text(f"Question {n}?"),
+                            candidates=(Candidate(text=f"Answer {n}."), Candidate(text=f"Another answer {n}.")),
+                        ),
+                        [],
+                    ),
+                    n,
+                )
+                for n in range(start, min(items, start + SLICE))
+            ]
+            bench.workspace.lane.do(bench.workspace.store.datasets.append, "pairs", rows)
+
+
+def one_kill(space: Path, delay: float) -> str:
+    """Fork a window, wait for its first key, kill it after so many seconds; returns what it told."""
+    near, far = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(near)
+        try:
+            annotating_window.main(space, tell=far)
+        finally:
+            os._exit(1)
+    os.close(far)
+    found, killed = b"", False
+    deadline = time.monotonic() + 60
+    while True:
+        ready, _, _ = select.select([near], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready and not killed:
+            os.kill(child, signal.SIGKILL)
+            killed = True
+            continue
+        part = os.read(near, 65536)
+        if not part:
+            break
+        if not found:
+            deadline = time.monotonic() + delay
+        found += part
+    os.close(near)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"the window ended by itself: {status}"
+    return found.decode()
+
+
+def look(space: Path, intended: dict[str, int], acknowledged: set[str]) -> int:
+    """Compare what is on disk with what was said, without opening the workbench."""
+    with sqlite3.connect(space / "workbench.db") as database:
+        found = database.execute(
+            "SELECT rows.item, judgements.ranking FROM judgements JOIN rows ON rows.id = judgements.row_id"
+        ).fetchall()
+    stored = {item: int(ranking[2]) for item, ranking in found}
+    assert len(stored) == len(found), "a judgement is there twice"
+    assert acknowledged <= set(stored), f"lost: {acknowledged - set(stored)}"
+    assert stored.items() <= intended.items(), "something is there that nobody meant"
+    return len(stored)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--items", type=int, default=60_000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    space = asked.folder / "space"
+    fill(space, asked.items)
+    moments, intended, acknowledged = random.Random(asked.seed), {}, set()
+    stored, unacknowledged, start = 0, 0, time.monotonic()
+    for kill in range(1, asked.kills + 1):
+        one, kept = told(one_kill(space, moments.uniform(0.0, 0.3)))
+        intended |= one
+        acknowledged |= set(kept)
+        stored = look(space, intended, acknowledged)
+        unacknowledged = stored - len(acknowledged)
+        if kill % WALK_EVERY == 0 or kill == asked.kills:
+            assert check(space, intended, sorted(acknowledged)) == stored
+            sys.stdout.write(
+                f"{kill} kills, {stored} judgements on disk, {len(acknowledged)} acknowledged, "
+                f"{unacknowledged} committed and not yet acknowledged, {time.monotonic() - start:.0f} s\n"
+            )
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

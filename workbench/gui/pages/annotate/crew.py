@@ -1,0 +1,98 @@
+"""Those who help the page: each minds one thing beside the judgement itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from workbench.gui.pages.annotate.back import LookingBack
+from workbench.gui.pages.annotate.guiding import Guiding
+from workbench.gui.pages.annotate.keeping import DraftKeeper, LeaseKeeper
+from workbench.gui.pages.annotate.people import People
+from workbench.gui.pages.annotate.places import Places
+from workbench.gui.pages.annotate.reach import Reach
+from workbench.gui.pages.annotate.repairing import Repairing
+from workbench.gui.pages.annotate.reveal import Reveal
+from workbench.services.views import LabelProgress, Presentation
+
+
+class Crew(QObject):
+    """Guidelines, history, queues, people, drafts, leases, repairs, aftercare."""
+
+    def __init__(self, reach: Reach, page: QWidget) -> None:
+        super().__init__(page)
+        self._reach = reach
+        self.guiding = Guiding(reach, self)
+        self.back = LookingBack(reach, self)
+        self.places = Places(reach, self)
+        self.people = People(reach, self)
+        self.drafts = DraftKeeper(reach, self)
+        self.leases = LeaseKeeper(reach, self)
+        self.repairing = Repairing(reach, self)
+        self.reveal: Reveal
+        self._deeds: dict[str, Callable[[], Any]] = {}
+
+    @property
+    def panes(self) -> dict[str, QWidget]:
+        """What can stand beside the candidates."""
+        return {
+            "guidelines": self.guiding.pane, "history": self.back.pane, "queue": self.places.panel,
+            "person": self.people.panel,
+        }  # fmt: skip
+
+    def settle(self) -> None:
+        """The desk is made."""
+        reach, desk = self._reach, self._reach.desk
+        self.reveal = Reveal(reach.services.labelling, reach.bridge, desk, lambda: reach.place()[0])
+        desk.top.manage.setMenu(self.places.menu)
+        reach.open_side("guidelines" if reach.guidelines_open else "")
+        self._deeds = {
+            "reveal": self.reveal.ask, "guidelines": self.guiding.toggle, "history": self.back.toggle,
+            "queue": desk.top.queue.showPopup, "new_queue": self.places.open_panel,
+            "person": self.people.chip.showMenu,
+        }  # fmt: skip
+
+    def do(self, name: str) -> bool:
+        """What needs no item on screen; False when it is none of these."""
+        deed = self._deeds.get(name)
+        if deed is None or (not self._reach.place()[0] and name not in {"person"}):
+            return False
+        deed()
+        return True
+
+    def leave_side(self) -> None:
+        """Escape closes what was opened beside the item."""
+        if self._reach.desk.side.open not in {"", "guidelines"}:
+            self._reach.leave_side()
+
+    def item_shown(self, presentation: Presentation | None, progress: LabelProgress) -> None:
+        """Another item is on screen."""
+        if presentation is not None:
+            self.guiding.show_for(presentation.guidelines, progress)
+        if presentation is not None and presentation.draft:
+            self._reach.desk.restore(presentation.draft)
+        self.drafts.begin(presentation.draft if presentation is not None else None)
+        queue = self.places.queue() if presentation is not None and presentation.queue else None
+        self.leases.begin(None if queue is None else queue.spec.lease_minutes)
+        self.back.refresh()
+
+    def said(self) -> None:
+        """Something was said of the item on screen."""
+        self.drafts.changed()
+
+    def shown(self) -> None:
+        """The page is in front."""
+        self.people.refresh()
+
+    def hidden(self) -> None:
+        """Another page is in front."""
+        self.drafts.flush()
+        self.leases.pause()
+
+    def closing(self) -> None:
+        """The workspace is being left."""
+        self.drafts.flush()
+        self.leases.release(self._reach.desk.presentation)

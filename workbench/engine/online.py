@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from workbench.engine.critic import values
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
-from workbench.engine.forward import completion_logprobs
+from workbench.engine.forward import completion_logprobs, core
 from workbench.engine.models import Loaded, eos_ids
 from workbench.engine.preferences import correlation
 from workbench.engine.reference import agree
@@ -27,6 +28,7 @@ from workbench.engine.report import Report
 from workbench.engine.reward_sources import SCORED_TOGETHER, Scores, Sources
 from workbench.engine.roles import Roles
 from workbench.engine.rollout import Rollout, sample_batch
+from workbench.engine.rollout_vllm import sample_with_vllm
 from workbench.engine.text import decode, encode_prompt
 
 EVALUATED = 128  # held-out prompts that are answered at each evaluation, at most
@@ -93,9 +95,14 @@ def warn_of_truncation(spec: OnlineSpec, report: Report) -> None:
 def sample(
     policy: Loaded, prompts: Sequence[list[int]], spec: OnlineSpec, setup: Setup, draw: torch.Generator
 ) -> Rollout:
-    """Sample one completion for each prompt as the spec says."""
+    """Sample one completion for each prompt as the spec says, by the engine that it names."""
+    engine = sample_batch
+    if spec.rollout_engine == "vllm":
+        positions = getattr(core(policy.model).config.get_text_config(), "max_position_embeddings", None)
+        longest = min(spec.max_length, positions or spec.max_length)
+        engine = partial(sample_with_vllm, longest=longest, share=spec.rollout_memory, dtype=setup.compute)
     with setup.autocast():
-        return sample_batch(
+        return engine(
             policy.model,
             prompts,
             max_new_tokens=spec.max_new_tokens,

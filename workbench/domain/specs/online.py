@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -142,6 +143,19 @@ class OnlineSpec(TrainingSpec):
         le=1.0,
         description="Sample from the likeliest tokens with this much mass only; anything but 1 biases KL, often below zero.",
         json_schema_extra=group("Rollout", advanced=True),
+    )
+
+    rollout_engine: Literal["native", "vllm"] = Field(
+        "native",
+        description="What samples completions: the workbench's own sampler, or vLLM where it is installed.",
+        json_schema_extra=group("Rollout", advanced=True),
+    )
+    rollout_memory: float = Field(
+        0.3,
+        gt=0.0,
+        lt=1.0,
+        description="Share of the GPU's memory (without one, of main memory) that vLLM takes for its cache and its copy of the policy.",
+        json_schema_extra=group("Rollout", advanced=True, when=("rollout_engine", ("vllm",))),
     )
 
     @property

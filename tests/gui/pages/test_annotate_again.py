@@ -6,8 +6,10 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
+from pytestqt.qtbot import QtBot
 
 from workbench.gui.pages.annotate import AnnotatePage
+from workbench.gui.pages.annotate.after import told
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
@@ -118,6 +120,50 @@ def test_that_escape_leaves_the_question_which_response_is_repaired(
     assert page.desk.write.isHidden()
     press(Qt.Key.Key_Escape, "1")
     assert len(bench.labelling.judgements("pairs")) == 1
+
+
+def test_that_w_tells_what_a_label_will_do(page: AnnotatePage, press: Press, qtbot: QtBot) -> None:
+    strip = page.desk.effects
+    assert strip.isHidden()
+    press("w")
+    assert strip.isVisible()
+    assert strip.title.text() == "If you say A ≻ B"
+    qtbot.waitUntil(lambda: "A ≻ B, weight 1" in words_of(strip))
+    assert "dpo" in words_of(strip)
+    press("1", "1", "1", "1", "1")
+    qtbot.waitUntil(lambda: strip.title.text() == "Your last label, A ≻ B")
+    press("w")
+    assert strip.isHidden()
+
+
+def test_that_w_follows_the_ranking_in_the_making(fill: Fill, visit: Visit, press: Press, qtbot: QtBot) -> None:
+    fill(1, candidates=3, name="lists")
+    page = visit("annotate", dataset="lists")
+    assert isinstance(page, AnnotatePage)
+    press("w")
+    assert page.desk.effects.title.text() == "Rank all of them to see what the label will do."
+    press("2", "1")
+    qtbot.waitUntil(lambda: page.desk.effects.title.text() == "If you say B ≻ A ≻ C")
+    qtbot.waitUntil(
+        lambda: "B ≻ A ≻ C: the first against all others" in words_of(page.desk.effects)
+    )  # letters as over the cards
+
+
+def test_that_retraining_without_anything_to_train_says_what_is_missing(
+    page: AnnotatePage, press: Press, window: Window, bench: Workbench
+) -> None:
+    press("l")
+    assert bench.runs.list() == []
+    assert window.notices.history[-1].kind == "bad"
+    press("m")
+    assert "no reward model" in window.notices.history[-1].what
+    assert page.hasFocus()
+
+
+def test_that_the_accuracy_is_told_before_and_after() -> None:
+    assert told(0.61, 0.6423) == "held-out accuracy 61.0% → 64.2%"
+    assert told(None, 0.5) == "held-out accuracy 50.0%"
+    assert "isn't known" in told(0.6, None)
 
 
 def test_that_typing_in_the_writer_judges_nothing(page: AnnotatePage, press: Press, bench: Workbench) -> None:

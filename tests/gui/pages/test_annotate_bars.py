@@ -73,7 +73,7 @@ def test_that_each_button_does_its_own_deed(bottom: BottomBar, deeds: list[str])
     for name in bottom.buttons:
         QTest.mouseClick(bottom.buttons[name], LEFT)
     assert deeds == list(bottom.buttons)
-    assert set(deeds) == set(DEEDS) - {"guidelines", "new_queue"}
+    assert set(deeds) == set(DEEDS) - {"guidelines", "new_queue", "mistakes", "retrain"}
 
 
 def test_that_two_have_a_tie_and_no_accept(bottom: BottomBar) -> None:
@@ -103,7 +103,8 @@ def test_that_without_an_item_only_looking_back_is_offered(bottom: BottomBar) ->
     bottom.show_keys(3, False, 0)
     bottom.show_deeds(False)
     assert {name for name, one in bottom.buttons.items() if one.isVisible()} == {
-        "undo", "redo", "reveal", "history"
+        "undo", "redo", "reveal", "history",
+        "effects"
     }  # fmt: skip
     assert bottom.hint.isHidden()
     bottom.show_deeds(True)

@@ -43,7 +43,7 @@ def test_that_each_digit_means_the_card_at_its_place(digit: int) -> None:
         (K.Key_0, "level"), (K.Key_X, "all_bad"), (K.Key_S, "skip"), (K.Key_N, "note"), (K.Key_E, "write"),
         (K.Key_D, "differences"), (K.Key_R, "reveal"), (K.Key_Return, "accept"), (K.Key_Enter, "accept"),
         (K.Key_Escape, "escape"), (K.Key_G, "guidelines"), (K.Key_H, "history"), (K.Key_Q, "queue"),
-        (K.Key_U, "person"),
+        (K.Key_U, "person"), (K.Key_W, "effects"), (K.Key_L, "retrain"), (K.Key_M, "mistakes"),
     ],
 )  # fmt: skip
 def test_that_each_letter_has_its_command(key: Qt.Key, name: str) -> None:

@@ -125,13 +125,14 @@ class BottomBar(QWidget):
         self.early.hide()
         last.addWidget(self.early)
         last.addWidget(self.hint)
-        for name, key, words in (  ("history", "H", "history"), ("undo", "Ctrl+Z", "undo"),
+        for name, key, words in (  ("effects", "W", "what it does"), ("history", "H", "history"), ("undo", "Ctrl+Z", "undo"),
             ("redo", "Ctrl+Shift+Z", "redo"),
         ):  # fmt: skip
             self.buttons[name] = KeyButton(key, words, f"annotate.{name}", deeds[name])
             last.addWidget(self.buttons[name])
         column.addLayout(last)
-        self.buttons["history"].setCheckable(True)
+        for name in ("effects", "history"):
+            self.buttons[name].setCheckable(True)
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
         self._calm.setInterval(600)
@@ -184,7 +185,7 @@ class BottomBar(QWidget):
         self._there = there
         self.hint.setVisible(there and self.early.isHidden())
         for name, one in self.buttons.items():
-            one.setVisible(there or name in {"undo", "redo", "reveal", "history"})
+            one.setVisible(there or name in {"undo", "redo", "reveal", "history", "effects"})
 
     def show_progress(self, progress: LabelProgress, fresh: Judgement | None) -> None:
         """The last judgement; a fresh one stands out for a moment."""

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
+from workbench.gui.pages.annotate.after import Effects, Retraining
 from workbench.gui.pages.annotate.back import LookingBack
 from workbench.gui.pages.annotate.guiding import Guiding
 from workbench.gui.pages.annotate.keeping import DraftKeeper, LeaseKeeper
@@ -32,6 +33,8 @@ class Crew(QObject):
         self.drafts = DraftKeeper(reach, self)
         self.leases = LeaseKeeper(reach, self)
         self.repairing = Repairing(reach, self)
+        self.effects = Effects(reach, self)
+        self.retraining = Retraining(reach, self)
         self.reveal: Reveal
         self._deeds: dict[str, Callable[[], Any]] = {}
 
@@ -52,7 +55,8 @@ class Crew(QObject):
         self._deeds = {
             "reveal": self.reveal.ask, "guidelines": self.guiding.toggle, "history": self.back.toggle,
             "queue": desk.top.queue.showPopup, "new_queue": self.places.open_panel,
-            "person": self.people.chip.showMenu,
+            "person": self.people.chip.showMenu, "effects": self.effects.toggle,
+            "retrain": self.retraining.retrain, "mistakes": self.retraining.mistakes,
         }  # fmt: skip
 
     def do(self, name: str) -> bool:
@@ -77,11 +81,13 @@ class Crew(QObject):
         self.drafts.begin(presentation.draft if presentation is not None else None)
         queue = self.places.queue() if presentation is not None and presentation.queue else None
         self.leases.begin(None if queue is None else queue.spec.lease_minutes)
+        self.effects.changed()
         self.back.refresh()
 
     def said(self) -> None:
         """Something was said of the item on screen."""
         self.drafts.changed()
+        self.effects.changed()
 
     def shown(self) -> None:
         """The page is in front."""
@@ -96,3 +102,4 @@ class Crew(QObject):
         """The workspace is being left."""
         self.drafts.flush()
         self.leases.release(self._reach.desk.presentation)
+        self.retraining.stop()

@@ -17,6 +17,7 @@ from workbench.gui.pages.annotate.board import CandidateBoard
 from workbench.gui.pages.annotate.chooser import Place
 from workbench.gui.pages.annotate.dimensions import DimensionTabs
 from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet, in_words
+from workbench.gui.pages.annotate.effects import EffectsStrip
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.pages.annotate.panels import NotePanel, RepairPanel, SkipPanel, WritePanel
 from workbench.gui.pages.annotate.prompt import PromptPane
@@ -26,8 +27,8 @@ from workbench.gui.widgets.states import EmptyState
 from workbench.services.views import LabelProgress, Presentation
 
 DEEDS = (
-    "level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "history", "undo", "redo",
-    "guidelines", "new_queue",
+    "level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "effects", "history", "undo", "redo",
+    "guidelines", "new_queue", "mistakes", "retrain",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ class Desk(QWidget):
         self.note = NotePanel(self.close_panels, asked.changed)
         self.write = WritePanel(asked.write, self.close_panels, asked.changed)
         self.repair = RepairPanel(lambda place: asked.command(Command("repair", place + 1)))
+        self.effects = EffectsStrip(deeds["mistakes"], deeds["retrain"])
         self.side = SidePane(panes)
         self.bottom = BottomBar(deeds)
         self.done = EmptyState(
@@ -254,7 +256,7 @@ class Desk(QWidget):
         work.setSpacing(12)
         work.addWidget(self.split, 1)
         work.addWidget(self.done, 1)
-        for panel in (self.skip, self.repair, self.note, self.write):
+        for panel in (self.skip, self.repair, self.note, self.write, self.effects):
             work.addWidget(panel)
         self.beside = QSplitter(Qt.Orientation.Horizontal)
         self.beside.setObjectName("annotate.beside")

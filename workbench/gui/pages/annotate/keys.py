@@ -38,6 +38,9 @@ ACTIONS = (
     ("history", "What you judged before, to judge it again", "H", Command("history")),
     ("queue", "Choose a dataset or a queue", "Q", Command("queue")),
     ("new_queue", "Make a new queue", "", Command("new_queue")),
+    ("mistakes", "Judge what the reward model gets wrong", "M", Command("mistakes")),
+    ("effects", "What this label will do", "W", Command("effects")),
+    ("retrain", "Retrain the reward model on your labels", "L", Command("retrain")),
     ("person", "Who judges", "U", Command("person")),
     ("undo", "Undo the last judgement", "Ctrl+Z", Command("undo")),
     ("redo", "Redo", "Ctrl+Shift+Z", Command("redo")),
@@ -48,6 +51,7 @@ _LETTERS: dict[int, str] = {
     _K.Key_R: "reveal", _K.Key_Return: "accept", _K.Key_Enter: "accept", _K.Key_Escape: "escape",
     _K.Key_T: "together", _K.Key_P: "unfold", _K.Key_C: "comment",
     _K.Key_G: "guidelines", _K.Key_H: "history", _K.Key_Q: "queue", _K.Key_U: "person",
+    _K.Key_W: "effects", _K.Key_L: "retrain", _K.Key_M: "mistakes",
 }  # fmt: skip
 _ARROWS: dict[int, Command] = {
     _K.Key_Left: Command("focus", -1), _K.Key_Right: Command("focus", 1),

@@ -37,7 +37,8 @@ class AnnotatePage(QWidget):
         "You don't see which model wrote what until you have judged; R tells it for the last item.\n\n"
         "Where the guidelines (G) ask for dimensions, the same keys rank one after the other; Tab or ] goes on, [ goes back. "
         "A dimension may be left out; the last one, Overall, is what counts for training, and it commits them all.\n\n"
-        "What you have begun to say of an item is kept, also when the window is closed. H lists what you judged before."
+        "What you have begun to say of an item is kept, also when the window is closed. H lists what you judged before, W "
+        "says what a label will do, L trains the reward model on your labels, and M asks about what it gets wrong."
     )
 
     def __init__(self, services: Workbench, bridge: Bridge, shell: Shell) -> None:

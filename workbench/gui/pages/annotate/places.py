@@ -68,7 +68,7 @@ class Places(QObject):
 
     def _create(self, spec: QueueSpec) -> None:
         failed = self._reach.refused(self.panel.say)
-        self._reach.run(self._reach.services.queues.create, spec, then=self._created, failed=failed)
+        self._reach.run(self._reach.services.queues.create, spec, then=self._created, failed=failed, lane="long")
 
     def _created(self, view: QueueView) -> None:
         self.queues.append(view)
@@ -82,6 +82,7 @@ class Places(QObject):
         if queue is None:
             return
         self.menu.addSeparator()
+        self._add("Put in order again", "annotate.menu_refresh", self._do(services.queues.refresh, "is in order again"))
         if queue.state == "open":
             self._add("Close this queue", "annotate.menu_close", self._do(services.queues.close, "is closed"))
         else:
@@ -101,7 +102,7 @@ class Places(QObject):
             self._reach.shell.notify(f"The queue “{name}” {what}.", "", "good")
             self._reach.choose((dataset, name))
 
-        return lambda: self._reach.run(verb, name, then=done)
+        return lambda: self._reach.run(verb, name, then=done, lane="long")
 
     def _ask_delete(self, queue: QueueView) -> None:
         words = "Its order and its counts are lost. Judgements stay in the dataset."

@@ -285,6 +285,22 @@ def test_that_undo_walks_back_through_what_was_merged(pair: tuple[Store, Store],
     assert [a.labels.redo("pairs", "anna").id for _ in range(5)] == ["j0", "j1", "j2", "j4", "j3"]
 
 
+def test_that_what_was_undone_before_newer_judgements_came_in_can_not_be_redone_among_them(
+    pair: tuple[Store, Store], item: MakeItem, judge: Judge
+) -> None:
+    a, b = pair
+    for store, names in ((a, "xy"), (b, "z")):
+        fill(store, [item(name) for name in "xyz"])
+        for name in names:
+            store.labels.add(judge(name, name, "anna"), "pairs")
+    a.labels.undo("pairs", "anna")
+    merge(a, b)
+    with pytest.raises(Conflict, match="nothing to redo"):
+        a.labels.redo("pairs", "anna")
+    assert [a.labels.undo("pairs", "anna").id for _ in range(2)] == ["z", "x"]
+    assert [a.labels.redo("pairs", "anna").id for _ in range(2)] == ["x", "z"]
+
+
 def test_that_the_same_file_imported_in_both_is_recognised(
     pair: tuple[Store, Store], item: MakeItem, judge: Judge
 ) -> None:

@@ -65,7 +65,8 @@ class PrivateServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self.folder = Path(tempfile.mkdtemp(prefix="workbench-pg-"))  # short: a socket's path has about a hundred bytes
+        # a short path, because a socket's has about a hundred bytes; as root, one that the user postgres can reach
+        self.folder = Path(tempfile.mkdtemp(prefix="workbench-pg-", dir="/tmp" if os.geteuid() == 0 else None))
         self._owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._owner:
             shutil.chown(self.folder, "postgres", "postgres")

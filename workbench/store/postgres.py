@@ -152,15 +152,14 @@ class PostgresServer:
         connection.autocommit = True
         connection.execute(
             f"SET search_path TO {self._quoted.replace('%%', '%')}; SET lock_timeout = {LOCK_MILLISECONDS}; "
-            f"SET statement_timeout = {STATEMENT_MILLISECONDS}; "
-            f"SET idle_in_transaction_session_timeout = {IDLE_MILLISECONDS}; "
-            "SET client_min_messages = warning; SET timezone = 'UTC'"
+            f"SET statement_timeout = {STATEMENT_MILLISECONDS}"
         )
         connection.autocommit = False
 
     def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("workbench_writes", False):
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._lock})")
+            silence = f"set_config('idle_in_transaction_session_timeout', '{IDLE_MILLISECONDS}', true)"
+            connection.exec_driver_sql(f"SELECT {silence}, pg_advisory_xact_lock({self._lock})")
 
 
 def _keep_nul(connection: psycopg.Connection[Any]) -> None:

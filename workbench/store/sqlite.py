@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 DATABASE = "workbench.db"
 APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
 BUSY_MILLISECONDS = 10_000
-WAIT = 0.0002, 0.003  # seconds between two tries of a writer, at random so that each has the same chance
 
 
 class SqliteFile:
@@ -23,6 +20,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._turns = Turns(path.with_name(f"{path.name}-turns"))
 
     def __str__(self) -> str:
         return str(self._path)
@@ -32,7 +30,8 @@ class SqliteFile:
         url = URL.create("sqlite", database=str(self._path))
         engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
         event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", self._begin)
+        event.listen(engine, "engine_disposed", lambda _engine: self._turns.close())
         return engine
 
     def reading(self, engine: Engine) -> Engine:
@@ -80,6 +79,19 @@ class SqliteFile:
         finally:
             beside.unlink(missing_ok=True)
 
+    def _begin(self, connection: Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        if not connection.get_execution_options().get("workbench_writes", False):
+            raw.execute("BEGIN").close()
+            return
+        raw.execute("PRAGMA busy_timeout = 0").close()  # the waiting is ours
+        try:
+            if not self._turns.take(lambda: _began_writing(raw), BUSY_MILLISECONDS / 1000):
+                raise sqlite3.OperationalError("database is locked")
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").close()
+
 
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver must not begin transactions by itself: a read that becomes a write later would meet "busy" at once.
@@ -100,31 +112,14 @@ def _folded_contains(text: str | None, words: str) -> int:
     return int(text is not None and words in text.casefold())
 
 
-def _begin(connection: Connection) -> None:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    if connection.get_execution_options().get("workbench_writes", False):
-        _begin_writing(raw)
-    else:
-        raw.execute("BEGIN").close()
-
-
-def _begin_writing(raw: sqlite3.Connection) -> None:
-    """Take the file's lock. SQLite's own waiting grows to tenths of a second, so that among many writers one may never be served."""
-    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
-    raw.execute("PRAGMA busy_timeout = 0").close()
+def _began_writing(raw: sqlite3.Connection) -> bool:
     try:
-        while True:
-            try:
-                raw.execute("BEGIN IMMEDIATE").close()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(random.uniform(*WAIT))
-            else:
-                return
-    finally:
-        raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").close()
+        raw.execute("BEGIN IMMEDIATE").close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _number(connection: Connection, pragma: str) -> int:

@@ -129,6 +129,25 @@ def test_that_a_dead_import_is_swept_by_whoever_opens_next_and_a_living_one_by_n
     assert anna.datasets.publish(living, "texts").rows == 1
 
 
+def test_that_a_team_brings_the_labels_of_its_files_and_takes_them_away_again(
+    two: Two, tmp_path: Path, item: Callable[..., Item], judge: Callable[..., Judgement]
+) -> None:
+    alone = open_store(tmp_path / "alone")
+    alone.datasets.create("pairs", "preferences")
+    alone.datasets.append("pairs", [NewRow((item(f"i{n}\x00"), [])) for n in range(3)])
+    for n in range(3):
+        alone.labels.add(judge(f"i{n}\x00", f"said {n}", "anna"), "pairs")
+    alone.labels.undo("pairs", "anna")
+    alone.close()
+    for store in two:  # what one has brought is not brought again by the other
+        store.merging.merge(tmp_path / "alone", {})
+    assert [j.id for j in two[1].labels.current("pairs")] == ["said 0", "said 1"]
+    taken = open_store(tmp_path / "taken")
+    taken.merging.merge(tmp_path / "annas", {})
+    assert [j.item for j in taken.labels.current("pairs")] == ["i0\x00", "i1\x00"]
+    taken.close()
+
+
 def before_homes(connection: Connection) -> None:
     """What a workspace of the schema before holds: models with parents, a run and settings."""
     columns = "id, name, path, kind, form, run, parameters, created, synthetic"

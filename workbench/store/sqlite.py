@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from workbench.store.turns import Turns
+
 DATABASE = "workbench.db"
 APPLICATION_ID = 0x524C4846  # "RLHF", so that a database of another program is told apart
 BUSY_MILLISECONDS = 10_000

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.domain.judgement import AnnotatorKind, Item, Judgement, Ranking
+from workbench.domain.judgement import AnnotatorKind, Aspect, Item, Judgement, Ranking, Span
 from workbench.domain.queues import Guidelines
 from workbench.domain.text import Candidate, Demonstration, Prompt
 
@@ -26,7 +26,7 @@ class PreferenceRow:
     """Candidates for one prompt with what was said about them.
 
     `ranking` is None for an item that nobody has judged. `extra` holds the columns that the format doesn't know, so that
-    nothing is lost. `judgements` is filled by the native format only and then takes the place of `ranking`.
+    nothing is lost. `aspects` and `spans` go with `ranking`. `judgements` is filled by the native format only and then takes the place of `ranking`.
     """
 
     prompt: Prompt
@@ -38,6 +38,8 @@ class PreferenceRow:
     extra: dict[str, Any] = field(default_factory=dict)
     item_id: str = ""
     judgements: tuple[Judgement, ...] = ()
+    aspects: tuple[Aspect, ...] = ()
+    spans: tuple[Span, ...] = ()
 
     def to_domain(self, annotator: str = "imported", created: datetime | None = None) -> tuple[Item, list[Judgement]]:
         """The item and its judgements; `annotator` signs those that the file gives no name for.
@@ -50,7 +52,7 @@ class PreferenceRow:
             return item, list(self.judgements)
         name = self.annotator or annotator
         verdict = Judgement(
-            id=_digest([item.id, name, self.ranking.model_dump(mode="json"), self.strength]),
+            id=_digest([item.id, name, self.ranking.model_dump(mode="json"), self.strength, *self._besides()]),
             item=item.id,
             annotator=name,
             annotator_kind=self.annotator_kind,
@@ -61,8 +63,13 @@ class PreferenceRow:
             shown_seed=0,
             milliseconds=0,
             created=created or datetime.now(UTC),
+            aspects=self.aspects,
+            spans=self.spans,
         )
         return item, [verdict]
+
+    def _besides(self) -> list[Any]:
+        return [aspect.model_dump(mode="json") for aspect in self.aspects]
 
     def content_id(self) -> str:
         """SHA-256 of the prompt and the candidates' texts."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from workbench.domain.errors import BadInput
-from workbench.formats import alpaca, hh, native, plain, trl
+from workbench.formats import alpaca, hh, native, plain, trl, ultrafeedback
 from workbench.formats.spec import Format
 
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
         *native.NATIVE,
+        ultrafeedback.ULTRAFEEDBACK,
         hh.HH,
         alpaca.ALPACA_PREFERENCE,
         trl.PREFERENCE,

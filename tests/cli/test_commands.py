@@ -222,7 +222,8 @@ def test_that_no_workspace_is_said_with_how_to_make_one(tmp_path: Path, capsys: 
 
 
 COMMANDS = [
-    ["new"], ["tour"], ["doctor"], ["train"], ["generate"], ["label", "stats"],
+    ["new"], ["tour"], ["doctor"], ["train"], ["generate"], ["label", "stats"], ["label", "gold"],
+    *(["label", "queue", verb] for verb in ("create", "list", "close", "reopen", "refresh", "delete")),
     *(["data", verb] for verb in ("import", "list", "show", "freeze", "export")),
     *(["runs", verb] for verb in ("list", "show", "watch", "metrics", "samples", "pause", "resume", "stop")),
     *(["models", verb] for verb in ("list", "add", "show")),

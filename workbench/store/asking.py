@@ -19,7 +19,7 @@ from workbench.store import schema as t
 from workbench.store.answers import DONE, answers_of, row_state
 from workbench.store.item_leases import leased
 from workbench.store.labels import PlacedItem, judgement_of, placed_item
-from workbench.store.queue_counts import Progress, QueueRecord, change_progress, progress_of
+from workbench.store.queue_counts import Progress, QueueRecord, change_progress
 
 REPEAT_AFTER = 10  # an item is shown again only after as many other answers
 REPEAT_LOOK = 50
@@ -51,11 +51,8 @@ def queue_size(connection: Connection, queue: QueueRecord) -> int:
     return int(connection.execute(count).scalar_one())
 
 
-def choose(connection: Connection, queue: QueueRecord, annotator: str, now: datetime) -> Asked | None:
-    """What this annotator is asked next; None when nothing is left for them now."""
-    mine = progress_of(connection, queue.id, annotator)
-    if left_for(queue, queue_size(connection, queue), mine) == 0:
-        return None
+def choose(connection: Connection, queue: QueueRecord, annotator: str, mine: Progress, now: datetime) -> Asked | None:
+    """What this annotator is asked next, in a queue that has something left for them; None when others look at all of it."""
     draw = random.Random(f"{queue.spec.seed}/{annotator}/{mine.judged}")
     kind = draw.random()
     row: int | None = None

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from workbench.store import schema as t
 from workbench.store.queue_counts import QueueRecord
@@ -19,14 +19,16 @@ _L = t.item_leases.c
 
 def take_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> None:
     """Keep a row for an annotator until then; what they held before in this queue is given back."""
-    give_back(connection, queue.id, annotator)
-    connection.execute(insert(t.item_leases).values(queue_id=queue.id, row_id=row, annotator=annotator, expires=until))
+    mine = (_L.queue_id == queue.id) & (_L.annotator == annotator)
+    held = {"row_id": row, "expires": until}
+    if connection.execute(update(t.item_leases).where(mine).values(held)).rowcount == 0:
+        connection.execute(insert(t.item_leases).values(queue_id=queue.id, annotator=annotator, **held))
 
 
 def renew_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> bool:
     """Prolong a lease that this annotator still has; False when it is gone."""
     mine = (_L.queue_id == queue.id) & (_L.row_id == row) & (_L.annotator == annotator)
-    return connection.execute(t.item_leases.update().where(mine).values(expires=until)).rowcount > 0
+    return connection.execute(update(t.item_leases).where(mine).values(expires=until)).rowcount > 0
 
 
 def give_back(connection: Connection, queue: int, annotator: str) -> None:

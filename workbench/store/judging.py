@@ -27,7 +27,7 @@ _S = t.standings.c
 def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
     """Append judgements of rows (row id, judgement) and let them count."""
     with following(connection, dataset, sorted({row for row, _ in said})):
-        _insert(connection, dataset, said)
+        append_judgements(connection, dataset, said)
 
 
 def undo(connection: Connection, dataset: int, annotator: str) -> int | None:
@@ -72,7 +72,8 @@ def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool
     )
 
 
-def _insert(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
+def append_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
+    """Append judgements within the caller's `following`."""
     before = _judged_pairs(connection, sorted({row for row, _ in said}))
     first = int(connection.execute(select(func.coalesce(func.max(t.judgements.c.id), 0))).scalar_one()) + 1
     names = _free_uids(connection, [j.id for _, j in said])

@@ -231,13 +231,18 @@ def progress_in(connection: Connection, record: DatasetRecord, annotator: str) -
     """How far an annotator is in a dataset, within the caller's transaction."""
     here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.annotator == annotator)
     judged = connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
-    stack = select(_S.judgement_id).where(_S.dataset_id == record.id, _S.annotator == annotator, _S.state == DONE)
-    newest = list(connection.execute(stack.order_by(_S.judgement_id.desc()).limit(RATE_OVER)).scalars())
-    times = select(t.judgements.c.created).where(t.judgements.c.id.in_(newest)).order_by(t.judgements.c.id)
-    per_hour = _per_hour(list(connection.execute(times).scalars()))
+    per_hour, newest = pace_in(connection, record.id, annotator)
     back, forth = can_move(connection, record.id, annotator)
-    last = judgement_of(connection, newest[0]) if newest else None
+    last = None if newest is None else judgement_of(connection, newest)
     return ProgressRecord(judged, record.rows, per_hour, back, forth, last)
+
+
+def pace_in(connection: Connection, dataset: int, annotator: str) -> tuple[float, int | None]:
+    """How many judgements an hour an annotator gives, from the last ones that stand, and the newest one's number."""
+    mine = (_S.dataset_id == dataset) & (_S.annotator == annotator) & (_S.state == DONE)
+    made = select(_S.judgement_id, t.judgements.c.created).join(t.judgements, t.judgements.c.id == _S.judgement_id)
+    newest = connection.execute(made.where(mine).order_by(_S.judgement_id.desc()).limit(RATE_OVER)).all()
+    return _per_hour([created for _, created in reversed(newest)]), newest[0][0] if newest else None
 
 
 def placed_item(connection: Connection, row: int) -> PlacedItem:
@@ -251,11 +256,11 @@ def placed_item(connection: Connection, row: int) -> PlacedItem:
 def row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[int, int]:
     """The row id of an item and how many candidates it has."""
     here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset.id)
-    row = connection.execute(select(t.rows.c.id).where(here)).scalar_one_or_none()
-    if row is None:
+    counted = select(t.rows.c.id, func.count(t.candidates.c.id)).outerjoin(t.candidates).where(here)
+    found = connection.execute(counted.group_by(t.rows.c.id)).one_or_none()
+    if found is None:
         raise NotFound(f"There is no item {item!r} in {dataset.name}.", "Open the dataset again.")
-    size = connection.execute(select(func.count()).where(t.candidates.c.row_id == row)).scalar_one()
-    return int(row), int(size)
+    return int(found[0]), int(found[1])
 
 
 def row_for(connection: Connection, dataset: DatasetRecord, judgement: Judgement) -> int:

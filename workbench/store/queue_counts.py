@@ -78,15 +78,26 @@ def change_progress(connection: Connection, queue: int, annotator: str, values: 
         connection.execute(change)
 
 
+class Watch(NamedTuple):
+    """What `following` knows of rows before they change: the dataset's queues, and the answers that stand, by row."""
+
+    queues: list[QueueRecord]
+    before: dict[int, list[Answer]]
+
+    def queue(self, name: str | None) -> QueueRecord | None:
+        """The queue of this name that is open or closed."""
+        return next((q for q in self.queues if q.name == name and q.state in {OPEN, CLOSED}), None)
+
+
 @contextmanager
-def following(connection: Connection, dataset: int, rows: Sequence[int]) -> Iterator[None]:
+def following(connection: Connection, dataset: int, rows: Sequence[int]) -> Iterator[Watch]:
     """Keep the counts and frontiers of a dataset's queues right while what stands for some rows changes."""
     queues = queues_of(connection, dataset)
     if not queues:
-        yield
+        yield Watch([], {})
         return
     before = answers_of(connection, rows)
-    yield
+    yield Watch(queues, before)
     after = answers_of(connection, rows)
     for queue in queues:
         _correct(connection, queue, places_of(connection, queue, rows), before, after)

@@ -7,7 +7,7 @@ given the last place of an item, and one commit is all that an annotator waits f
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -17,23 +17,24 @@ from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.judgement import Judgement, Purpose
 from workbench.domain.queues import QueueSpec
 from workbench.store import schema as t
-from workbench.store.answers import answers_of, row_state
+from workbench.store.answers import Answer, answers_of, row_state
 from workbench.store.asking import Asked, choose, left_for, queue_size
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord
 from workbench.store.drafts import forget_draft
 from workbench.store.item_leases import give_back, renew_lease, take_lease
-from workbench.store.judging import insert_judgements, next_redo, redo, undo
+from workbench.store.judging import append_judgements, next_redo, redo, undo
 from workbench.store.labels import (
     ProgressRecord,
     judgement_of,
+    pace_in,
     placed_item,
     preferences,
     progress_in,
     row_for,
     row_of,
 )
-from workbench.store.queue_counts import CLOSED, OPEN, QueueRecord, progress_of, queue_record
+from workbench.store.queue_counts import CLOSED, OPEN, Progress, QueueRecord, following, progress_of, queue_record
 from workbench.store.queue_making import begin_queue, fill_queue, hide_queue, show_queue, sweep_queues
 
 EXTRA = "Others have answered this item meanwhile: your answer is kept and can be undone, but it doesn't count."
@@ -128,7 +129,7 @@ class Queues:
         """The first item for an annotator, with a lease on it."""
         with self._database.write() as connection:
             record, queue = _over(connection, dataset, name)
-            asked = _next(connection, queue, annotator)
+            asked, _, _ = _next(connection, queue, annotator)
             return Turn(None, _progress(connection, record, queue, annotator), asked)
 
     def answer(self, dataset: str, judgement: Judgement) -> Turn:
@@ -140,17 +141,23 @@ class Queues:
         with self._database.write() as connection:
             record = preferences(connection, dataset)
             row = row_for(connection, record, judgement)
-            queue, notice = seek_queue(connection, judgement.queue or "", record.id), ""
-            if queue is None:
-                notice = f"The queue {judgement.queue} was deleted meanwhile; your answer is kept."
-            elif queue.state == CLOSED:
-                notice = f"The queue {judgement.queue} was closed meanwhile; your answer is kept."
-            elif is_extra(connection, queue, row, judgement):
-                judgement, notice = judgement.model_copy(update={"purpose": "extra"}), EXTRA
-            insert_judgements(connection, record.id, [(row, judgement)])
+            notice = ""
+            with following(connection, record.id, [row]) as watch:
+                queue = watch.queue(judgement.queue)
+                if queue is None:
+                    notice = f"The queue {judgement.queue} was deleted meanwhile; your answer is kept."
+                elif queue.state == CLOSED:
+                    notice = f"The queue {judgement.queue} was closed meanwhile; your answer is kept."
+                elif is_extra(connection, queue, row, judgement, watch.before.get(row, ())):
+                    judgement, notice = judgement.model_copy(update={"purpose": "extra"}), EXTRA
+                append_judgements(connection, record.id, [(row, judgement)])
             forget_draft(connection, row, judgement.annotator)
-            asked = None if queue is None else _next(connection, queue, judgement.annotator)
-            return Turn(judgement, _progress(connection, record, queue, judgement.annotator), asked, notice)
+            if queue is None:
+                return Turn(judgement, progress_in(connection, record, judgement.annotator), None, notice)
+            asked, mine, left = _next(connection, queue, judgement.annotator)
+            per_hour, _ = pace_in(connection, record.id, judgement.annotator)
+            progress = ProgressRecord(mine.judged, mine.judged + left, per_hour, True, False, judgement)
+            return Turn(judgement, progress, asked, notice)
 
     def undo(self, dataset: str, name: str, annotator: str) -> Turn:
         """Take the newest judgement back; its item comes next, kept from others if it was asked in a queue."""
@@ -181,10 +188,10 @@ class Queues:
                 raise Conflict("There is nothing to redo.", "Redo follows an undo, until something new is judged.")
             own = seek_queue(connection, said.queue or "", record.id)
             row, _ = row_of(connection, record, said.item)
-            late = own is not None and is_extra(connection, own, row, said)
+            late = own is not None and is_extra(connection, own, row, said, answers_of(connection, [row]).get(row, ()))
             redo(connection, record.id, annotator, counts=said.counts and not late)
             queue = seek_queue(connection, name, record.id) if name else None
-            asked = None if queue is None else _next(connection, queue, annotator)
+            asked = None if queue is None else _next(connection, queue, annotator)[0]
             return Turn(said, _progress(connection, record, queue, annotator), asked, EXTRA if late else "")
 
     def renew(self, name: str, item: str, annotator: str) -> bool:
@@ -217,13 +224,15 @@ def find_queue(connection: Connection, name: str) -> QueueRecord:
     return queue_record(row)
 
 
-def is_extra(connection: Connection, queue: QueueRecord, row: int, judgement: Judgement) -> bool:
+def is_extra(
+    connection: Connection, queue: QueueRecord, row: int, judgement: Judgement, answers: Sequence[Answer]
+) -> bool:
     """Whether a label is one too many: the item has all that it needs, and this annotator's isn't among it."""
     if judgement.outcome == "skipped" or not judgement.counts:
         return False
     if queue.spec.golds and _is_gold(connection, row):
         return False
-    state = row_state(queue.spec, answers_of(connection, [row]).get(row, ()))
+    state = row_state(queue.spec, answers)
     return state.missing == 0 and judgement.annotator not in state.labelled
 
 
@@ -247,15 +256,17 @@ def _figures(connection: Connection, queue: QueueRecord, dataset: str, annotator
     return QueueFigures(queue, dataset, size, left_for(queue, size, progress_of(connection, queue.id, annotator)))
 
 
-def _next(connection: Connection, queue: QueueRecord, annotator: str) -> Asked | None:
-    """Choose the next item and lease it; what this annotator held before is free."""
+def _next(connection: Connection, queue: QueueRecord, annotator: str) -> tuple[Asked | None, Progress, int]:
+    """Choose the next item and lease it; what this annotator held before is free. Also how far they are, and what is left."""
     queue = find_queue(connection, queue.name)  # what was just said has changed its counts
-    asked = choose(connection, queue, annotator, datetime.now(UTC)) if queue.state == OPEN else None
+    mine = progress_of(connection, queue.id, annotator)
+    left = left_for(queue, queue_size(connection, queue), mine)
+    asked = choose(connection, queue, annotator, mine, datetime.now(UTC)) if left and queue.state == OPEN else None
     if asked is None or asked.purpose == "repeat":
         give_back(connection, queue.id, annotator)
     else:
         take_lease(connection, queue, asked.row, annotator, _until(queue))
-    return asked
+    return asked, mine, left
 
 
 def _progress(

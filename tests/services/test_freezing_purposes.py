@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.services.conftest import make_item
+from tests.services.fake_runs import FakeRuns
 from workbench.cli.main import main
 from workbench.domain.errors import BadInput
 from workbench.domain.judgement import Aspect, Judgement, Ranking, Span, settled
@@ -85,6 +86,20 @@ def test_that_a_run_names_its_dimension_and_an_unknown_one_keeps_it_from_startin
     good, bad = (parse_spec({"kind": kind, "data": "pairs", "dimension": d}) for d in ("harmless", "kind"))
     about = [[t for t in ten.training.fit(spec).trouble if "dimension" in t] for spec in (good, bad)]
     assert about == [[], ["pairs has no dimension 'kind'; there are: harmless."]]
+
+
+def test_that_a_run_of_a_dimension_gets_the_rows_of_that_dimension(fake: FakeRuns) -> None:
+    bench = fake.furnished(begin=False)
+    for n in range(3):
+        bench.labelling.add_item("pairs", make_item(f"i{n}"))
+        say(bench, f"i{n}", "me", A, aspects=harmless(B))
+    for kind, rows in (("reward", "rankings"), ("dpo", "preferences")):
+        spec = parse_spec({"kind": kind, "base": "stories", "data": "pairs", "dimension": "harmless", "max_steps": 1})
+        assert "Only items that are ranked by harmless are used" in " ".join(bench.training.fit(spec).notes)
+        started = bench.training.start(spec)
+        record = bench.workspace.lane.do(bench.workspace.store.runs.get, started.id)
+        shas = [bench.datasets.freeze("pairs", rows, name).sha for name in ("harmless", "")]  # type: ignore[arg-type]
+        assert record.snapshot == shas[0] != shas[1]
 
 
 def test_that_repeats_and_extras_never_train(ten: Workbench) -> None:

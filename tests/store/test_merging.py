@@ -2,7 +2,10 @@
 
 import hashlib
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +28,19 @@ from workbench.store.store import Store, open_store
 
 Judge = Callable[..., Judgement]
 MakeItem = Callable[..., Item]
+KILLED = """
+import sys
+from pathlib import Path
+from workbench.store import merging
+from workbench.store.store import open_store
+
+def wait(*_):
+    print("in the midst", flush=True)
+    sys.stdin.read()
+
+merging._Merge._golds = wait
+open_store(Path(sys.argv[1])).merging.merge(Path(sys.argv[2]), {})
+"""
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -464,6 +480,30 @@ def test_that_a_merge_that_fails_at_its_end_leaves_nothing(
     with pytest.raises(Conflict, match="It broke"):
         merge(a, b)
     assert state(a) == before
+
+
+def test_that_a_merge_that_is_killed_leaves_nothing_and_can_be_done_again(
+    pair: tuple[Store, Store], item: MakeItem, judge: Judge
+) -> None:
+    a, b = pair
+    fill(b, [item("x")])
+    b.labels.add(judge("x", "u", "anna"), "pairs")
+    before = state(a)
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(place(a)), str(place(b))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout.readline().strip() == "in the midst"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    child.stdin.close()
+    assert state(a) == before
+    assert merge(a, b).judgements == 1
 
 
 def test_that_a_folder_that_is_no_workspace_is_refused(pair: tuple[Store, Store], tmp_path: Path) -> None:

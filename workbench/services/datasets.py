@@ -123,6 +123,9 @@ class DatasetsService:
 
     def dimension_trouble(self, name: str, dimension: str) -> str:
         """What is wrong with a dimension of a dataset, naming those that there are; empty when there is such a one."""
+        versions = self._lane.do(self._store.guidelines.history, name)
+        if any(d.name == dimension for version in versions for d in version.dimensions):
+            return ""  # without reading every judgement, as what follows does
         there = self._lane.do(self._store.guidelines.dimensions, name)
         known = f"there are: {', '.join(there)}" if there else "it has none"
         return "" if dimension in there else f"{name} has no dimension {dimension!r}; {known}."

@@ -112,6 +112,8 @@ class TrainingService:
                 )
         if parts.data is not None and parts.data.synthetic:
             notes.append("The labels of this dataset are synthetic; the model will be marked so.")
+        if isinstance(spec, PreferenceSpec) and spec.dimension:
+            notes.append(f"Only items that are ranked by {spec.dimension} are used, as this dimension ranks them.")
         if rows:
             notes.append(_row_note(spec, parts.data, rows, steps))
         return Fit(tuple(trouble), tuple(notes), rows, steps, round(memory, 2), round(available, 2))

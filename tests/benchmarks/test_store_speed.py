@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from workbench.domain.judgement import Item, Judgement, Ranking
+from workbench.domain.queues import QueueSpec
 from workbench.domain.text import Candidate, Prompt
 from workbench.store.filling import NewRow
 from workbench.store.store import Store, open_store
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.bench
 ITEMS = 1_000_000
 JUDGED = ITEMS // 2
 SLICE = 500
+ANSWERS = 300
 
 
 def make(n: int) -> NewRow:
@@ -58,9 +60,10 @@ def fill_by_sql(store: Store) -> None:
             "INSERT INTO rows SELECT i + 1, 1, i, i + 1, NULL, 'item-' || i, i, NULL FROM n",
             "INSERT INTO candidates SELECT 2 * i + 1, i + 1, 0, 'First answer ' || i, NULL, NULL, NULL, NULL FROM n",
             "INSERT INTO candidates SELECT 2 * i + 2, i + 1, 1, 'Second answer ' || i, NULL, NULL, NULL, NULL FROM n",
-            "INSERT INTO judgements SELECT i + 1, 'crowd-' || i, 1, i + 1, 'crowd', 'person', 'ranked', '[[0],[1]]', 1,"
-            f" NULL, '', '[0,1]', i, 1, 1.0e9 + i {judged}",
-            f"INSERT INTO standings SELECT i + 1, 1, i + 1, 'crowd', 'done' {judged}",
+            "INSERT INTO judgements (id, uid, dataset_id, row_id, annotator, annotator_kind, outcome, ranking, strength, note,"
+            " shown, shown_seed, milliseconds, created) SELECT i + 1, 'crowd-' || i, 1, i + 1, 'crowd', 'person', 'ranked',"
+            f" '[[0],[1]]', 1, '', '[0,1]', i, 1, 1.0e9 + i {judged}",
+            f"INSERT INTO standings (judgement_id, dataset_id, row_id, annotator, state) SELECT i + 1, 1, i + 1, 'crowd', 'done' {judged}",
         ):
             connection.exec_driver_sql(statement.replace("SELECT", f"{numbers} SELECT", 1))
         connection.exec_driver_sql(f"INSERT INTO tallies VALUES (1, 'crowd', 'person', {JUDGED}, 0)")
@@ -78,6 +81,7 @@ def test_that_a_million_items_are_not_felt(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     say(f"open: {1000 * (time.perf_counter() - before):.1f} ms")
     measured = measure(store)
+    measured |= measure_queues(store)
     for name, milliseconds in measured.items():
         say(f"{name}: {milliseconds:.2f} ms")
     slices = iter(range(ITEMS, 2 * ITEMS, SLICE))
@@ -88,6 +92,8 @@ def test_that_a_million_items_are_not_felt(tmp_path: Path) -> None:
     store.close()
     assert max(measured.values()) < 50
     assert measured["judge, progress and next"] < 16
+    assert measured["judge and next in a queue, in order"] < 16
+    assert measured["judge and next in a queue, at random"] < 16
 
 
 def measure(store: Store) -> dict[str, float]:
@@ -111,3 +117,33 @@ def measure(store: Store) -> dict[str, float]:
         "judgements of a page": median_ms(lambda: store.labels.current("big", 4000, 4050)),
         "search, one window": median_ms(lambda: store.datasets.find("big", "nowhere to be found", 400_000, 405_000)),
     }
+
+
+def measure_queues(store: Store) -> dict[str, float]:
+    """An answer with the next item, in queues over all items; making them is told beside."""
+    measured: dict[str, float] = {}
+    for name, strategy in (("in order", "in_order"), ("at random", "random")):
+        start = time.perf_counter()
+        spec = {"name": name, "dataset": "big", "strategy": strategy, "repeats": 0.05}
+        store.queues.create(QueueSpec.model_validate(spec))
+        say(f"making a queue of {ITEMS:,} items {name}: {time.perf_counter() - start:.0f} s")
+        turn = store.queues.begin("big", name, "new")
+        seconds, used = [], time.process_time()
+        for n in range(ANSWERS):
+            assert turn.next is not None
+            said = judgement(0, "new").model_copy(
+                update={
+                    "id": f"{name}-{n}", "item": turn.next.placed.item.id, "queue": name, "purpose": turn.next.purpose,
+                }
+            )  # fmt: skip
+            start = time.perf_counter()
+            turn = store.queues.answer("big", said)
+            seconds.append(time.perf_counter() - start)
+        seconds.sort()
+        say(
+            f"an answer in a queue {name}: {1000 * (time.process_time() - used) / ANSWERS:.2f} ms of the processor's time"
+        )
+        measured[f"judge and next in a queue, {name}"] = 1000 * seconds[ANSWERS // 2]
+        say(f"99 % of answers in a queue {name}: at most {1000 * seconds[int(0.99 * ANSWERS)]:.2f} ms")
+        measured[f"list of queues, {name}"] = median_ms(lambda: store.queues.list("new"))
+    return measured

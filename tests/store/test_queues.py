@@ -79,11 +79,27 @@ def test_that_a_lease_ends_with_its_time_with_leaving_and_with_the_answer(ten: S
     ten.queues.leave("q", "ben")
     turn = say(ten, judge, ten.queues.begin("pairs", "q", "anna"), "anna")
     assert (item_of(turn), item_of(ten.queues.begin("pairs", "q", "ben"))) == ("i1", "i2")
-    with ten._database.write() as connection:
-        connection.execute(t.item_leases.update().values(expires=datetime.now(UTC) - timedelta(seconds=1)))
+    let_time_pass(ten)
     assert item_of(ten.queues.begin("pairs", "q", "ben")) == "i1"
     assert ten.queues.renew("q", "i1", "ben")
     assert not ten.queues.renew("q", "i0", "ben")
+
+
+def let_time_pass(store: Store) -> None:
+    """Every lease runs out."""
+    with store._database.write() as connection:
+        connection.execute(t.item_leases.update().values(expires=datetime.now(UTC) - timedelta(seconds=1)))
+
+
+def test_that_a_lease_whose_time_is_over_is_renewed_unless_somebody_else_has_come(ten: Store) -> None:
+    make(ten)
+    assert item_of(ten.queues.begin("pairs", "q", "anna")) == "i0"
+    let_time_pass(ten)
+    assert ten.queues.renew("q", "i0", "anna")
+    assert item_of(ten.queues.begin("pairs", "q", "ben")) == "i1"
+    let_time_pass(ten)
+    assert item_of(ten.queues.begin("pairs", "q", "ben")) == "i0"
+    assert not ten.queues.renew("q", "i0", "anna")
 
 
 def test_that_an_answer_that_comes_too_late_is_kept_and_not_counted(ten: Store, judge: Judge) -> None:
@@ -176,6 +192,17 @@ def test_that_an_answer_to_a_deleted_queue_is_kept(ten: Store, judge: Judge) -> 
     assert ten.queues.list("anna") == []
     with ten._database.read() as connection:
         assert connection.execute(t.queue_items.select()).all() == []
+
+
+def test_that_a_queue_goes_with_its_dataset(ten: Store, item: Callable[..., Item]) -> None:
+    make(ten, strategy="random")
+    number = ten.datasets.hide("pairs")
+    assert ten.queues.list("anna") == []
+    ten.datasets.create("more", "preferences")
+    make(ten, dataset="more")
+    while ten.datasets.drop_some(number):
+        pass
+    assert [(f.record.name, f.dataset) for f in ten.queues.list("anna")] == [("q", "more")]
 
 
 def test_that_names_are_given_once_and_strangers_are_told(ten: Store) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from workbench.store import schema as t
+from workbench.store.answers import answers_of, row_state
 from workbench.store.queue_counts import QueueRecord
 
 _L = t.item_leases.c
@@ -26,9 +27,18 @@ def take_lease(connection: Connection, queue: QueueRecord, row: int, annotator: 
 
 
 def renew_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> bool:
-    """Prolong a lease that this annotator still has; False when it is gone."""
+    """Prolong a lease; False when it is gone, or when its time was over and others have or look at all that the item needs."""
     mine = (_L.queue_id == queue.id) & (_L.row_id == row) & (_L.annotator == annotator)
-    return connection.execute(update(t.item_leases).where(mine).values(expires=until)).rowcount > 0
+    expires = connection.execute(select(_L.expires).where(mine)).scalar_one_or_none()
+    now = datetime.now(UTC)
+    if expires is None:
+        return False
+    if expires <= now:
+        state = row_state(queue.spec, answers_of(connection, [row]).get(row, ()))
+        if annotator not in state.labelled and state.missing <= leased(connection, queue, [row], annotator, now)[row]:
+            return False
+    connection.execute(update(t.item_leases).where(mine).values(expires=until))
+    return True
 
 
 def give_back(connection: Connection, queue: int, annotator: str) -> None:

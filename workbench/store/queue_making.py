@@ -19,6 +19,7 @@ from workbench.store import schema as t
 from workbench.store.answers import DONE, answers_of, row_state
 from workbench.store.asking import places_from
 from workbench.store.database import Database
+from workbench.store.datasets import READY
 from workbench.store.labels import preferences
 from workbench.store.queue_counts import (
     CLOSED,
@@ -119,7 +120,11 @@ def sweep_queues(database: Database) -> Iterator[int]:
 
 
 def _refuse_taken(connection: Connection, name: str) -> None:
-    if connection.execute(select(_Q.id).where(_Q.name == name)).first():
+    joined = select(_Q.id, t.datasets.c.state).join(t.datasets, _Q.dataset_id == t.datasets.c.id)
+    taken = connection.execute(joined.where(_Q.name == name)).one_or_none()
+    if taken is not None and taken.state != READY:  # its dataset is being deleted
+        hide_queue(connection, taken.id)
+    elif taken is not None:
         raise Conflict(f"There is already a queue called {name!r}.", "Choose another name, or delete it first.")
 
 

@@ -20,7 +20,7 @@ from workbench.store import schema as t
 from workbench.store.answers import Answer, answers_of, row_state
 from workbench.store.asking import Asked, choose, left_for, queue_size
 from workbench.store.database import Database
-from workbench.store.datasets import DatasetRecord
+from workbench.store.datasets import READY, DatasetRecord
 from workbench.store.drafts import forget_draft
 from workbench.store.item_leases import give_back, renew_lease, take_lease
 from workbench.store.judging import append_judgements, next_redo, redo, undo
@@ -72,7 +72,7 @@ class Queues:
     def list(self, annotator: str, dataset: str = "") -> builtins.list[QueueFigures]:
         """The queues over a dataset (over all), oldest first, as an annotator sees them."""
         joined = select(t.queues, t.datasets.c.name.label("over")).join(t.datasets, _Q.dataset_id == t.datasets.c.id)
-        wanted = joined.where(_Q.state.in_((OPEN, CLOSED))).order_by(_Q.created, _Q.id)
+        wanted = joined.where(_Q.state.in_((OPEN, CLOSED)), t.datasets.c.state == READY).order_by(_Q.created, _Q.id)
         with self._database.read() as connection:
             found = connection.execute(wanted.where(t.datasets.c.name == dataset) if dataset else wanted).all()
             return [_figures(connection, queue_record(row), row.over, annotator) for row in found]

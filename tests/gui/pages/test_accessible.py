@@ -112,6 +112,7 @@ def test_that_everything_on_annotate_has_a_key_or_can_be_reached_with_tab(visit:
             "skip",
             "note",
             "together",
+            "comment",
             "effects",
             "history",
         )

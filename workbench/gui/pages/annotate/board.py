@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
+from workbench.domain.judgement import Span
 from workbench.gui.pages.annotate.cards import CandidateCard
+from workbench.gui.pages.annotate.commenting import Commenting
 from workbench.gui.pages.annotate.comparing import Comparison
 from workbench.gui.theme import Theme
 
@@ -18,6 +20,8 @@ class CandidateBoard(QWidget):
     """The cards side by side or as a grid. Cards can be dragged onto one another where there are three and more."""
 
     focus_moved = Signal()
+    spans_changed = Signal()
+    released = Signal()  # a field or a caret is done with the keyboard
 
     def __init__(self, theme: Theme, press: Callable[[int], Any], dropped: Callable[[int, int, bool], Any]) -> None:
         super().__init__()
@@ -27,18 +31,45 @@ class CandidateBoard(QWidget):
         self.together = False
         self._leading = False
         self._comparison = Comparison(theme)
+        self._commenting = Commenting(self.spans_changed.emit, self.released.emit)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(12)
         self._held: tuple[int, QPoint] | None = None
 
-    def show_texts(self, texts: Sequence[str], *, raw: bool, differences: bool) -> None:
-        """Show these candidates from left to right; cards are kept while their number stays."""
+    def show_texts(
+        self, texts: Sequence[str], *, raw: bool, differences: bool, shown: Sequence[int] | None = None
+    ) -> None:
+        """Show these candidates from left to right, `shown` being their indices; cards are kept while their number stays."""
+        if [card.pane.text for card in self.cards] != list(texts):
+            self.set_spans(())  # another item: what was said of the last one isn't about it
         if len(texts) != len(self.cards):
             self._lay_out(len(texts))
         for card, words in zip(self.cards, texts):
             card.pane.show_text(words, raw=raw or differences)
         self.compare(differences)
+        self._commenting.watch(self.cards, range(len(texts)) if shown is None else shown)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Comments on parts of the texts, by candidate index and by characters of the text as it was given."""
+        return self._commenting.spans
+
+    def set_spans(self, spans: Iterable[Span]) -> None:
+        """Begin with these comments, for the item that is shown; `spans_changed` is not emitted."""
+        self._commenting.start(spans)
+
+    def comment(self) -> None:
+        """Comment on what is selected, or start selecting with the keyboard."""
+        self._commenting.begin(self.focused or 0)
+
+    def undo_comment(self) -> bool:
+        """Take the last change of a comment back; False when there is none."""
+        return self._commenting.undo()
+
+    def redo_comment(self) -> bool:
+        """Make that change again; False when there is none."""
+        return self._commenting.redo()
 
     def compare(self, on: bool) -> None:
         """Mark the words in which the others differ from the focused (or else the first) text; with two, in both."""
@@ -110,7 +141,9 @@ class CandidateBoard(QWidget):
             card.hide()
             card.deleteLater()
         across = count if count <= 3 else 2 if count == 4 else 3
-        self.cards = [CandidateCard(place, count == 2, self._theme, self._press) for place in range(count)]
+        self.cards = [
+            CandidateCard(place, count == 2, self._theme, self._press, self._commenting) for place in range(count)
+        ]
         self.focused = None
         for place, card in enumerate(self.cards):
             card.pane.verticalScrollBar().valueChanged.connect(lambda _, card=card: self._follow(card))

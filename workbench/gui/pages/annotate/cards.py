@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
+from workbench.domain.judgement import Span
+from workbench.gui.pages.annotate.caret import CommentPane
+from workbench.gui.pages.annotate.comment_strip import CommentStrip
 from workbench.gui.pages.annotate.draft import LETTERS
 from workbench.gui.pages.annotate.keycap import KeyButton
-from workbench.gui.pages.annotate.reading import ReadingPane
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import restyle, text
+
+
+class CommentDeeds(Protocol):
+    """Who keeps the comments."""
+
+    def save(self, place: int, words: str | None) -> None:
+        """Keep what was written on the card at this place; None gives it up."""
+
+    def edit(self, place: int, span: Span) -> None:
+        """Open a comment's field again."""
+
+    def remove(self, span: Span) -> None:
+        """Take a comment away."""
 
 
 class CandidateCard(QFrame):
     """One candidate under its letter, with a button that does what its key does. It never knows who wrote the text."""
 
-    def __init__(self, place: int, pair: bool, theme: Theme, press: Callable[[int], Any]) -> None:
+    def __init__(
+        self, place: int, pair: bool, theme: Theme, press: Callable[[int], Any], commented: CommentDeeds
+    ) -> None:
         super().__init__()
         self.place = place
         letter = LETTERS[place]
@@ -53,10 +71,19 @@ class CandidateCard(QFrame):
         )
         top.addWidget(self.button)
         column.addLayout(top)
-        self.pane = ReadingPane(theme, f"{name}.text", self)
+        self.pane = CommentPane(theme, f"{name}.text", self)
         self.pane.setAccessibleName(f"Response {letter}, text")
         self.pane.scrolled.connect(self._tell_what_is_left)
         column.addWidget(self.pane, 1)
+        self.hint = text(
+            "Arrows move, Shift selects · Enter comments, W on the whole · Delete · Esc leaves", "quiet", wrap=True
+        )
+        self.hint.hide()
+        column.addWidget(self.hint)
+        self.comments = CommentStrip(
+            name, partial(commented.save, place), partial(commented.edit, place), commented.remove
+        )
+        column.addWidget(self.comments)
 
     def show_rank(self, rank: int | None, count: int) -> None:
         """The rank given so far, when there are three and more."""

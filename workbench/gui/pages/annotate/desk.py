@@ -67,7 +67,6 @@ class Desk(QWidget):
         super().__init__()
         self.presentation: Presentation | None = None
         self.sheet = Sheet((0, 1))
-        self.spans: tuple[Span, ...] = ()
         self.differences = False
         self._moved = False
         self._asked = asked
@@ -80,7 +79,9 @@ class Desk(QWidget):
             "T", "scroll together", "together", partial(asked.command, Command("together"))
         )
         together.setCheckable(True)
+        self.prompt.heading.add("C", "comment", "comment", partial(asked.command, Command("comment")))
         self.board = CandidateBoard(theme, lambda place: asked.command(Command("place", place)), asked.dropped)
+        self.board.spans_changed.connect(self.said)
         self.skip = SkipPanel(asked.skip)
         self.tabs = DimensionTabs(asked.dimension)
         self.note = NotePanel(self.close_panels, asked.changed)
@@ -108,7 +109,6 @@ class Desk(QWidget):
         self.bottom.show_progress(progress, None)
         previous = presentation.previous if presentation is not None else None
         self.note.start(previous.note if previous is not None else "")
-        self.spans = previous.spans if previous is not None else ()
         self.write.start()
         self.close_panels()
         there = presentation is not None
@@ -121,6 +121,7 @@ class Desk(QWidget):
         self.sheet = Sheet(presentation.shown, guidelines.dimensions if guidelines is not None else ())
         self.sheet.remember(presentation.previous)
         self.show_texts()
+        self.board.set_spans(previous.spans if previous is not None else ())
         self.show_draft()
         self._show_earlier(presentation)
         self._fit_prompt()
@@ -139,7 +140,7 @@ class Desk(QWidget):
         candidates = self.presentation.item.candidates
         self.prompt.show_prompt(self.presentation.item.prompt, raw=raw)
         texts = [candidates[index].text for index in self.presentation.shown]
-        self.board.show_texts(texts, raw=raw, differences=self.differences)
+        self.board.show_texts(texts, raw=raw, differences=self.differences, shown=self.presentation.shown)
 
     def show_draft(self) -> None:
         """Show the ranks given so far."""
@@ -167,8 +168,8 @@ class Desk(QWidget):
         found = self.sheet.body()
         if self.note.note:
             found["note"] = self.note.note
-        if self.spans:
-            found["spans"] = [span.model_dump() for span in self.spans]
+        if self.board.spans:
+            found["spans"] = [span.model_dump() for span in self.board.spans]
         if written := self.write.written.strip():
             found["write"] = written
             if self.write.repairs is not None:
@@ -179,6 +180,8 @@ class Desk(QWidget):
         """Bring back what was said before the window was left, and say so quietly."""
         self.sheet.restore(body)
         self.note.start(str(body.get("note", "")) or self.note.note)
+        if "spans" in body:
+            self.board.set_spans(Span.model_validate(span) for span in body["spans"])
         words, repairs = str(body.get("write", "")), body.get("repairs")
         if words and self.presentation is not None:
             shown, candidates = self.presentation.shown, self.presentation.item.candidates

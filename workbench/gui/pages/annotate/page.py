@@ -66,7 +66,7 @@ class AnnotatePage(QWidget):
             shell.theme, asked, self.crew.people.chip, self.crew.panes, raw=shell.settings.raw_text
         )
         self.crew.settle()
-        self._reading = ReadingKeys(self.desk, shell)
+        self._reading = ReadingKeys(self.desk, shell, self.setFocus)
         self._busy = BusyState("Opening the dataset", name="annotate.busy", theme=shell.theme)
         self._empty = EmptyState(
             "Rank responses, blind and by keyboard",
@@ -124,11 +124,13 @@ class AnnotatePage(QWidget):
 
     def undo(self) -> None:
         """Take the last judgement back and show its item again."""
-        self._step(self._services.labelling.undo, fresh=False)
+        if not self.desk.board.undo_comment():
+            self._step(self._services.labelling.undo, fresh=False)
 
     def redo(self) -> None:
         """Let the judgement count again that was undone last."""
-        self._step(self._services.labelling.redo, fresh=True)
+        if not self.desk.board.redo_comment():
+            self._step(self._services.labelling.redo, fresh=True)
 
     def actions(self) -> list[Action]:  # type: ignore[override]
         """What the page can do, for the palette and the list of keys."""
@@ -185,7 +187,7 @@ class AnnotatePage(QWidget):
             note=self.desk.note.note,
             milliseconds=round((time.perf_counter() - self._since) * 1000),
             aspects=self.desk.sheet.aspects if verdict.outcome != "skipped" else (),
-            spans=self.desk.spans,
+            spans=self.desk.board.spans,
             then=partial(self._committed, dataset, True),
             failed=self._refused,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from workbench.gui.pages.annotate.desk import Desk
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.shell import Shell
@@ -9,6 +12,7 @@ from workbench.gui.shell import Shell
 READING = (
     ("together", "Scroll the responses together or apart", "T", Command("together")),
     ("unfold", "Show or fold the earlier turns of a conversation", "P", Command("unfold")),
+    ("comment", "Comment on a part of a response", "C", Command("comment")),
     ("next_card", "Read the next response with the keys", "Right", Command("focus", 1)),
     ("card_before", "Read the response before with the keys", "Left", Command("focus", -1)),
 )
@@ -17,8 +21,9 @@ READING = (
 class ReadingKeys:
     """Does what these keys ask for; whether texts scroll together is remembered."""
 
-    def __init__(self, desk: Desk, shell: Shell) -> None:
+    def __init__(self, desk: Desk, shell: Shell, focus: Callable[[], Any]) -> None:
         self._desk, self._shell = desk, shell
+        desk.board.released.connect(focus)
         self._together(str(shell.recall("annotate.together", "false")).lower() == "true")
 
     def do(self, asked: Command) -> bool:
@@ -32,6 +37,8 @@ class ReadingKeys:
             board.move_focus(asked.place)
         elif asked.name == "lines":
             board.turn_lines(asked.place)
+        elif asked.name == "comment":
+            board.comment()
         elif asked.name == "pages":
             board.turn_pages(asked.place)
         else:

@@ -340,3 +340,26 @@ def test_that_no_key_judges_while_the_caret_selects(
     assert page.desk.skip.isHidden()
     press(K.Key_Escape, "1")
     assert page.presentation != here
+
+
+def test_that_comments_that_were_not_judged_survive_in_the_draft(
+    qtbot: QtBot, window: Window, bench: Workbench, visit: Callable[..., object], fill: Callable[..., None],
+    press: Callable[..., None],
+) -> None:  # fmt: skip
+    fill(2, candidates=3)
+    page = visit("annotate")
+    assert isinstance(page, AnnotatePage)
+    select(page.desk.board, 1, "Story")
+    press("c")
+    press(*"hm", K.Key_Return)
+    kept = page.desk.board.spans
+    assert len(kept) == 1
+    assert page.desk.body()["spans"] == [kept[0].model_dump()]
+    page.crew.drafts.flush()
+    qtbot.waitUntil(lambda: window.bridge.busy == 0)
+    item, _ = bench.labelling.start("pairs")
+    assert item is not None
+    assert item.draft is not None
+    page.desk.board.set_spans(())
+    page.desk.restore(item.draft)
+    assert page.desk.board.spans == kept

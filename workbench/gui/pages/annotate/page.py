@@ -28,6 +28,19 @@ from workbench.services.views import LabelProgress, Presentation, Recorded
 from workbench.services.workbench import Workbench
 
 
+def _nothing_to_judge(shell: Shell) -> EmptyState:
+    return EmptyState(
+        "Rank responses, blind and by keyboard",
+        "This page shows a prompt with two or more responses and asks which is better. "
+        "Import a preference dataset on the Data page, or send responses here from the Playground.",
+        ("Import data", lambda: shell.go("data")),
+        ("Open the playground", lambda: shell.go("playground")),
+        name="annotate.empty",
+        glyph="annotate",
+        theme=shell.theme,
+    )
+
+
 class AnnotatePage(QWidget):
     """Shows an item blind, turns keys into a judgement, and moves on when it is committed."""
 
@@ -68,16 +81,7 @@ class AnnotatePage(QWidget):
         self.crew.settle()
         self._reading = ReadingKeys(self.desk, shell, self.setFocus)
         self._busy = BusyState("Opening the dataset", name="annotate.busy", theme=shell.theme)
-        self._empty = EmptyState(
-            "Rank responses, blind and by keyboard",
-            "This page shows a prompt with two or more responses and asks which is better. "
-            "Import a preference dataset on the Data page, or send responses here from the Playground.",
-            ("Import data", lambda: shell.go("data")),
-            ("Open the playground", lambda: shell.go("playground")),
-            name="annotate.empty",
-            glyph="annotate",
-            theme=shell.theme,
-        )
+        self._empty = _nothing_to_judge(shell)
         self._error: ErrorState | None = None
         for widget in (self._busy, self.desk, self._empty):
             self._stack.addWidget(widget)

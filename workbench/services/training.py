@@ -7,10 +7,9 @@ from pathlib import Path
 
 from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import BadInput, Conflict, WorkbenchError
-from workbench.domain.rows import usable_as
 from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.grpo import GrpoSpec
-from workbench.domain.specs.kinds import DATA_KIND, SPECS, Spec, TrainSpec, data_kind, frozen_as, parse_spec
+from workbench.domain.specs.kinds import SPECS, Spec, TrainSpec, data_kind, frozen_as, parse_spec
 from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
@@ -26,6 +25,7 @@ from workbench.services.datasets import DatasetsService
 from workbench.services.feedback import Feedback, Prepared
 from workbench.services.model_folder import family_in
 from workbench.services.models import ModelsService
+from workbench.services.proposals import suiting
 from workbench.services.references import Parts, References, usable_rows
 from workbench.services.runs import RunsService
 from workbench.services.views import DatasetView, Fit, RunView
@@ -61,14 +61,13 @@ class TrainingService:
         self._feedback = Feedback(workspace, datasets)
 
     def draft(self, kind: str) -> Spec:
-        """A spec of this kind with its defaults, and with the newest base and data that suit it."""
+        """A spec of this kind with its defaults, and with the newest base and the likeliest data that suit it."""
         if kind not in SPECS:
             raise BadInput(f"There is no kind of job called {kind!r}.", f"Choose one of: {', '.join(SPECS)}.")
-        models, datasets = self._models.list()[::-1], self._datasets.list()[::-1]
+        models = self._models.list()[::-1]
         values: dict[str, str] = {"kind": kind}
         bases = [m for wanted in _PREFERRED_BASE[kind] for m in models if m.kind == wanted]
-        usable = [d for d in datasets if usable_as(d.kind, DATA_KIND[kind]) and usable_rows(d, kind)]
-        usable.sort(key=lambda d: (d.kind != DATA_KIND[kind], kind == "judge" and d.judged == d.rows))
+        usable = [d for d in suiting(kind, self._datasets.list()) if usable_rows(d, kind)]
         rewards = [m for m in models if m.kind == "reward"]
         scored = rewards if "reward_model" in SPECS[kind].model_fields else []
         for name, found in (("base", bases), ("data", usable), ("reward_model", scored)):

@@ -10,7 +10,6 @@ from workbench.gui.pages.train.choices import (
     KINDS,
     about_data,
     about_model,
-    fitting_data,
     fitting_models,
     missing,
     reward_models,
@@ -40,17 +39,8 @@ def test_that_a_reward_model_is_nothing_to_start_a_policy_from() -> None:
     assert [m.name for m in reward_models(models)] == ["rm"]
 
 
-def test_that_only_data_of_the_right_kind_is_offered() -> None:
-    data = [dataset("d", "documents"), dataset("s", "demonstrations"), dataset("p", "preferences")]
-    assert [view.name for view in fitting_data("sft", data)] == ["s"]
-    assert [view.name for view in fitting_data("dpo", data)] == ["p"]
-    assert [view.name for view in fitting_data("pretrain", data)] == ["d"]
-
-
-def test_that_ppo_takes_prompts_first_and_other_kinds_for_their_prompts() -> None:
-    data = [dataset("pref", "preferences", 0), dataset("older", "prompts", 5), dataset("newer", "prompts", 1)]
-    assert [view.name for view in fitting_data("ppo", data)] == ["newer", "older", "pref"]
-    assert about_data("ppo", data[0]) == "0 of 1,200 items judged; only its prompts are used"
+def test_that_a_dataset_of_another_kind_says_what_of_it_is_used() -> None:
+    assert about_data("ppo", dataset("pref", "preferences")) == "0 of 1,200 items judged; only its prompts are used"
 
 
 def test_that_synthetic_data_says_so() -> None:

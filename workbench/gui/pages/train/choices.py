@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
-from workbench.domain.rows import DatasetKind, usable_as
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.kinds import DATA_KIND, SPECS
 from workbench.domain.specs.online import OnlineSpec
@@ -51,14 +50,6 @@ def fitting_models(kind: str, models: Sequence[ModelRef]) -> list[ModelRef]:
 def reward_models(models: Sequence[ModelRef]) -> list[ModelRef]:
     """Models that score completions, newest first."""
     return sorted((m for m in models if m.kind == "reward"), key=lambda m: m.created, reverse=True)
-
-
-def fitting_data(kind: str, datasets: Sequence[DatasetView]) -> list[DatasetView]:
-    """Datasets whose rows this kind can train on, newest first; exact matches before those that only have prompts."""
-    wanted = _dataset_kind(DATA_KIND[kind])
-    fitting = [view for view in datasets if usable_as(view.kind, wanted)]
-    fitting.sort(key=lambda view: view.created, reverse=True)
-    return sorted(fitting, key=lambda view: view.kind != wanted)
 
 
 def about_data(kind: str, view: DatasetView) -> str:
@@ -107,8 +98,3 @@ def wrong_name(name: str) -> tuple[str, str] | None:
         f"A run can't be called “{name}”: it is the name of its model too.",
         f"Use letters, digits, dots, - and _{f', for example {instead}' if instead else ''}.",
     )
-
-
-def _dataset_kind(name: str) -> DatasetKind:
-    found: DatasetKind = next(kind for kind in get_args(DatasetKind) if kind == name)
-    return found

@@ -23,12 +23,12 @@ from workbench.gui.pages.train.choices import (
     KINDS,
     about_data,
     about_model,
-    fitting_data,
     fitting_models,
     reward_models,
     takes_rewards,
 )
 from workbench.gui.widgets.basics import text
+from workbench.services.proposals import suiting
 from workbench.services.views import DatasetView
 
 
@@ -156,9 +156,7 @@ class Chooser(QWidget):
         """Offer what fits the kind."""
         kind = self.kind
         self.base.offer({m.name: about_model(m) for m in fitting_models(kind, self._models)}, "no model yet")
-        self.data.offer(
-            {d.name: about_data(kind, d) for d in fitting_data(kind, self._datasets)}, "no fitting data yet"
-        )
+        self.data.offer({d.name: about_data(kind, d) for d in suiting(kind, self._datasets)}, "no fitting data yet")
         scorers = {m.name: about_model(m) for m in reward_models(self._models)}
         self.reward.offer(scorers, "no reward model yet", "none; rewards come from elsewhere")
         self._labels[0].setText({"judge": "Judge", "revise": "Model", "score": "Reward model"}.get(kind, "Base model"))

@@ -151,7 +151,7 @@ def test_that_a_loss_that_is_no_number_ends_the_run_before_anything_is_written(
         here(folder)
     assert "learning rate" in caught.value.hint
     assert folder.complete_checkpoints() == []
-    assert said(folder, "metrics") == []
+    assert {event["step"] for event in said(folder, "metrics")} <= {0}  # the evaluation of the base
 
 
 def test_that_a_run_that_is_asked_to_stop_before_its_first_step_leaves_a_checkpoint_and_no_model(

@@ -20,7 +20,8 @@ from workbench.protocol.run_folder import RunFolder
 class Stopper:
     """What a recipe shows its evaluations to. Its state goes into the checkpoint's `extra`; the best weights into the run folder.
 
-    The best weights need no checkpoint of their own: a run that goes on from an earlier step finds the same ones again.
+    What the model was before its first step is evaluated too, for the curves, and isn't shown to it: a run that only got worse still gives
+    the best of what it trained. The best weights need no checkpoint of their own: a run that goes on from an earlier step finds the same ones again.
     """
 
     def __init__(

@@ -214,7 +214,7 @@ class TrainingSpec(JobSpec):
         50,
         ge=0,
         le=1_000_000,
-        description="Evaluate on held-out rows every so many steps (0 = at the end only).",
+        description="Evaluate on held-out rows before the first step and every so many (0 = at the end only).",
         json_schema_extra=group("Evaluation", unit="steps"),
     )
     patience: int = Field(

@@ -33,7 +33,7 @@ class WeightedSpec(OnlineSpec):
         10,
         ge=0,
         le=1_000_000,
-        description="Evaluate on held-out rows every so many steps (0 = at the end only).",
+        description="Evaluate on held-out rows before the first step and every so many (0 = at the end only).",
         json_schema_extra=group("Evaluation", unit="steps"),
     )
     batch_size: int = Field(

@@ -84,6 +84,9 @@ def run(spec: DpoSpec, folder: RunFolder, report: Report) -> None:
     last: dict[str, float] = extra.get("last", {})
     stopper = Stopper(spec, folder, report, model, extra)
     steps = stopper.steps(step, steps)
+    if held_rows and step == 0 and spec.eval_every:
+        report.phase("evaluating")
+        report.metric(0, evaluate(task, held_rows, spec))
     report.phase("training")
     model.train()
 

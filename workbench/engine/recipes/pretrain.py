@@ -88,6 +88,9 @@ def run(spec: PretrainSpec, folder: RunFolder, report: Report) -> None:
     last: dict[str, float] = extra.get("last", {})
     stopper = Stopper(spec, folder, report, model, extra)
     steps = stopper.steps(step, steps)
+    if held_rows and step == 0 and spec.eval_every:
+        report.phase("evaluating")
+        report.metric(0, evaluate_objective(model, held_rows, spec.micro_batch_size or spec.batch_size, setup))
     report.phase("training")
     model.train()
 

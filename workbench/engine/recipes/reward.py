@@ -94,6 +94,9 @@ def run(spec: RewardSpec, folder: RunFolder, report: Report) -> None:
     last: dict[str, float] = extra.get("last", {})
     stopper = Stopper(spec, folder, report, model, extra)
     steps = stopper.steps(step, steps)
+    if held_items and step == 0 and spec.eval_every:
+        report.phase("evaluating")
+        report.metric(0, evaluate(forward, held_items, spec))
     report.phase("training")
     model.train()
 
@@ -203,10 +206,11 @@ def pair_metrics(items: Sequence[Item], scores: Tensor) -> dict[str, float]:
 
 
 def evaluate(forward: ItemForward, items: Sequence[Item], spec: RewardSpec) -> dict[str, float]:
-    """`eval/` metrics on held-out items."""
+    """`eval/` metrics on held-out items; raises NotFinite when the loss is no number."""
     scores = scores_of(forward, items, spec)
     pairs, ties = pairs_of(items), ties_of(items)
-    values = {"loss": float(loss_of(scores, items, spec)) / len(items), **pair_metrics(items, scores)}
+    loss = finite("loss", float(loss_of(scores, items, spec)) / len(items))
+    values = {"loss": loss, **pair_metrics(items, scores)}
     if len(pairs.better):
         lengths = torch.tensor([len(ids) for item in items for ids in item.completions])
         values |= length_metrics(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,12 +14,12 @@ from workbench.engine.adapters import what_is_trained
 from workbench.engine.batches import buckets, count_steps, rows_at
 from workbench.engine.cards import card
 from workbench.engine.data import need_columns, read_rows, split_holdout
-from workbench.engine.device import prepare
+from workbench.engine.device import Setup, prepare
 from workbench.engine.evaluate import Tally, evaluate_rows, report_samples, token_scores
 from workbench.engine.examples import Examples, encode_demonstrations, enough, tell
-from workbench.engine.generation import evaluate_generation, questions_of
+from workbench.engine.generation import Question, evaluate_generation, questions_of
 from workbench.engine.keeper import Keeper, due
-from workbench.engine.models import context, count_parameters, load_policy, make_trainable, save_model
+from workbench.engine.models import Loaded, context, count_parameters, load_policy, make_trainable, save_model
 from workbench.engine.optim import finite, make_optimizer, set_learning_rate, take_step
 from workbench.engine.packing import Packed, Padded, pack_examples
 from workbench.engine.report import Report
@@ -67,6 +68,9 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     last: dict[str, float] = extra.get("last", {})
     stopper = Stopper(spec, folder, report, model, extra)
     steps = stopper.steps(step, steps)
+    if len(held_rows) and step == 0 and spec.eval_every:
+        report.phase("evaluating")
+        report.metric(0, evaluate(loaded._replace(model=model), held_rows, questions, max_length, spec, setup))
     report.phase("training")
     model.train()
 
@@ -101,10 +105,7 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
         last |= values
         if len(held_rows) and due(step, spec.eval_every, steps):
             report.phase("evaluating")
-            measured = evaluate_rows(model, held_rows, spec.micro_batch_size or spec.batch_size, setup)
-            if questions:
-                now = loaded._replace(model=model)
-                measured |= evaluate_generation(now, questions, spec.eval_max_new_tokens, max_length, setup)
+            measured = evaluate(loaded._replace(model=model), held_rows, questions, max_length, spec, setup)
             report.metric(step, measured)
             last |= measured
             steps = stopper.watch(step, measured, steps)
@@ -119,6 +120,16 @@ def run(spec: SftSpec, folder: RunFolder, report: Report) -> None:
     report.phase("saving")
     save_model(model, tokenizer, folder.model, card(spec, len(examples.pairs), steps, last))
     report.finished(steps, parameters)
+
+
+def evaluate(
+    loaded: Loaded, rows: Padded, questions: Sequence[Question], max_length: int, spec: SftSpec, setup: Setup
+) -> dict[str, float]:
+    """`eval/` metrics on held-out rows, and of the answers to held-out prompts where the spec asks for them."""
+    measured = evaluate_rows(loaded.model, rows, spec.micro_batch_size or spec.batch_size, setup)
+    if questions:
+        measured |= evaluate_generation(loaded, questions, spec.eval_max_new_tokens, max_length, setup)
+    return measured
 
 
 def notes(spec: SftSpec, tokenizer: Any, examples: Examples, rows: Padded | Packed, held: int) -> list[str]:

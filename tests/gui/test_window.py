@@ -116,7 +116,7 @@ def noted(window: Window, page: str = "noted") -> NotedPage:
 
 
 def test_that_the_pages_stand_in_the_order_of_the_interface() -> None:
-    titles = ["Home", "Data", "Annotate", "Train", "Runs", "Playground", "Models", "Settings"]
+    titles = ["Home", "Data", "Annotate", "Train", "Runs", "Playground", "Models", "Settings", "Statistics"]
     assert [entry.title for entry in PAGES] == titles
 
 

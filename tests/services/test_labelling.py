@@ -226,3 +226,15 @@ def test_that_the_workspace_says_so_when_it_is_closed(tmp_path: Path) -> None:
     bench.close()
     with pytest.raises(Conflict, match="closed"):
         bench.labelling.start("pairs")
+
+
+def test_that_any_item_is_brought_anew_or_as_it_was_judged(ten: Workbench) -> None:
+    fresh = ten.labelling.bring("pairs", "i7")
+    assert (fresh.item.id, fresh.position, fresh.previous, fresh.purpose) == ("i7", 7, None, "label")
+    assert fresh.shown == order_shown(2, fresh.seed)
+    ten.labelling.record("pairs", fresh, outcome="ranked", ranking=Ranking(tiers=((1,), (0,))), milliseconds=5)
+    again = ten.labelling.bring("pairs", "i7")
+    assert (again.shown, again.seed) == (fresh.shown, fresh.seed)
+    assert again.previous is not None and again.previous.ranking == Ranking(tiers=((1,), (0,)))
+    with pytest.raises(NotFound):
+        ten.labelling.bring("pairs", "absent")

@@ -150,8 +150,11 @@ def response_circles(
     for edges in score.values():
         for ring in _cycles(_beats(edges)) if len(edges) > 2 else ():
             items = dict.fromkeys(item for edge in _edges(ring) for item in where[edge])
-            found.append(Circle((names[ring[0]], names[ring[1]], names[ring[2]]), tuple(items)))
-    return found
+            called = [names[one] for one in ring]
+            start = called.index(min(called))  # whatever the keys are, the circle reads the same
+            first, second, third = called[start:] + called[:start]
+            found.append(Circle((first, second, third), tuple(items)))
+    return sorted(found, key=lambda circle: circle.items)
 
 
 def _add(score: dict[Edge, float], first: Hashable, second: Hashable, result: float) -> None:

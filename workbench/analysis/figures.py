@@ -43,7 +43,9 @@ class Figure:
         if value is None:
             return "–"
         if self.kind == "share":
-            return f"{100 * value:.0f} %" if value in {0, 1} or 0.01 <= value <= 0.99 else f"{100 * value:.1f} %"
+            narrow = self.low is not None and self.high is not None and self.high - self.low < 0.02
+            fine = narrow or (value not in {0, 1} and not 0.01 <= value <= 0.99)
+            return f"{100 * value:.1f} %" if fine else f"{100 * value:.0f} %"
         if self.kind == "seconds":
             return f"{value:.1f} s"
         return f"{value:,.0f}" if self.kind == "count" else f"{value:.2f}".replace("-", "−")

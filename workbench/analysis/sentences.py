@@ -104,8 +104,8 @@ def pace(found: Pace) -> str:
     if found.drift > TIRED:
         return f"the end of a sitting takes {found.drift:.1f} times as long as its beginning: tiring, take shorter sittings"
     if found.drift < HURRIED:
-        return f"the end of a sitting takes {found.drift:.0%} of the time of its beginning: practice or hurry, check the last labels"
-    return f"steady: the end of a sitting takes {found.drift:.0%} of the time of its beginning"
+        return f"the end of a sitting takes {100 * found.drift:.0f} % of the time of its beginning: practice or hurry, check the last labels"
+    return f"steady: the end of a sitting takes {100 * found.drift:.0f} % of the time of its beginning"
 
 
 def strength(value: float, low: float, high: float, rival: str = "") -> str:

@@ -35,7 +35,6 @@ def tied_ratings(games: Iterable[Game], model: TieModel) -> TiedRatings | None:
     and without any tie or any decided game.
     """
     import numpy as np
-    from scipy.optimize import minimize
 
     played = list(games)
     if any(score not in {0.0, 0.5, 1.0} for _, _, score in played):
@@ -59,8 +58,7 @@ def tied_ratings(games: Iterable[Game], model: TieModel) -> TiedRatings | None:
 
     start = np.array([plain[name].value for name in names[1:]] + [0.0])
     start[:-1] -= plain[names[0]].value
-    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9})
-    best = _polish(loss, found.x)
+    best = _newton(loss, start)
     covariance = np.linalg.inv(_hessian(loss, best))
     # Strengths are free up to their sum: the first is 0 while fitting, then all are centred.
     count = len(names)
@@ -113,14 +111,21 @@ def _log_likelihood(
     return float((value * count).sum()), slope[1:]
 
 
-def _polish(loss: Loss, x: NDArray[np.float64], rounds: int = 20) -> NDArray[np.float64]:
-    """Newton steps from where BFGS ended: it stops at the noise of the value."""
+def _newton(loss: Loss, x: NDArray[np.float64], rounds: int = 100) -> NDArray[np.float64]:
+    """Newton's method from the strengths of Bradley and Terry; a step is halved until the games become likelier."""
     import numpy as np
 
     for _ in range(rounds):
-        step = np.linalg.solve(_hessian(loss, x), loss(x)[1])
+        value, slope = loss(x)
+        curve = _hessian(loss, x)
+        least = float(np.linalg.eigvalsh(curve)[0])
+        ridge = max(0.0, 1e-6 - least) * np.eye(len(x))  # where it isn't convex, a shorter step downhill
+        step = np.linalg.solve(curve + ridge, slope)
+        size = float(np.abs(step).max())
+        while size > 1e-6 and loss(x - step)[0] > value:  # below, rounding hides whether a step was good
+            step, size = step / 2, size / 2
         x = x - step
-        if float(np.abs(step).max()) < 1e-12:
+        if size < 1e-12:
             break
     return x
 

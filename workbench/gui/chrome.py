@@ -74,8 +74,10 @@ class Rail(QFrame):
         column.setContentsMargins(0, 8, 0, 8)
         column.setSpacing(4)
         self._buttons: dict[str, RailButton] = {}
-        for number, entry in enumerate(pages, 1):
-            if number == len(pages):
+        own = [entry for entry in pages if not entry.beside]
+        self._home = {entry.id: entry.beside or entry.id for entry in pages}
+        for number, entry in enumerate(own, 1):
+            if number == len(own):
                 column.addStretch(1)
             button = RailButton(entry, number, theme)
             button.clicked.connect(lambda _=False, page=entry.id: go(page))
@@ -83,8 +85,8 @@ class Rail(QFrame):
             column.addWidget(button)
 
     def mark(self, page_id: str) -> None:
-        """Show which page is in front."""
-        self._buttons[page_id].setChecked(True)
+        """Show which page is in front, or beside which one it stands."""
+        self._buttons[self._home[page_id]].setChecked(True)
 
 
 class TopBar(QFrame):

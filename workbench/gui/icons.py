@@ -18,6 +18,7 @@ STROKES: dict[str, str] = {
     '<path d="M3.5 16 12 20.5 20.5 16"/>',
     "settings": '<path d="M4 7h9M17.5 7H20M4 12h2.5M11 12h9M4 17h9M17.5 17H20"/>'
     '<circle cx="15.25" cy="7" r="2.2"/><circle cx="8.75" cy="12" r="2.2"/><circle cx="15.25" cy="17" r="2.2"/>',
+    "statistics": '<path d="M4 20.5h16"/><path d="M6.5 17v-5M12 17V5M17.5 17V9"/>',
     "search": '<circle cx="11" cy="11" r="6.5"/><path d="m16 16 4.5 4.5"/>',
     "check": '<path d="m5 12.5 4.5 4.5L19 7.5"/>',
     "dash": '<path d="M6 12h12"/>',

@@ -11,12 +11,13 @@ from PySide6.QtWidgets import QWidget
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One page: its id, its title, its icon, and where its class is."""
+    """One page: its id, its title, its icon, and where its class is. One that stands `beside` another has no button of its own on the rail."""
 
     id: str
     title: str
     glyph: str
     place: str
+    beside: str = ""
 
 
 PAGES: tuple[PageEntry, ...] = (
@@ -28,6 +29,7 @@ PAGES: tuple[PageEntry, ...] = (
     PageEntry("playground", "Playground", "playground", "workbench.gui.pages.playground:PlaygroundPage"),
     PageEntry("models", "Models", "models", "workbench.gui.pages.models:ModelsPage"),
     PageEntry("settings", "Settings", "settings", "workbench.gui.pages.settings:SettingsPage"),
+    PageEntry("statistics", "Statistics", "statistics", "workbench.gui.pages.statistics:StatisticsPage", "annotate"),
 )
 
 

@@ -16,6 +16,7 @@ from workbench.gui.widgets.markdown import MarkdownView
 
 GLOBAL_KEYS: tuple[tuple[str, str], ...] = (
     ("Ctrl+1 … Ctrl+8", "Go to a page"),
+    ("Ctrl+9", "Statistics of labels"),
     ("Ctrl+K", "Find anything"),
     ("F1", "Help for this page"),
     ("Ctrl+/", "These keys"),

@@ -121,6 +121,10 @@ class LabellingService:
         """An item that you have judged, arranged as it was, to judge it again; Conflict when you haven't."""
         return self._lane.do(self._revise, dataset, item)
 
+    def bring(self, dataset: str, item: str) -> Presentation:
+        """One item to judge, whichever it is: arranged as it was when you have judged it, else anew."""
+        return self._lane.do(self._bring, dataset, item)
+
     def history(self, dataset: str, item: str) -> list[Judgement]:
         """Every judgement of an item by anybody, newest last, also those that were taken back."""
         return self._lane.do(self._store.labels.of_item, dataset, item)
@@ -251,6 +255,18 @@ class LabellingService:
         )  # fmt: skip
         return self._presented(again, dataset)
 
+    def _bring(self, dataset: str, item: str) -> Presentation:
+        me = self._settings.get().annotator
+        with contextlib.suppress(Conflict):
+            return self._revise(dataset, item)
+        self._ahead.pop((dataset, me), None)
+        return self._fresh(self._store.labels.item(dataset, item), self._progress(dataset, me).total, dataset)
+
+    def _fresh(self, placed: PlacedItem, total: int, dataset: str) -> Presentation:
+        seed = secrets.randbits(SEED_BITS)
+        shown = order_shown(len(placed.item.candidates), seed)
+        return self._presented(Presentation(placed.item, shown, seed, placed.position, total), dataset)
+
     def _recent(self, dataset: str, limit: int) -> list[Said]:
         found = self._store.labels.recent(dataset, self._settings.get().annotator, limit)
         return [Said(judgement, prompt.text[:PROMPT_SHOWN]) for judgement, prompt in found]
@@ -274,9 +290,7 @@ class LabellingService:
         if not ahead:
             return None
         placed = ahead.pop(0)
-        seed = secrets.randbits(SEED_BITS)
-        shown = order_shown(len(placed.item.candidates), seed)
-        return self._presented(Presentation(placed.item, shown, seed, placed.position, progress.total), dataset)
+        return self._fresh(placed, progress.total, dataset)
 
     def _progress(self, dataset: str, annotator: str) -> LabelProgress:
         return LabelProgress(*self._store.labels.progress(dataset, annotator))

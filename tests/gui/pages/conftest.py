@@ -79,7 +79,7 @@ def press(qtbot: QtBot, window: Window) -> Callable[..., None]:
 
 
 def settle(qtbot: QtBot, window: Window) -> None:
-    qtbot.waitUntil(lambda: window.bridge.busy == 0)
+    qtbot.waitUntil(lambda: window.bridge.busy == 0, timeout=30_000)  # a busy machine takes its time
     page = window.deck.currentWidget()
     if isinstance(page, AnnotatePage) and page.presentation is not None:
         qtbot.waitUntil(lambda: page.ready)

@@ -77,6 +77,11 @@ class DataPage(QWidget):
             made += [
                 Action("data.search", "Search rows", "Ctrl+F", self.rows.search.setFocus),
                 Action("data.export", f"Export {name}", "", self.rows.menu.popup_here),
+                *(
+                    [Action("data.statistics", f"Statistics of the labels of {name}", "", self._statistics)]
+                    if self._datasets[name].kind == "preferences"
+                    else []
+                ),
                 Action("data.delete", f"Delete {name}", "", self._ask_delete),
             ]
         return made
@@ -122,6 +127,7 @@ class DataPage(QWidget):
             find=lambda _words: self._show_rows(),
             chosen=self.panel.show_row,
             annotate=self._annotate,
+            statistics=self._statistics,
             export=self._export,
             delete=self._ask_delete,
         )
@@ -200,6 +206,9 @@ class DataPage(QWidget):
         self.rows.show_rows(fetch, total)
 
     # -- inside: do ----------------------------------------------------------------------------------------------------
+
+    def _statistics(self) -> None:
+        self._shell.go("statistics", dataset=self.list.key())
 
     def _annotate(self) -> None:
         self._shell.go("annotate", dataset=self.list.key())

@@ -37,6 +37,7 @@ class RowsCard(Card):
         find: Callable[[str], Any],
         chosen: Callable[[RowView | None], Any],
         annotate: Callable[[], Any],
+        statistics: Callable[[], Any],
         export: Callable[[str], Any],
         delete: Callable[[], Any],
     ) -> None:
@@ -48,6 +49,11 @@ class RowsCard(Card):
         self._pause = QTimer(self, interval=SEARCH_PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(lambda: self._find(self.words()))
         self.annotate = button("Annotate this", "data.annotate", annotate, "primary")
+        self.statistics = wear_icon(
+            button("", "data.statistics", statistics, "flat", accessible="Statistics of its labels", tip="Statistics of its labels"),
+            "statistics",
+            theme,
+        )  # fmt: skip
         self.export = wear_icon(button("Export", "data.export", lambda: None, tip="Write into a file"), "export", theme)
         self.menu = ExportMenu(self.export, export)
         self.export.setMenu(self.menu)
@@ -70,6 +76,7 @@ class RowsCard(Card):
         source = f" · from {data.source}" if data.source else ""
         self.facts.setText(f"{data.kind} · {under(data)} · added {ago(data.created)}{source}")
         self.annotate.setVisible(data.kind == "preferences")
+        self.statistics.setVisible(data.kind == "preferences")
 
     def words(self) -> str:
         """What is searched for."""
@@ -99,7 +106,7 @@ class RowsCard(Card):
         self.synthetic = text("synthetic", "chip")
         top.addWidget(self.title, 1)
         top.addWidget(self.synthetic, 0, Qt.AlignmentFlag.AlignVCenter)
-        for part in (self.export, self.delete):
+        for part in (self.statistics, self.export, self.delete):
             top.addWidget(part)
         heads.addLayout(top)
         self.facts = Elided("quiet")

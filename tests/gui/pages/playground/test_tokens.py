@@ -7,11 +7,12 @@ from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.decoding import Alternative, TokenChoice
-from workbench.gui.pages.playground.heat import Legend, ink_on, share_of, viridis
+from workbench.gui.pages.playground.heat import Legend, share_of
 from workbench.gui.pages.playground.parting import Partings
 from workbench.gui.pages.playground.token_layout import TokenLayout
 from workbench.gui.pages.playground.token_view import TokenView, describe, name_of, shown
 from workbench.gui.theme import Theme, contrast
+from workbench.gui.widgets.scale import ink_on, viridis
 
 
 def tokens(*pieces: str) -> list[TokenChoice]:

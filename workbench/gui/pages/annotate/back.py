@@ -18,6 +18,7 @@ class LookingBack(QObject):
     def __init__(self, reach: Reach, parent: QObject) -> None:
         super().__init__(parent)
         self._reach = reach
+        self.wanted = ""  # an item that somebody asked for, to show once its dataset is here
         self.pane = HistoryPane(reach.shell.theme, self._look, self._again, reach.leave_side)
 
     def toggle(self) -> None:
@@ -35,6 +36,13 @@ class LookingBack(QObject):
             dataset, _ = self._reach.place()
             recent = self._reach.services.labelling.recent
             self._reach.run(recent, dataset, KEPT, then=self.pane.show_said)
+
+    def bring(self) -> None:
+        """Put the item on the desk that was asked for."""
+        item, self.wanted = self.wanted, ""
+        if item:
+            dataset, _ = self._reach.place()
+            self._reach.run(self._reach.services.labelling.bring, dataset, item, then=partial(self._back, dataset))
 
     def _listed(self, dataset: str, said: list[Said]) -> None:
         if dataset == self._reach.place()[0]:

@@ -12,7 +12,7 @@ from workbench.domain.judgement import Judgement
 from workbench.gui.pages.annotate.chooser import Choose, Place, QueueChooser
 from workbench.gui.pages.annotate.draft import all_in_words
 from workbench.gui.pages.annotate.keycap import KeyButton
-from workbench.gui.widgets.basics import Elided, restyle, text
+from workbench.gui.widgets.basics import Elided, button, restyle, text
 from workbench.services.views import DatasetView, LabelProgress, QueueView
 
 Run = Callable[[], Any]
@@ -37,6 +37,11 @@ class TopBar(QWidget):
         self.manage.setText("⋯")
         self.manage.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         row.addWidget(self.manage)
+        self.statistics = button(
+            "", "annotate.statistics", deeds["statistics"], "flat", accessible="Statistics of these labels",
+            tip="Statistics of these labels   Ctrl+9",
+        )  # fmt: skip
+        row.addWidget(self.statistics)
         self.synthetic = text("synthetic", "chip")
         self.synthetic.setToolTip(
             "Candidates or judgements of this dataset were made by a rule or a model, not by people."

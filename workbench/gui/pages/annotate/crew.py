@@ -57,6 +57,7 @@ class Crew(QObject):
             "queue": desk.top.queue.showPopup, "new_queue": self.places.open_panel,
             "person": self.people.chip.showMenu, "effects": self.effects.toggle,
             "retrain": self.retraining.retrain, "mistakes": self.retraining.mistakes,
+            "statistics": lambda: reach.shell.go("statistics", dataset=reach.place()[0]),
         }  # fmt: skip
 
     def do(self, name: str) -> bool:

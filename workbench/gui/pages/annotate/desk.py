@@ -23,12 +23,13 @@ from workbench.gui.pages.annotate.panels import NotePanel, RepairPanel, SkipPane
 from workbench.gui.pages.annotate.prompt import PromptPane
 from workbench.gui.pages.annotate.side import WIDTH, SidePane
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import wear_icon
 from workbench.gui.widgets.states import EmptyState
 from workbench.services.views import LabelProgress, Presentation
 
 DEEDS = (
     "level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "effects", "history", "undo", "redo",
-    "guidelines", "new_queue", "mistakes", "retrain",
+    "guidelines", "new_queue", "mistakes", "retrain", "statistics",
 )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ class Desk(QWidget):
         self._asked = asked
         deeds: dict[str, Callable[[], Any]] = {name: partial(asked.command, Command(name)) for name in DEEDS}
         self.top = TopBar(asked.choose, lambda _: self.show_texts(), deeds | {"focus": asked.focus}, chip)
+        wear_icon(self.top.statistics, "statistics", theme)
         self.top.raw.setChecked(raw)
         self.prompt = PromptPane(theme, "annotate.prompt")
         self.prompt.setAccessibleName("Prompt")

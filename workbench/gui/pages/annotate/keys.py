@@ -41,6 +41,7 @@ ACTIONS = (
     ("mistakes", "Judge what the reward model gets wrong", "M", Command("mistakes")),
     ("effects", "What this label will do", "W", Command("effects")),
     ("retrain", "Retrain the reward model on your labels", "L", Command("retrain")),
+    ("statistics", "Statistics of these labels", "", Command("statistics")),
     ("person", "Who judges", "U", Command("person")),
     ("undo", "Undo the last judgement", "Ctrl+Z", Command("undo")),
     ("redo", "Redo", "Ctrl+Shift+Z", Command("redo")),

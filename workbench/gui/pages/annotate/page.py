@@ -99,10 +99,11 @@ class AnnotatePage(QWidget):
 
     # What the window calls.
 
-    def arrive(self, dataset: str = "", queue: str = "") -> None:
-        """Judge this dataset from now on, or one of its queues."""
+    def arrive(self, dataset: str = "", queue: str = "", item: str = "") -> None:
+        """Judge this dataset from now on, or one of its queues; one of its items first, perhaps again."""
         if dataset:
             self._choose((dataset, queue))
+            self.crew.back.wanted = item
 
     def shown(self) -> None:
         """Look what there is to judge; the item on screen stays."""
@@ -226,8 +227,6 @@ class AnnotatePage(QWidget):
         self.crew.said()
         self._shell.notify(error.what, error.hint, "bad", details=error.details)
 
-    # What is on screen.
-
     def _listed(self, found: Found) -> None:
         self.crew.places.take(found)
         datasets, queues = found
@@ -260,6 +259,7 @@ class AnnotatePage(QWidget):
     def _started(self, place: Place, answer: tuple[Presentation | None, LabelProgress]) -> None:
         if place == (self.dataset, self.queue):  # else another one was chosen meanwhile, and is on the way
             self._show(*answer)
+            self.crew.back.bring()
 
     def _broken(self, error: WorkbenchError) -> None:
         old = self._error

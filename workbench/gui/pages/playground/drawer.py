@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QTool
 
 from workbench.domain.decoding import STRATEGIES, Alternative, DecodingSettings, TokenChoice
 from workbench.gui.icons import icon
-from workbench.gui.pages.playground.heat import viridis
 from workbench.gui.pages.playground.token_view import name_of, shown
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import Elided, button, clear, text
+from workbench.gui.widgets.scale import viridis
 from workbench.gui.widgets.spec_form import SpecForm
 from workbench.services.views import Preset
 

@@ -11,7 +11,8 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QBrush, QFont, QTextCharFormat, QTextLayout, QTextLine, QTextOption
 
 from workbench.domain.decoding import TokenChoice
-from workbench.gui.pages.playground.heat import Mode, ink_on, share_of, viridis
+from workbench.gui.pages.playground.heat import Mode, share_of
+from workbench.gui.widgets.scale import ink_on, viridis
 
 
 @dataclass

@@ -75,11 +75,14 @@ def test_that_a_profile_is_used_and_counts_what_it_has_judged(ten: Workbench) ->
     shown, _ = ten.labelling.start("pairs")
     assert shown is not None
     ten.labelling.record("pairs", shown, outcome="all_bad", milliseconds=1)
-    assert [(p.name, p.colour, p.judged) for p in ten.profiles.list()] == [("anna", "blue", 1)]
+    assert [(p.name, p.colour, p.judged) for p in ten.profiles.list()] == [
+        ("anna", "blue", 1),
+        ("me", "orange", 0),  # who judged before without a profile finds their way back
+    ]
     ten.profiles.add("ben", "sky")
     ten.profiles.use("ben")
     assert ten.profiles.current().colour == "sky"
-    assert [p.name for p in ten.profiles.list()] == ["anna", "ben"]
+    assert [p.name for p in ten.profiles.list()] == ["anna", "me", "ben"]
 
 
 def test_that_colours_are_given_in_turn_and_all_are_used_before_one_comes_again() -> None:

@@ -194,3 +194,17 @@ def test_that_an_interrupted_deletion_is_finished_at_a_later_opening(
         open_store(workspace).close()
         assert rows_in(store, t.rows) == left
     assert [d.name for d in store.datasets.list()] == ["texts"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Die STRASSE", "straße"), ("MASSE", "maße"), ("Ο ΔΡΟΜΟΣ", "δρομος"), ("Москва", "МОСКВА"), ("ÉCOLE", "école"),
+        ("µm", "μM"), ("ſpät", "SPÄT"), ("100 % sicher_é", "% SICHER_É"), ("İstanbul", "i̇STANBUL"), ("日本語", "本"),
+    ],
+)  # fmt: skip
+def test_that_a_search_folds_the_letters_of_every_script(store: Store, text: str, words: str) -> None:
+    store.datasets.create("texts", "documents")
+    store.datasets.append("texts", ["something else", text])
+    assert store.datasets.find("texts", words, 0, 2) == [1]
+    assert store.datasets.find("texts", f"{words}é", 0, 2) == []

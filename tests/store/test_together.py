@@ -1,6 +1,5 @@
 """Several threads and processes on one workspace: nobody loses a word, and nobody is told that a database is locked."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -17,7 +16,6 @@ from workbench.domain.runs import JobState
 from workbench.store.filling import NewRow
 from workbench.store.store import Store, open_store
 
-MANY_HANDS = Path(__file__).with_name("many_hands.py")
 LABELLER = """
 import sys
 from datetime import UTC, datetime
@@ -76,23 +74,6 @@ def test_that_processes_label_and_undo_beside_each_other(ten: Store, workspace: 
             f"i{n}" for n in (0, 1, 3, 4, 6, 7, 9)
         }
     assert ten.check() == []
-
-
-def test_that_sixteen_processes_label_at_once_and_nobody_hears_of_locks(
-    store: Store, workspace: Path, item: Callable[..., Item]
-) -> None:
-    hands, labels = 16, 20
-    store.datasets.create("pairs", "preferences")
-    store.datasets.append("pairs", [NewRow((item(f"i{n}"), [])) for n in range(labels)])
-    script = [sys.executable, MANY_HANDS, str(workspace), str(hands), str(labels)]
-    ended = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert (ended.stderr, json.loads(ended.stdout)["failed"]) == ("", [])
-    said = store.labels.all("pairs")
-    assert len(said) == len({j.id for j in said}) == hands * labels
-    assert {j.id for j in store.labels.current("pairs")} == {j.id for j in said}
-    assert [store.labels.progress("pairs", f"hand {n}").judged for n in range(hands)] == [labels] * hands
-    assert store.datasets.get("pairs").judged == labels
-    assert store.check() == []
 
 
 def test_that_rows_appended_by_several_get_positions_without_gaps(

@@ -356,7 +356,7 @@ def _in_brackets(html: str) -> str:
 
 def _fraction(above: str, below: str) -> str:
     half = signs.HALVES.get((plain(above), plain(below)))
-    return half or f"{_in_brackets(above)}\u2044{_in_brackets(below)}"
+    return half or f"{_in_brackets(above)}/{_in_brackets(below)}"
 
 
 def _root(degree: str, html: str) -> str:

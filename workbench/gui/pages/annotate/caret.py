@@ -138,7 +138,7 @@ class CommentPane(ReadingPane):
             cursor.setPosition(position)
             at = self.cursorRect(cursor)
             words = str(number)
-            box = QRect(at.left() + 1, at.top() - 4, painter.fontMetrics().horizontalAdvance(words) + 6, 15)
+            box = QRect(at.left() + 1, max(0, at.top() - 4), painter.fontMetrics().horizontalAdvance(words) + 6, 15)
             box.moveRight(min(box.right(), self.viewport().width() - 1))
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(self._theme.colours.accent))

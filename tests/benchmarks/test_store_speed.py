@@ -70,6 +70,7 @@ def fill_by_sql(store: Store) -> None:
         connection.exec_driver_sql(f"UPDATE datasets SET rows = {ITEMS}, judged = {JUDGED}")
 
 
+@pytest.mark.timeout(1800)
 def test_that_a_million_items_are_not_felt(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.datasets.create("big", "preferences")

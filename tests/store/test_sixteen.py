@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-JUDGEMENTS = 20
+JUDGEMENTS = 12
 
 
 def test_that_sixteen_processes_lose_nothing_and_keep_to_the_overlap(workspace: Path) -> None:

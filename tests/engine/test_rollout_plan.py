@@ -175,10 +175,33 @@ def test_that_a_plan_that_is_wrong_is_noticed_and_not_used(
     assert agrees(plan, model, PROMPTS)
     blocks = [plan.blocks[0]._replace(out=lambda x: x * 0), plan.blocks[1]]
     assert not agrees(plan._replace(blocks=blocks), model, PROMPTS)
-    expected = sample(model)
+    expected = sample(make_model("llama"))
     monkeypatch.setattr(rollout, "read_plan", lambda model: plan._replace(blocks=blocks))
-    assert sample(model).completions == expected.completions
-    assert "disagrees" in caplog.text
+    for _ in range(2):  # what disagreed is never taken for agreed
+        caplog.clear()
+        assert sample(model).completions == expected.completions
+        assert "disagrees" in caplog.text
+
+
+def test_that_a_plan_is_compared_once_for_each_state_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[Any] = []
+    monkeypatch.setattr(rollout, "agrees", lambda plan, *more: (compared.append(plan.state), agrees(plan, *more))[1])
+    model = adapted("llama")
+    for _ in range(2):
+        sample(model)
+        with torch.no_grad():  # other weights are no other state
+            model.get_base_model().lm_head.weight.mul_(0.9)
+    assert len(compared) == 1
+    with model.disable_adapter():
+        sample(model)
+        sample(model)
+    sample(model)
+    assert len(compared) == len(set(compared)) == 2
+    sample(adapted("llama"))
+    assert len(compared) == 3  # another model
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        sample(model)
+    assert len(compared) == 4
 
 
 def test_that_a_plan_is_of_the_weights_as_they_are_now() -> None:

@@ -4,21 +4,23 @@ How: prompts are sorted by length and prefilled right-padded, so that no mask is
 longest prompt, the gap between is masked; rows that have ended are dropped from the batch. Each row has its own random numbers,
 drawn before the first token, so that what a row says doesn't depend on which rows are sampled with it.
 
-On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py), which is compared
-with the model before each rollout. Everything else goes through the model's own layers (rollout_layers.py), on a GPU as a captured
+On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py), which is read
+anew for each rollout and compared with the model before it is first used. Everything else goes through the model's own layers (rollout_layers.py), on a GPU as a captured
 graph where that can be (rollout_cuda.py).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from workbench.engine.forward import core
 from workbench.engine.optim import NotFinite
 from workbench.engine.rollout_cuda import GRAPHED_FROM, Graphed
 from workbench.engine.rollout_families import read_plan
@@ -28,6 +30,10 @@ from workbench.engine.rollout_plan import Plan
 
 _KEEP = 0.75  # the cache is rewritten without ended rows when at most this share is still alive
 _PLANNED_FROM = 8  # new tokens from which it pays to read the weights into a plan
+
+
+# What was found to compute as its model does: weights change between rollouts, what is done with them only with a plan's `state`.
+_AGREED: WeakKeyDictionary[nn.Module, set[Hashable]] = WeakKeyDictionary()
 
 
 class Rollout(NamedTuple):
@@ -124,7 +130,11 @@ class _Decoder(Protocol):
 def _checked_plan(model: Any, prompts: Sequence[Sequence[int]]) -> Plan | None:
     """The plan of a model's weights if there is one and it computes what the model does."""
     plan = read_plan(model) if prompts else None
-    if plan is None or agrees(plan, model, prompts):
+    if plan is None:
+        return None
+    agreed = _AGREED.setdefault(core(model), set())
+    if plan.state in agreed or agrees(plan, model, prompts):
+        agreed.add(plan.state)
         return plan
     logging.getLogger(__name__).warning("the fast sampler disagrees with the model; its own layers are used")
     return None

@@ -45,7 +45,10 @@ class Block(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A whole decoder. `rotated` numbers of each head are turned by position; `turns` gives their tables [P, rotated / 2], complex."""
+    """A whole decoder. `rotated` numbers of each head are turned by position; `turns` gives their tables [P, rotated / 2], complex.
+
+    `state` tells plans of one model apart that don't differ in weights only: by dtype, and by which adapters are active where.
+    """
 
     embed: Callable[[Tensor, Tensor], Tensor]
     blocks: list[Block]
@@ -56,6 +59,7 @@ class Plan(NamedTuple):
     rotated: int
     turns: Callable[[int], dict[str, Tensor]]
     dtype: torch.dtype
+    state: tuple[torch.dtype, tuple[Any, ...]]
 
     @property
     def order(self) -> Tensor:
@@ -70,6 +74,7 @@ class Reader:
         self.model, self.body, self.config = model, model.base_model, model.config
         self.dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else model.dtype
         self._seen: set[int] = set()
+        self._adapted: list[tuple[Any, ...]] = []
 
     def read_all(self) -> bool:
         """Whether all parameters were read, and nothing is hooked into the layers (a hook on the embedding is called with it)."""
@@ -96,7 +101,10 @@ class Reader:
         base = module.get_base_layer() if hasattr(module, "lora_A") else module
         if type(base) not in {nn.Linear, Conv1D}:
             raise Unplanned(type(base).__name__)
-        weight = base.weight if base is module else base.weight + _delta(module)
+        weight = base.weight
+        if base is not module:
+            self._adapted.append((module.merged, module.disable_adapters, tuple(module.active_adapters)))
+            weight = weight + _delta(module)
         return (weight.T if type(base) is Conv1D else weight), base.bias
 
     def map(self, *modules: Any) -> Map:
@@ -175,7 +183,8 @@ class Reader:
             return shape_logits(head(finish(x)), config)
 
         shape = (self.heads, self.groups, self.width, self.rotated)
-        return Plan(embed, blocks, logits, *shape, turns or (lambda _: {}), self.dtype)
+        state = (self.dtype, tuple(self._adapted))
+        return Plan(embed, blocks, logits, *shape, turns or (lambda _: {}), self.dtype, state)
 
 
 def rms_norm(gain: Tensor, eps: float) -> Map:

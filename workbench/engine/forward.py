@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from transformers.cache_utils import DynamicCache
 
 from workbench.domain.errors import BadInput
-from workbench.engine import losses
+from workbench.engine import lean, losses
 from workbench.engine.batches import Batch, positions
-from workbench.engine.last_layer import only_where_read
+from workbench.engine.last_layer import WORTH_IT, only_where_read
 from workbench.engine.reward_settings import pooling_of
 
 KEPT_VALUES = 2**26  # logits kept until the backward pass (256 MiB in float32)
@@ -63,6 +63,12 @@ def states_at(
     kernels, which do half the work.
     """
     shape = (input_ids.shape[0], input_ids.shape[1])
+    if attention_mask is None and position_ids is None and not repeated and not virtual_tokens(model):
+        body = core(model).base_model
+        if lean.applies(body, input_ids):
+            few = len(places) <= WORTH_IT * shape[0] * shape[1]
+            found = lean.states(body, input_ids, places if few else None)
+            return found if few else found.flatten(0, 1).index_select(0, places)
     read = places.unique() if repeated else places
     # Virtual tokens stand before every row, so that places would be elsewhere.
     less = nullcontext() if virtual_tokens(model) else only_where_read(core(model).base_model, read, shape)

@@ -4,9 +4,9 @@ How: prompts are sorted by length and prefilled right-padded, so that no mask is
 longest prompt, the gap between is masked; rows that have ended are dropped from the batch. Each row has its own random numbers,
 drawn before the first token, so that what a row says doesn't depend on which rows are sampled with it.
 
-On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py), which is read
-anew for each rollout and compared with the model before it is first used. Everything else goes through the model's own layers (rollout_layers.py), on a GPU as a captured
-graph where that can be (rollout_cuda.py).
+On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py),
+which is read anew for each rollout and compared with the model before it is first used. Everything else goes through the model's own
+layers (rollout_layers.py), on a GPU as a captured graph where that can be (rollout_cuda.py).
 """
 
 from __future__ import annotations

@@ -140,10 +140,17 @@ def eager(model: Any) -> None:
 def test_that_what_isnt_known_is_left_to_the_layers(
     change: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = model_of("llama")
+    model = model_of("llama").train()
     assert lean.applies(model.model, ids())
     change(model)
     assert not lean.applies(model.model, ids())
+
+
+def test_that_a_reference_with_dropout_says_what_a_policy_without_says_to_the_last_bit() -> None:
+    reference = make_model("llama", scale=4.0)
+    assert reference.model.layers[0].self_attn.attention_dropout > 0
+    with torch.no_grad():
+        assert torch.equal(states_at(reference, FEW, ids()), states_at(model_of("llama").train(), FEW, ids()))
 
 
 def test_that_a_text_longer_than_the_window_is_left_to_the_layers() -> None:
@@ -181,9 +188,10 @@ def test_that_a_wrong_pass_is_noticed_and_not_used(
 
 def test_that_comparing_leaves_the_mode_alone() -> None:
     model = model_of("llama").train()
+    model.model.layers[0].mlp.eval()
     assert lean.applies(model.model, ids())
     assert model.model.training
-    assert model.model.layers[0].mlp.training
+    assert [layer.mlp.training for layer in model.model.layers] == [False, True]
 
 
 def test_that_the_gradients_written_by_hand_are_right() -> None:

@@ -77,6 +77,14 @@ def test_that_logprobs_kept_while_decoding_are_those_of_a_fresh_forward(
     torch.testing.assert_close(found.logprobs, fresh.detach(), atol=5e-5, rtol=0)
 
 
+@pytest.mark.parametrize("make", [llama, eager])
+def test_that_an_end_that_the_model_doesnt_know_ends_nothing(make: Callable[[], Any]) -> None:
+    expected, found = sample(make()), sample(make(), eos=[*EOS, 10**6])
+    assert found.completions == expected.completions
+    assert found.ended == expected.ended
+    assert any(found.ended)
+
+
 @pytest.mark.parametrize("make", [llama, gpt2, windowed])
 def test_that_greedy_rows_do_not_depend_on_the_rest_of_the_batch(make: Callable[[], Any]) -> None:
     model = make()

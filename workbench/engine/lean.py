@@ -55,7 +55,7 @@ def _kinds(rotary: Any) -> list[str]:
 
 
 def _plain(layer: Any, family: str) -> bool:
-    """Whether a layer is of its family's kinds, without dropout."""
+    """Whether a layer is of its family's kinds, with no dropout at work."""
     attention, mlp = layer.self_attn, layer.mlp
     names = [
         type(part).__name__ for part in (layer, attention, mlp, layer.input_layernorm, layer.post_attention_layernorm)
@@ -65,7 +65,8 @@ def _plain(layer: Any, family: str) -> bool:
         return False
     if layer.gradient_checkpointing or _touched(layer.post_attention_layernorm, mlp.act_fn):
         return False
-    return attention.attention_dropout == 0 and type(mlp.act_fn).__name__ in {"SiLU", "SiLUActivation"}
+    quiet = attention.attention_dropout == 0 or not attention.training
+    return quiet and type(mlp.act_fn).__name__ in {"SiLU", "SiLUActivation"}
 
 
 def _touched(*modules: nn.Module) -> bool:
@@ -75,12 +76,13 @@ def _touched(*modules: nn.Module) -> bool:
 
 def _agrees(body: Any, ids: Tensor) -> bool:
     """Whether the states of a few tokens are those of the body's own layers."""
-    training = body.training
+    modes = [(module, module.training) for module in body.modules()]
     body.eval()
     with torch.no_grad():
         expected = body(input_ids=ids, use_cache=False).last_hidden_state
         apart = (states(body, ids) - expected).abs().max()
-    body.train(training)
+    for module, training in modes:
+        module.training = training
     return bool(apart <= _TOLERANCE * expected.abs().max().clamp(min=1))
 
 

@@ -158,7 +158,11 @@ def _decode(decoder: _Decoder, prompts: Sequence[Sequence[int]], chances: Tensor
     device, steps, rows_in_all = decoder.logits.device, settings.max_new_tokens, len(prompts)
     positions = torch.tensor([len(ids) for ids in prompts], device=device)
     chances = chances.to(device).T
-    ends = torch.tensor(settings.eos, dtype=torch.long, device=device)
+    vocabulary = decoder.logits.shape[-1]
+    goes_on = torch.ones(vocabulary, dtype=torch.bool, device=device)
+    goes_on[[end for end in settings.eos if 0 <= end < vocabulary]] = (
+        False  # a tokenizer may know more tokens than the model
+    )
     tokens = torch.zeros(steps, rows_in_all, dtype=torch.long, device=device)
     logprobs = torch.zeros(steps, rows_in_all, device=device)
     counts = torch.zeros(rows_in_all, dtype=torch.long, device=device)
@@ -169,7 +173,7 @@ def _decode(decoder: _Decoder, prompts: Sequence[Sequence[int]], chances: Tensor
         tokens[step].index_copy_(0, rows, chosen)
         logprobs[step].index_copy_(0, rows, scores * alive)
         counts.index_add_(0, rows, alive.long())
-        alive = alive & (chosen[:, None] != ends).all(-1)
+        alive = alive & goes_on.index_select(0, chosen)
         left = int(alive.sum())
         if left == 0 or step + 1 == steps:
             break
@@ -180,7 +184,7 @@ def _decode(decoder: _Decoder, prompts: Sequence[Sequence[int]], chances: Tensor
                 chances = chances[:, keep]
         decoder.step(chosen, positions)
         positions = positions + 1
-    ended = torch.isin(tokens.gather(0, counts[None] - 1)[0], ends)
+    ended = ~goes_on[tokens.gather(0, counts[None] - 1)[0]]
     return _Part(tokens.T.cpu(), logprobs.T.cpu(), counts.tolist(), ended.tolist())
 
 

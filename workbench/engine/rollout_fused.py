@@ -70,7 +70,7 @@ class Fused:
     def _layers(self, ids: Tensor, positions: Tensor, attend: Callable[[Block, Tensor, Tensor], Tensor]) -> Tensor:
         """[N, H]: N tokens through all blocks; `attend` gives [N, heads · width] for [N, heads + 2 · groups, width]."""
         plan = self._plan
-        turns = {name: table[positions].unsqueeze(1) for name, table in self._turns.items()}
+        turns = {name: table.index_select(0, positions).unsqueeze(1) for name, table in self._turns.items()}
         x = plan.embed(ids, positions)
         for block, slab in zip(plan.blocks, self._slabs, strict=True):
             normed = block.before(x)
@@ -114,22 +114,23 @@ class Fused:
         plan, ids = self._plan, padded(piece.prompts)
         lines, width = ids.shape
         lengths = torch.tensor([len(prompt) for prompt in piece.prompts])
-        inside = torch.arange(width) < lengths[:, None]
-        positions = inside.nonzero()[:, 1]
+        # Where the tokens stand among lines · width; indexing by numbers is several times as fast as by a mask.
+        flat = (torch.arange(width) < lengths[:, None]).flatten().nonzero().squeeze(1)
         windows = {w: _band(width, w) for w in self._windows if w < width}
 
         def attend(block: Block, slab: Tensor, qkv: Tensor) -> Tensor:
-            lined = torch.zeros(lines, width, *qkv.shape[1:], dtype=slab.dtype)
-            lined[inside] = qkv.to(slab.dtype)
-            queries, keys, values = lined.transpose(1, 2).split([plan.heads, plan.groups, plan.groups], dim=1)
+            lined = torch.zeros(lines * width, *qkv.shape[1:], dtype=slab.dtype)
+            lined.index_copy_(0, flat, qkv.to(slab.dtype))
+            by_head = lined.view(lines, width, *qkv.shape[1:]).transpose(1, 2)
+            queries, keys, values = by_head.split([plan.heads, plan.groups, plan.groups], dim=1)
             slab[0, piece.rows, :, :width], slab[1, piece.rows, :, :width] = keys[piece.source], values[piece.source]
             band = windows.get(block.window)
             told = functional.scaled_dot_product_attention(
                 queries, keys, values, attn_mask=band, is_causal=band is None, scale=1.0, enable_gqa=True
             )
-            return told.transpose(1, 2)[inside].flatten(1)
+            return told.transpose(1, 2).reshape(lines * width, -1).index_select(0, flat)
 
-        states = self._layers(ids[inside], positions, attend)
+        states = self._layers(ids.flatten().index_select(0, flat), flat % width, attend)
         return states[lengths.cumsum(0) - 1][piece.source]
 
     def _mask(self, positions: Tensor, window: int) -> Tensor | None:

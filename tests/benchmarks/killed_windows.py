@@ -1,7 +1,7 @@
 """Kills the labelling window at random moments, again and again: `python -m tests.benchmarks.killed_windows FOLDER --kills 1000`.
 
 Every window is a process of its own with a real window (off screen), forked from one that has read the code already, so that
-a thousand of them don't take an hour. It is killed between 0 and 300 ms after its first key. After every kill the
+a thousand of them don't take an hour. It is killed at most 800 ms after its first key. After every kill the
 workspace is opened and looked at: each acknowledged judgement is there, none is there twice, none that nobody meant. Every
 fiftieth time, and at the end, undo walks back through all of them and redo forth.
 """
@@ -27,6 +27,7 @@ from workbench.store.filling import NewRow
 
 SLICE = 500
 WALK_EVERY = 50
+LONGEST = 0.8  # seconds from a window's first key to its end
 
 
 def fill(space: Path, items: int) -> None:
@@ -78,6 +79,7 @@ def one_kill(space: Path, delay: float) -> str:
         found += part
     os.close(near)
     _, status = os.waitpid(child, 0)
+    assert found, "the window never began to judge"
     assert os.WIFSIGNALED(status), f"the window ended by itself: {status}"
     return found.decode()
 
@@ -107,7 +109,7 @@ def main() -> None:
     moments, intended, acknowledged = random.Random(asked.seed), {}, set()
     stored, unacknowledged, start = 0, 0, time.monotonic()
     for kill in range(1, asked.kills + 1):
-        one, kept = told(one_kill(space, moments.uniform(0.0, 0.3)))
+        one, kept = told(one_kill(space, moments.uniform(0.0, LONGEST)))
         intended |= one
         acknowledged |= set(kept)
         stored = look(space, intended, acknowledged)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from PySide6.QtWidgets import QLabel
@@ -113,6 +114,23 @@ def test_that_the_answer_for_a_page_that_is_gone_is_dropped(
     label, done = QLabel(), []
     bridge.run(lambda: (time.sleep(0.05), "late")[1], then=label.setText, ended=lambda: done.append(True))
     shiboken6.delete(label)
+    qtbot.waitUntil(lambda: bool(done))
+    assert not told
+
+
+def test_that_a_page_that_is_gone_is_known_through_bound_arguments(
+    bridge: Bridge, qtbot: QtBot, told: list[WorkbenchError]
+) -> None:
+    import shiboken6
+
+    class Page(QLabel):
+        def heard(self, item: str, answer: str) -> None:
+            self.setText(item + answer)
+
+    page, done = Page(), []
+    then = partial(partial(page.heard, "item"))
+    bridge.run(lambda: (time.sleep(0.05), "late")[1], then=then, ended=lambda: done.append(True))
+    shiboken6.delete(page)
     qtbot.waitUntil(lambda: bool(done))
     assert not told
 

@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from PySide6.QtCore import QObject, QSocketNotifier
@@ -190,7 +191,9 @@ def _call(to: Callable[..., Any], answer: tuple[Any, ...]) -> None:
 
 
 def _owner(to: Callable[..., Any]) -> Any:
-    """Whose method a function is; for a lambda written in a method, the `self` that it has kept."""
+    """Whose method a function is, also when arguments are bound; for a lambda written in a method, the `self` that it has kept."""
+    while isinstance(to, partial):
+        to = to.func
     code, cells = getattr(to, "__code__", None), getattr(to, "__closure__", None) or ()
     if code is not None and "self" in code.co_freevars:
         return cells[code.co_freevars.index("self")].cell_contents

@@ -38,7 +38,9 @@ def plain_tip(words: str) -> str:
 
 
 def restyle(widget: QWidget, **properties: Any) -> None:
-    """Change properties that the style sheet looks at, and dress the widget again."""
+    """Change properties that the style sheet looks at, and dress the widget again; nothing is done where nothing changes."""
+    if properties and all(widget.property(name) == value for name, value in properties.items()):
+        return
     for name, value in properties.items():
         widget.setProperty(name, value)
     widget.style().unpolish(widget)

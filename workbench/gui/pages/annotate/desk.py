@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
-from workbench.domain.judgement import SkipReason, Span
+from workbench.domain.judgement import Judgement, SkipReason, Span
 from workbench.gui.pages.annotate.bars import BottomBar, TopBar
 from workbench.gui.pages.annotate.board import CandidateBoard
 from workbench.gui.pages.annotate.chooser import Place
@@ -103,12 +103,14 @@ class Desk(QWidget):
         self.done.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._lay_out()
 
-    def show_item(self, presentation: Presentation | None, progress: LabelProgress) -> None:
-        """Show the next item, or that there is none."""
+    def show_item(
+        self, presentation: Presentation | None, progress: LabelProgress, fresh: Judgement | None = None
+    ) -> None:
+        """Show the next item, or that there is none; a fresh judgement stands out for a moment."""
         self.presentation = presentation
         self.board.forget_seen()
         self.top.show_progress(progress)
-        self.bottom.show_progress(progress, None)
+        self.bottom.show_progress(progress, fresh)
         previous = presentation.previous if presentation is not None else None
         self.note.start(previous.note if previous is not None else "")
         self.write.start()

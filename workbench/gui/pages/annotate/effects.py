@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from workbench.gui.widgets.basics import KeyHint, button, text
 from workbench.services.views import Effect
+
+HEIGHT = 124  # of the list, so that the responses stay in view on a small screen
 
 
 class EffectsStrip(QFrame):
@@ -40,16 +42,26 @@ class EffectsStrip(QFrame):
         self.trained.setObjectName("annotate.trained")
         self.trained.hide()
         column.addWidget(self.trained)
-        self._grid = QGridLayout()
+        rows = QWidget()
+        self._grid = QGridLayout(rows)
+        self._grid.setContentsMargins(0, 0, 8, 0)
         self._grid.setHorizontalSpacing(16)
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
-        column.addLayout(self._grid)
+        self._scroll = QScrollArea()
+        self._scroll.setObjectName("annotate.effects_list")
+        self._scroll.setAccessibleName("What this label will do in each method")
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setFixedHeight(HEIGHT)
+        self._scroll.setWidget(rows)
+        column.addWidget(self._scroll)
         self.hide()
 
     def show_effects(self, title: str, effects: Sequence[Effect]) -> None:
         """One line for each method."""
         self.title.setText(title)
+        self._scroll.setVisible(bool(effects))
         while (entry := self._grid.takeAt(0)) is not None:
             if (widget := entry.widget()) is not None:
                 widget.hide()

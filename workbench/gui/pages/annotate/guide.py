@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QStackedLayout, QVBoxLayout, QWidget
 
 from workbench.domain.queues import Dimension, Guidelines
 from workbench.gui.theme import Theme
@@ -63,12 +63,12 @@ class GuidelinesPane(QWidget):
         self.unread = text("Changed since you judged last.", "warning", wrap=True)
         self.unread.setObjectName("annotate.guidelines_unread")
         column.addWidget(self.unread)
-        self.stack = QStackedWidget()
+        self.stack = QStackedLayout()
+        column.addLayout(self.stack, 1)  # first, or what is added to it would be a window of its own
         self.view = MarkdownView(theme, "annotate.guidelines_text")
         self.view.setAccessibleName("Guidelines, text")
         self.stack.addWidget(self.view)
         self.stack.addWidget(self._editor())
-        column.addWidget(self.stack, 1)
         self.show_guidelines(None, unread=False)
 
     @property

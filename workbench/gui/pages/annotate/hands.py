@@ -86,8 +86,8 @@ class Hands:
             sheet.go(sheet.begun)
             self.desk.bottom.say_unfinished(sheet.dimensions[sheet.here].name)
             verdict = None
-        self.desk.show_draft()
         if verdict is None:
+            self.desk.show_draft()
             self._crew.said()
         else:
             self._record(verdict)

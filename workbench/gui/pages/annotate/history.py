@@ -46,10 +46,9 @@ class HistoryPane(QWidget):
         self.revisions.setAccessibleName("Every judgement of this item")
         column.addWidget(self.revisions)
         row = QHBoxLayout()
-        self.again_button = button("Judge again", "annotate.judge_again", self.judge_again)
+        self.again_button = button("Judge again", "annotate.judge_again", self.judge_again, tip="Enter")
         row.addWidget(self.again_button)
         row.addStretch(1)
-        row.addWidget(KeyHint("Enter", "again"))
         row.addWidget(KeyHint("Esc", "back"))
         column.addLayout(row)
 

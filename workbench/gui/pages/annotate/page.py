@@ -11,6 +11,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QStackedLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
+from workbench.domain.judgement import Judgement
 from workbench.domain.settings import Settings
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.annotate.chooser import Place
@@ -216,9 +217,7 @@ class AnnotatePage(QWidget):
             self.crew.leases.release(recorded.next)  # an item of another queue was judged again: back to this one
             self._choose((self.dataset, self.queue))
             return
-        self._show(recorded.next, recorded.progress)
-        if fresh:
-            self.desk.bottom.show_progress(recorded.progress, recorded.judgement)
+        self._show(recorded.next, recorded.progress, recorded.judgement if fresh else None)
 
     def _refused(self, error: WorkbenchError) -> None:
         """Nothing was stored: the item stays, with a message."""
@@ -277,10 +276,10 @@ class AnnotatePage(QWidget):
         self.crew.drafts.flush()
         self._show(presentation, self._progress)
 
-    def _show(self, presentation: Presentation | None, progress: LabelProgress) -> None:
+    def _show(self, presentation: Presentation | None, progress: LabelProgress, fresh: Judgement | None = None) -> None:
         self._progress = progress
         self._stack.setCurrentWidget(self.desk)
-        self.desk.show_item(presentation, progress)
+        self.desk.show_item(presentation, progress, fresh)
         self.crew.item_shown(presentation, progress)
         self._since = time.perf_counter()
         self.hands.item_shown()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QApplication, QFrame, QStackedLayout, QVBoxLayout, QWidget
 
-WIDTH = 300
+WIDTH, NARROWEST, FORM = 300, 240, 440
 
 
 class SidePane(QFrame):
@@ -14,7 +14,7 @@ class SidePane(QFrame):
         super().__init__()
         self.setObjectName("annotate.side")
         self.setProperty("role", "card")
-        self.setMinimumWidth(240)
+        self.setMinimumWidth(NARROWEST)
         self._panes = panes
         self._stack = QStackedLayout()
         column = QVBoxLayout(self)
@@ -39,6 +39,7 @@ class SidePane(QFrame):
 
     def show_pane(self, name: str) -> None:
         """Show this pane; "" shows none."""
+        self.setMinimumWidth(FORM if name == "queue" else NARROWEST)
         if name:
             self._stack.setCurrentWidget(self._panes[name])
         self.setVisible(bool(name))

@@ -217,3 +217,28 @@ def test_that_a_growing_view_shrinks_again_and_hides_its_bars(view: MarkdownView
     assert view.height() < high / 5
     assert view.sizeHint().height() == view.height()
     assert view.verticalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+
+
+def test_that_the_ground_under_code_has_no_gaps(view: MarkdownView) -> None:
+    view.resize(500, 400)
+    view.show_text("before\n\n```python\nx = 1\ny = 2\nz = 3\n```\n\nafter")
+    layout, block, code = view.document().documentLayout(), view.document().begin(), []
+    while block.isValid():
+        if block.blockFormat().background().style() != Qt.BrushStyle.NoBrush:
+            code.append(layout.blockBoundingRect(block))
+        block = block.next()
+    assert len(code) == 3
+    assert [one.bottom() for one in code[:-1]] == pytest.approx([other.top() for other in code[1:]])
+    line = view.document().findBlock(view.document().toPlainText().index("x = 1")).layout().lineAt(0)
+    assert line.height() == pytest.approx(code[0].height(), abs=1)
+
+
+def test_that_headings_stay_near_the_size_of_the_text(view: MarkdownView) -> None:
+    view.show_text("# One\n\n## Two\n\n### Three\n\ntext")
+    sizes, block = [], view.document().begin()
+    while block.isValid():
+        sizes.append(block.layout().lineAt(0).height())
+        block = block.next()
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[0] <= 1.7 * sizes[-1]
+    assert sizes[2] == pytest.approx(sizes[-1], abs=2)

@@ -128,6 +128,13 @@ class MarkdownView(QTextBrowser):
         cursor = QTextCursor(paper)
         cursor.select(QTextCursor.SelectionType.Document)
         cursor.mergeBlockFormat(spaced)
+        close = QTextBlockFormat()
+        close.setLineHeight(0, QTextBlockFormat.LineHeightTypes.SingleHeight.value)
+        block = paper.begin()
+        while block.isValid():  # the ground under code has no gaps between its lines
+            if block.blockFormat().background().style() != Qt.BrushStyle.NoBrush:
+                QTextCursor(block).mergeBlockFormat(close)
+            block = block.next()
 
     def _limit_width(self) -> None:
         letters = self._theme.reading.reading_width

@@ -19,7 +19,8 @@ def sheet(colours: Colours, mono: str) -> str:
     return (
         f"a {{ color: {colours.accent}; }} code, pre {{ font-family: '{mono}'; background: {colours.raised}; }}"
         "pre { white-space: pre-wrap; margin: 6px 0; }"
-        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }} h1, h2, h3, h4 {{ font-weight: 600; }}"
+        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }} h1, h2, h3, h4, h5, h6 {{ font-weight: 600; }}"
+        "h1 { font-size: x-large; } h2 { font-size: large; } h3, h4, h5, h6 { font-size: medium; }"
         f".unseen {{ color: {colours.bad}; background: {colours.bad_soft}; }}"
         f".boxed {{ background: {colours.accent_soft}; font-weight: 600; }}"
         f".role {{ color: {colours.accent}; font-weight: 600; }} .system {{ color: {colours.quiet}; }}"

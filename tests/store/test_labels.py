@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.queues import Dimension
 from workbench.store import schema as t
 from workbench.store.filling import NewRow
 from workbench.store.store import Store, open_store
@@ -174,3 +176,38 @@ def test_that_counts_and_queue_follow_from_the_log_alone(
     assert waiting(store) == [f"i{n}" for n in range(10) if f"i{n}" not in done]
     assert store.datasets.get("pairs").judged == len(set(done))
     store.close()
+
+
+def test_that_an_answer_is_a_judgement_and_all_that_comes_with_it(ten: Store, judge: Judge) -> None:
+    dimension = Dimension(name="helpful")
+    written = ten.guidelines.write("pairs", "Be fair.", [dimension], "me")
+    ten.drafts.save("pairs", "i0", "me", {"note": "mine"})
+    ten.drafts.save("pairs", "i1", "me", {"note": "next"})
+    ten.drafts.save("pairs", "i1", "you", {"note": "not mine"})
+    ten.labels.add(judge("i5"), "pairs")
+    ten.labels.undo("pairs", "me")
+    answered = ten.labels.answer(judge("i0", "said"), "pairs", "i1")
+    assert answered.progress == ten.labels.progress("pairs", "me")
+    assert (answered.draft, answered.guidelines) == ({"note": "next"}, written)
+    assert ten.drafts.get("pairs", "i0", "me") is None
+    assert ten.labels.answer(judge("i1"), "pairs", None).draft is None
+    assert ten.labels.progress("pairs", "me").judged == 2
+
+
+def test_that_an_answer_of_a_foreign_item_leaves_everything_as_it_was(ten: Store, judge: Judge) -> None:
+    ten.drafts.save("pairs", "i1", "me", {"note": "next"})
+    with pytest.raises(NotFound):
+        ten.labels.answer(judge("elsewhere"), "pairs", "i1")
+    assert ten.labels.all("pairs") == []
+    assert ten.drafts.get("pairs", "i1", "me") == {"note": "next"}
+
+
+def test_that_a_label_is_one_transaction_of_few_statements(ten: Store, judge: Judge) -> None:
+    begun: list[str] = []
+    asked: list[str] = []
+    engine = ten._database._engine
+    event.listen(engine, "begin", lambda connection: begun.append("begin"))
+    event.listen(engine, "before_cursor_execute", lambda c, cursor, statement, *_: asked.append(statement))
+    ten.labels.answer(judge("i0"), "pairs", "i1")
+    assert len(begun) == 1
+    assert len([statement for statement in asked if not statement.startswith(("BEGIN", "SET"))]) <= 18

@@ -42,6 +42,12 @@ def order_shown(candidates: int, seed: int) -> tuple[int, ...]:
     return tuple(order if seed >= 0 else reversed(order))
 
 
+def _bare(placed: PlacedItem, total: int) -> Presentation:
+    """An item with its candidates in an order drawn now."""
+    seed = secrets.randbits(SEED_BITS)
+    return Presentation(placed.item, order_shown(len(placed.item.candidates), seed), seed, placed.position, total)
+
+
 def _arranged(asked: Asked) -> tuple[tuple[int, ...], int]:
     """The order of candidates and its seed: drawn now, as it was for what is taken back, mirrored for what is shown again."""
     before = asked.again
@@ -198,9 +204,15 @@ class LabellingService:
         if judgement.queue:
             turn = self._store.queues.answer(dataset, judgement)
             return self._turned(turn, dataset, judgement.queue)
-        self._store.labels.add(judgement, dataset)
-        progress = self._progress(dataset, judgement.annotator)
-        return Recorded(judgement, progress, self._next(dataset, judgement.annotator, progress, judgement.item))
+        me = judgement.annotator
+        ahead = self._ahead.setdefault((dataset, me), [])
+        ahead[:] = [placed for placed in ahead if placed.item.id != judgement.item]
+        found = self._store.labels.answer(judgement, dataset, ahead[0].item.id if ahead else None)
+        progress = LabelProgress(*found.progress)
+        if not ahead:
+            return Recorded(judgement, progress, self._next(dataset, me, progress))
+        bare = _bare(ahead.pop(0), progress.total)
+        return Recorded(judgement, progress, replace(bare, guidelines=found.guidelines, draft=found.draft))
 
     def _undo(self, dataset: str, queue: str) -> Recorded:
         me = self._settings.get().annotator
@@ -263,9 +275,7 @@ class LabellingService:
         return self._fresh(self._store.labels.item(dataset, item), self._progress(dataset, me).total, dataset)
 
     def _fresh(self, placed: PlacedItem, total: int, dataset: str) -> Presentation:
-        seed = secrets.randbits(SEED_BITS)
-        shown = order_shown(len(placed.item.candidates), seed)
-        return self._presented(Presentation(placed.item, shown, seed, placed.position, total), dataset)
+        return self._presented(_bare(placed, total), dataset)
 
     def _recent(self, dataset: str, limit: int) -> list[Said]:
         found = self._store.labels.recent(dataset, self._settings.get().annotator, limit)
@@ -279,12 +289,9 @@ class LabellingService:
         placed = self._store.labels.item(dataset, said.item)
         return Presentation(placed.item, said.shown, said.shown_seed, placed.position, progress.total, said)
 
-    def _next(
-        self, dataset: str, annotator: str, progress: LabelProgress, judged: str | None = None
-    ) -> Presentation | None:
+    def _next(self, dataset: str, annotator: str, progress: LabelProgress) -> Presentation | None:
         """The next item, from those fetched ahead; a few more are fetched when they run out."""
         ahead = self._ahead.setdefault((dataset, annotator), [])
-        ahead[:] = [p for p in ahead if p.item.id != judged]
         if not ahead:
             ahead.extend(self._store.labels.next_unjudged(dataset, annotator, limit=AHEAD))
         if not ahead:

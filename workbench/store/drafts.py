@@ -43,6 +43,14 @@ def read_draft(connection: Connection, row: int, annotator: str) -> dict[str, An
     return body
 
 
+def draft_of(connection: Connection, dataset: int, item: str, annotator: str) -> dict[str, Any] | None:
+    """The draft of an item by its name, within the caller's transaction."""
+    here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset) & (_D.annotator == annotator)
+    found = select(_D.body).join(t.rows, t.rows.c.id == _D.row_id).where(here)
+    body: dict[str, Any] | None = connection.execute(found).scalar_one_or_none()
+    return body
+
+
 def forget_draft(connection: Connection, row: int, annotator: str) -> None:
     """Throw a draft away, in the transaction of the judgement that it became."""
     connection.execute(delete(t.drafts).where(_D.row_id == row, _D.annotator == annotator))

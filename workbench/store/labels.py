@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement
+from workbench.domain.queues import Guidelines
 from workbench.domain.text import Prompt
 from workbench.store import schema as t
 from workbench.store.answers import DONE
@@ -19,8 +20,9 @@ from workbench.store.answers import IMPORTED as IMPORTED
 from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of, rows_with_prompts
 from workbench.store.dialect import upsert
-from workbench.store.drafts import forget_draft
+from workbench.store.drafts import draft_of, forget_draft
 from workbench.store.feedback import signed_by_person
+from workbench.store.guidelines import newest_guidelines
 from workbench.store.judging import can_move, insert_judgements, read_judgement, redo, undo
 
 RATE_OVER = 50
@@ -47,6 +49,14 @@ class ProgressRecord(NamedTuple):
     last: Judgement | None
 
 
+class Answered(NamedTuple):
+    """What an annotator needs after a judgement: how far they are, and what belongs to the item that comes next."""
+
+    progress: ProgressRecord
+    draft: dict[str, Any] | None
+    guidelines: Guidelines | None
+
+
 class Labels:
     """Judgements of the items of preference datasets. Each method is one short transaction."""
 
@@ -60,6 +70,21 @@ class Labels:
             row = row_for(connection, record, judgement)
             insert_judgements(connection, record.id, [(row, judgement)])
             forget_draft(connection, row, judgement.annotator)
+
+    def answer(self, judgement: Judgement, dataset: str, upcoming: str | None) -> Answered:
+        """Append a judgement as `add` does, and read in the same transaction what showing the item `upcoming` needs."""
+        annotator = judgement.annotator
+        with self._database.write() as connection:
+            record = preferences(connection, dataset)
+            row = row_for(connection, record, judgement)
+            insert_judgements(connection, record.id, [(row, judgement)])
+            forget_draft(connection, row, annotator)
+            per_hour, _ = pace_in(connection, record.id, annotator)
+            judged = _judged_by(connection, record.id, annotator)
+            # nothing can be redone behind a new judgement, and the newest one is this
+            progress = ProgressRecord(judged, record.rows, per_hour, True, False, judgement)
+            draft = None if upcoming is None else draft_of(connection, record.id, upcoming, annotator)
+            return Answered(progress, draft, newest_guidelines(connection, record.id))
 
     def undo(self, dataset: str, annotator: str) -> Judgement:
         """Take this annotator's newest judgement back (a record of its own); Conflict when there is none."""
@@ -229,12 +254,16 @@ def preferences(connection: Connection, dataset: str) -> DatasetRecord:
 
 def progress_in(connection: Connection, record: DatasetRecord, annotator: str) -> ProgressRecord:
     """How far an annotator is in a dataset, within the caller's transaction."""
-    here = (t.tallies.c.dataset_id == record.id) & (t.tallies.c.annotator == annotator)
-    judged = connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
+    judged = _judged_by(connection, record.id, annotator)
     per_hour, newest = pace_in(connection, record.id, annotator)
     back, forth = can_move(connection, record.id, annotator)
     last = None if newest is None else judgement_of(connection, newest)
     return ProgressRecord(judged, record.rows, per_hour, back, forth, last)
+
+
+def _judged_by(connection: Connection, dataset: int, annotator: str) -> int:
+    here = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
+    return connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
 
 
 def pace_in(connection: Connection, dataset: int, annotator: str) -> tuple[float, int | None]:

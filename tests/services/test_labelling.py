@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.services.conftest import make_item
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Ranking
 from workbench.domain.text import Candidate, Prompt
@@ -238,3 +240,37 @@ def test_that_any_item_is_brought_anew_or_as_it_was_judged(ten: Workbench) -> No
     assert again.previous is not None and again.previous.ranking == Ranking(tiers=((1,), (0,)))
     with pytest.raises(NotFound):
         ten.labelling.bring("pairs", "absent")
+
+
+def test_that_items_are_fetched_while_the_annotator_reads(ten: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all labels none waits for a search, every item comes once, and in the dataset's order."""
+    waiting: list[bool] = []
+    labels, inside = ten.workspace.store.labels, [False]
+    search = labels.next_unjudged
+
+    def searched(*arguments: Any, **more: Any) -> Any:
+        waiting.append(inside[0])
+        return search(*arguments, **more)
+
+    monkeypatch.setattr(labels, "next_unjudged", searched)
+    for n in range(30):
+        ten.labelling.add_item("pairs", make_item(f"more{n}"))
+    shown, progress = ten.labelling.start("pairs")
+    record = ten.labelling._record
+
+    def recorded(*arguments: Any) -> Any:
+        inside[0] = True
+        try:
+            return record(*arguments)
+        finally:
+            inside[0] = False
+
+    monkeypatch.setattr(ten.labelling, "_record", recorded)
+    seen = []
+    while shown is not None:
+        seen.append(shown.item.id)
+        shown = ten.labelling.record("pairs", shown, outcome="all_bad", milliseconds=5).next
+    assert len(seen) == len(set(seen)) == progress.total == 40
+    assert seen == [row.id for row in ten.datasets.page("pairs", 0, 40)]
+    assert waiting[:-1].count(True) == 0
+    assert len(waiting) >= 5

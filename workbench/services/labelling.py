@@ -18,6 +18,7 @@ from workbench.domain.judgement import Aspect, Item, Judgement, Outcome, Ranking
 from workbench.domain.rows import DatasetKind
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Demonstration
+from workbench.services.ahead import Ahead
 from workbench.services.datasets import checked_name
 from workbench.services.settings import SettingsService
 from workbench.services.views import LabelProgress, Presentation, Recorded, Said
@@ -27,7 +28,6 @@ from workbench.store.filling import NewRow
 from workbench.store.labels import PlacedItem
 from workbench.store.queues import Turn
 
-AHEAD = 8
 PROMPT_SHOWN = 200
 SEED_BITS = 31
 
@@ -66,7 +66,7 @@ class LabellingService:
         self._store = workspace.store
         self._lane = workspace.lane
         self._settings = settings
-        self._ahead: dict[tuple[str, str], list[PlacedItem]] = {}
+        self._ahead = Ahead(workspace.store.labels, workspace.lane)
         self._agreed: tuple[tuple[int, int, int], float | None] | None = None
 
     def start(self, dataset: str, queue: str = "") -> tuple[Presentation | None, LabelProgress]:
@@ -193,7 +193,7 @@ class LabellingService:
 
     def _start(self, dataset: str, queue: str) -> tuple[Presentation | None, LabelProgress]:
         me = self._settings.get().annotator
-        self._ahead.pop((dataset, me), None)
+        self._ahead.forget(dataset, me)
         if queue:
             turn = self._store.queues.begin(dataset, queue, me)
             return self._asked(turn, dataset, queue), LabelProgress(*turn.progress)
@@ -205,25 +205,27 @@ class LabellingService:
             turn = self._store.queues.answer(dataset, judgement)
             return self._turned(turn, dataset, judgement.queue)
         me = judgement.annotator
-        ahead = self._ahead.setdefault((dataset, me), [])
-        ahead[:] = [placed for placed in ahead if placed.item.id != judgement.item]
-        found = self._store.labels.answer(judgement, dataset, ahead[0].item.id if ahead else None)
+        upcoming = self._ahead.upcoming(dataset, me, judgement.item)
+        found = self._store.labels.answer(judgement, dataset, upcoming.item.id if upcoming else None)
         progress = LabelProgress(*found.progress)
-        if not ahead:
-            return Recorded(judgement, progress, self._next(dataset, me, progress))
-        bare = _bare(ahead.pop(0), progress.total)
+        placed = self._ahead.take(dataset, me)
+        if placed is None:
+            return Recorded(judgement, progress, None)
+        bare = _bare(placed, progress.total)
+        if placed is not upcoming:
+            return Recorded(judgement, progress, self._presented(bare, dataset))
         return Recorded(judgement, progress, replace(bare, guidelines=found.guidelines, draft=found.draft))
 
     def _undo(self, dataset: str, queue: str) -> Recorded:
         me = self._settings.get().annotator
-        self._ahead.pop((dataset, me), None)
+        self._ahead.forget(dataset, me)
         turn = self._store.queues.undo(dataset, queue, me)
         assert turn.judgement is not None
         return self._turned(turn, dataset, turn.judgement.queue or "")
 
     def _redo(self, dataset: str, queue: str) -> Recorded:
         me = self._settings.get().annotator
-        self._ahead.pop((dataset, me), None)
+        self._ahead.forget(dataset, me)
         turn = self._store.queues.redo(dataset, queue, me)
         if queue:
             return self._turned(turn, dataset, queue)
@@ -259,7 +261,7 @@ class LabellingService:
         said = [j for j in self._store.labels.for_item(item, dataset) if j.annotator == me]
         if not said:
             raise Conflict("You haven't judged this item.", "Judge it first.")
-        self._ahead.pop((dataset, me), None)  # what is on screen hasn't been judged, and comes again after this one
+        self._ahead.forget(dataset, me)  # what is on screen hasn't been judged, and comes again after this one
         before, placed = said[-1], self._store.labels.item(dataset, item)
         total = self._progress(dataset, me).total
         again = Presentation(
@@ -271,7 +273,7 @@ class LabellingService:
         me = self._settings.get().annotator
         with contextlib.suppress(Conflict):
             return self._revise(dataset, item)
-        self._ahead.pop((dataset, me), None)
+        self._ahead.forget(dataset, me)
         return self._fresh(self._store.labels.item(dataset, item), self._progress(dataset, me).total, dataset)
 
     def _fresh(self, placed: PlacedItem, total: int, dataset: str) -> Presentation:
@@ -290,14 +292,8 @@ class LabellingService:
         return Presentation(placed.item, said.shown, said.shown_seed, placed.position, progress.total, said)
 
     def _next(self, dataset: str, annotator: str, progress: LabelProgress) -> Presentation | None:
-        """The next item, from those fetched ahead; a few more are fetched when they run out."""
-        ahead = self._ahead.setdefault((dataset, annotator), [])
-        if not ahead:
-            ahead.extend(self._store.labels.next_unjudged(dataset, annotator, limit=AHEAD))
-        if not ahead:
-            return None
-        placed = ahead.pop(0)
-        return self._fresh(placed, progress.total, dataset)
+        placed = self._ahead.take(dataset, annotator)
+        return None if placed is None else self._fresh(placed, progress.total, dataset)
 
     def _progress(self, dataset: str, annotator: str) -> LabelProgress:
         return LabelProgress(*self._store.labels.progress(dataset, annotator))

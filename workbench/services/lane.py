@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -30,6 +31,11 @@ class Lane:
         except RuntimeError as error:
             raise Conflict("The workspace is closed.", "Open it again.") from error
         return waiting.result()
+
+    def later(self, fn: Callable[[], object]) -> None:
+        """Run a short function when the lane is free, for nobody: whoever needs what it prepares does it again if it fails."""
+        with contextlib.suppress(RuntimeError):  # the lane is closing
+            self._executor.submit(self._on_lane, fn)
 
     def close(self) -> None:
         """Finish what was handed in, then end the thread."""

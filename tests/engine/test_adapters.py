@@ -158,7 +158,11 @@ def test_that_what_starts_at_nothing_changes_nothing(
     loaded = load_policy(folders[kind])
     before = logprobs(loaded.model, batch)
     model = make_trainable(loaded, spec_of(method), tmp_path)
-    assert torch.equal(logprobs(model.eval(), batch), before)
+    after = logprobs(model.eval(), batch)
+    if method == "bottleneck":  # its hooks keep a model to its own layers, which round in another order
+        torch.testing.assert_close(after, before, atol=2e-6, rtol=1e-6)
+    else:
+        assert torch.equal(after, before)
 
 
 @every_case

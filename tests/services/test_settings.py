@@ -41,3 +41,15 @@ def test_that_whatever_is_accepted_comes_back(bench: Workbench, font: int, readi
     changed = bench.settings.change(font_size=font, reading_size=reading, annotator=name)
     assert bench.settings.get() == changed
     assert (changed.font_size, changed.reading_size, changed.annotator) == (font, reading, name)
+
+
+def test_that_what_the_window_shows_needs_no_look_at_the_database(bench: Workbench) -> None:
+    """A name changed in another window is seen when this one reads its settings again, not in the midst of labelling."""
+    assert bench.settings.known() == bench.settings.get()
+    bench.settings.change(annotator="anna")
+    assert bench.settings.known().annotator == "anna"
+    with Workbench.open(bench.path) as other:
+        other.settings.change(annotator="bob")
+    assert bench.settings.known().annotator == "anna"
+    assert bench.settings.get().annotator == "bob"
+    assert bench.settings.known().annotator == "bob"

@@ -92,7 +92,7 @@ class LabellingService:
             judgement = Judgement(
                 id=uuid.uuid4().hex,
                 item=presentation.item.id,
-                annotator=self._settings.get().annotator,
+                annotator=self._settings.known().annotator,
                 outcome=outcome,
                 ranking=ranking,
                 strength=strength,

@@ -21,16 +21,22 @@ class SettingsService:
         self._store = workspace.store.settings
         self._profiles = workspace.store.profiles
         self._lane = workspace.lane
+        self._known: Settings | None = None
+
+    def known(self) -> Settings:
+        """The settings as this process last read or changed them: what the window shows, without a look at the database."""
+        return self._known or self.get()
 
     def get(self) -> Settings:
         """The settings; stored values that this version can't use fall back to their defaults."""
         stored = self._lane.do(self._store.get)
         known = {name: value for name, value in stored.items() if name in Settings.model_fields}
         try:
-            return Settings.model_validate(known)
+            self._known = Settings.model_validate(known)
         except ValidationError as error:
             bad = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
-            return Settings.model_validate({k: v for k, v in known.items() if k not in bad})
+            self._known = Settings.model_validate({k: v for k, v in known.items() if k not in bad})
+        return self._known
 
     def change(self, **fields: Any) -> Settings:
         """Change some settings; BadInput names each field that is out of bounds, and then nothing is changed."""
@@ -42,6 +48,7 @@ class SettingsService:
             self.refuse_judges_name(changed.annotator)
         values = changed.model_dump(mode="json")
         self._lane.do(self._store.set, **{name: values[name] for name in fields})
+        self._known = changed
         return changed
 
     def refuse_judges_name(self, name: str) -> None:

@@ -106,6 +106,7 @@ def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         "foreign_keys = ON",
         "temp_store = MEMORY",
         "cache_size = -32768",
+        "wal_autocheckpoint = 8000",  # 32 MiB: folding the log back takes long, and one label in a hundred would wait for it
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 

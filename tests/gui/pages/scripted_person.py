@@ -79,7 +79,7 @@ def judge(page: AnnotatePage, items: int, seed: int = 7, patience: float = 60.0)
         key, modifier = choice.choice(CHOICES)
         state["item"] = here.item.id
         day.intended[here.item.id] = meant(key, modifier, here.shown)
-        state["wall"], state["processor"] = time.perf_counter(), time.process_time()
+        state["processor"], state["wall"] = time.process_time(), time.perf_counter()
         QTest.keyClick(page, key, modifier)
 
     window = page.window()

@@ -13,8 +13,10 @@ from workbench.domain.errors import BadInput
 from workbench.domain.specs.score import ScoreSpec
 from workbench.domain.text import Prompt
 from workbench.engine.batches import Pair, collate
+from workbench.engine.device import prepare
 from workbench.engine.forward import rewards
 from workbench.engine.models import load_reward
+from workbench.engine.recipes import score
 from workbench.engine.text import encode_completion, encode_prompt
 from workbench.protocol.run_folder import RunFolder
 
@@ -107,3 +109,18 @@ def test_that_unjudged_data_and_long_responses_are_told(
 def test_that_a_language_model_is_refused(stories: Path, items: list[Row], make_run: MakeRun, here: Here) -> None:
     with pytest.raises(BadInput, match="no scores"):
         here(make_run(ScoreSpec(base=str(stories), device="cpu"), items))
+
+
+def test_that_heads_lean_to_what_people_said(judge_folder: Path, items: list[Row]) -> None:
+    """People liked short ones, then long ones: the fitted heads order the same candidates the way that they were told."""
+    spec = ScoreSpec(base=str(judge_folder), device="cpu", precision="float32", heads=8)
+    setup, loaded = prepare(spec), load_reward(str(judge_folder))
+    for turn in (1, -1):
+        told = [row | {"people": [list(range(len(row["candidates"])))[::turn]] * 20} for row in items[:4]]
+        heads = score._heads(spec, told, loaded, setup, 512)
+        for row in told:
+            found = score._features(row, loaded, setup, spec, 512)
+            assert found is not None
+            best, worst = row["people"][0].index(0), row["people"][0].index(len(row["candidates"]) - 1)
+            margins = (found[0][best] - found[0][worst]) @ heads.T
+            assert float(margins.mean()) > 0

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from workbench.gui.app import make_app
 from workbench.gui.theme import Theme
@@ -27,6 +29,13 @@ def theme(qapp: QApplication) -> Theme:
     made = Theme(qapp)
     made.apply("light")
     return made
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> QtBot:
+    """Waits half a minute unless a test says otherwise: what is asserted is that it happens, not how busy the machine was."""
+    monkeypatch.setattr(qtbot, "waitUntil", partial(qtbot.waitUntil, timeout=30_000))
+    return qtbot
 
 
 @pytest.fixture

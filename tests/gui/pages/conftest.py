@@ -66,10 +66,11 @@ def window(qtbot: QtBot, theme: Theme, memory: QSettings, bench: Workbench) -> I
 
 @pytest.fixture
 def press(qtbot: QtBot, window: Window) -> Callable[..., None]:
-    """Real keys, sent to whatever has the focus, then wait until everything that they started has come back."""
+    """Real keys, sent to whatever has the focus, when a person could act on what they see; then wait for what they started."""
 
     def send(*keys: str | tuple[str, Qt.KeyboardModifier] | Qt.Key) -> None:
         for key in keys:
+            settle(qtbot, window)
             name, modifier = key if isinstance(key, tuple) else (key, Qt.KeyboardModifier.NoModifier)
             target = window.focusWidget() or window
             QTest.keyClick(target, name, modifier)

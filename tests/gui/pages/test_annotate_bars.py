@@ -130,7 +130,7 @@ def test_that_a_fresh_judgement_stands_out_for_a_moment(bottom: BottomBar, qtbot
     bottom.show_progress(how_far(last=None), said(strength=2))
     assert bottom.last.text() == "last: B ≻≻ A"
     assert bottom.last.property("role") == "good"
-    qtbot.waitUntil(lambda: not bottom.last.property("role"), timeout=3000)
+    qtbot.waitUntil(lambda: not bottom.last.property("role"))
 
 
 def test_that_a_judgement_by_a_rule_says_so(bottom: BottomBar) -> None:
@@ -156,7 +156,7 @@ def test_that_a_key_left_out_is_said_in_place_of_the_hint_and_goes_by_itself(
     bottom.say_early()
     assert bottom.early.isVisible()
     assert bottom.hint.isHidden()
-    qtbot.waitUntil(lambda: bottom.early.isHidden(), timeout=5000)
+    qtbot.waitUntil(lambda: bottom.early.isHidden())
     assert bottom.hint.isVisible()
 
 

@@ -122,7 +122,7 @@ def test_that_the_lease_is_renewed_while_the_item_is_on_screen_and_given_up_with
     qtbot.waitUntil(lambda: page.presentation is not None and window.bridge.busy == 0)
     assert page.presentation is not None
     item = page.presentation.item.id
-    qtbot.waitUntil(lambda: renewed == [item], timeout=4000)
+    qtbot.waitUntil(lambda: renewed == [item])
     page.arrive(dataset="pairs")
     qtbot.waitUntil(lambda: left == [item] and window.bridge.busy == 0)
     assert not page.crew.leases._timer.isActive()

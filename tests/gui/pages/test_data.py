@@ -78,10 +78,10 @@ def test_that_a_search_narrows_the_rows(
     page.shown()
     calm()
     page.rows.search.setText("number 11.")
-    qtbot.waitUntil(lambda: page.rows.table.rows.rowCount() == 1, timeout=5000)
+    qtbot.waitUntil(lambda: page.rows.table.rows.rowCount() == 1)
     assert page.rows.found.text() == "1 row"
     page.rows.search.setText("no such words")
-    qtbot.waitUntil(lambda: page.rows.found.text() == "nothing found", timeout=5000)
+    qtbot.waitUntil(lambda: page.rows.found.text() == "nothing found")
     calm()
 
 

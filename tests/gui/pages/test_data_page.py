@@ -50,7 +50,7 @@ def pairs(fill: Fill, page: DataPage, calm: Calm) -> DataPage:
 
 def search(page: DataPage, words: str, qtbot: QtBot, calm: Calm) -> int:
     page.rows.search.setText(words)
-    qtbot.waitUntil(lambda: not page.rows._pause.isActive(), timeout=3000)
+    qtbot.waitUntil(lambda: not page.rows._pause.isActive())
     calm()
     return page.rows.table.rows.rowCount()
 
@@ -294,7 +294,7 @@ def test_that_the_panels_keep_their_widths(pairs: DataPage, window: Window, qtbo
     calm()
     again = window.deck.page("data")
     assert isinstance(again, DataPage)
-    qtbot.waitUntil(lambda: again.splitter.sizes() == sizes, timeout=3000)
+    qtbot.waitUntil(lambda: again.splitter.sizes() == sizes)
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

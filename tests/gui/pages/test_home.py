@@ -84,7 +84,7 @@ def test_that_home_counts_labels_and_lists_datasets(
     assert presentation is not None
     bench.labelling.record("pairs", presentation, outcome="all_bad", milliseconds=900)
     page = visit("home")
-    qtbot.waitUntil(lambda: "25 %" in words(page), timeout=6000)
+    qtbot.waitUntil(lambda: "25 %" in words(page))
     seen = words(page)
     assert "1 of 4 judged" in seen
     assert seen[seen.index("labels today, by people") - 1] == "1"
@@ -103,7 +103,7 @@ def test_that_an_empty_home_says_what_to_do(page: HomePage, qtbot: QtBot, window
 
 def test_that_a_dataset_made_elsewhere_appears_by_itself(page: HomePage, bench: Workbench, qtbot: QtBot) -> None:
     bench.datasets.create("fresh", "prompts")
-    qtbot.waitUntil(lambda: page.findChild(QPushButton, "home.dataset.fresh") is not None, timeout=6000)
+    qtbot.waitUntil(lambda: page.findChild(QPushButton, "home.dataset.fresh") is not None)
 
 
 def test_that_home_stops_looking_when_it_is_left(page: HomePage, window: Window) -> None:

@@ -59,7 +59,7 @@ def test_that_a_folder_is_added_and_its_card_shown(
     assert models.list.key() == "stories"
     assert models.tree.current == "stories"
     assert models.card.title.text() == "stories"
-    qtbot.waitUntil(lambda: breakable("LlamaForCausalLM") in words(models.card), timeout=5000)
+    qtbot.waitUntil(lambda: breakable("LlamaForCausalLM") in words(models.card))
     assert window.notices.history[-1].what == "stories is added"
     models.add_folder(folder)
     calm()
@@ -91,7 +91,7 @@ def test_that_choosing_in_the_tree_chooses_in_the_list_and_back(
     models.list.choose("tuned")
     assert models.tree.current == "tuned"
     calm()
-    qtbot.waitUntil(lambda: "base" in words(models.card), timeout=5000)
+    qtbot.waitUntil(lambda: "base" in words(models.card))
 
 
 def test_that_a_model_is_renamed_on_its_card(
@@ -146,11 +146,11 @@ def test_that_a_theme_is_worn_and_kept_at_once(
     editor = settings.form.editor("theme")
     assert isinstance(editor, QComboBox)
     editor.setCurrentText("dark")
-    qtbot.waitUntil(lambda: theme.dark, timeout=3000)
+    qtbot.waitUntil(lambda: theme.dark)
     calm()
     assert bench.settings.get().theme == "dark"
     editor.setCurrentText("light")
-    qtbot.waitUntil(lambda: not theme.dark, timeout=3000)
+    qtbot.waitUntil(lambda: not theme.dark)
     calm()
 
 
@@ -175,7 +175,7 @@ def test_that_a_wrong_setting_is_marked_and_not_kept(
     qtbot.keyClicks(editor, " ")
     editor.clear()
     editor.textEdited.emit("")
-    qtbot.waitUntil(lambda: bool(editor.property("wrong")), timeout=3000)
+    qtbot.waitUntil(lambda: bool(editor.property("wrong")))
     calm()
     assert bench.settings.get().annotator == "me"
 
@@ -184,7 +184,7 @@ def test_that_the_machine_is_checked_and_the_diagnostics_copied(
     settings: SettingsPage, calm: Callable[[], None], qtbot: QtBot, bench: Workbench
 ) -> None:
     calm()
-    qtbot.waitUntil(lambda: any(line.startswith("Python 3") for line in words(settings)), timeout=5000)
+    qtbot.waitUntil(lambda: any(line.startswith("Python 3") for line in words(settings)))
     qtbot.mouseClick(settings.copy_button, Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert copied.startswith("RLHF Workbench ")

@@ -440,7 +440,7 @@ def test_that_shortcut_and_layout_are_remembered(page: ModelsPage, window: Windo
     calm()
     again = window.deck.page("models")
     assert isinstance(again, ModelsPage)
-    qtbot.waitUntil(lambda: again.splitter.sizes() == sizes, timeout=3000)
+    qtbot.waitUntil(lambda: again.splitter.sizes() == sizes)
     again.findChild(QPushButton, "models.add").setFocus()  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: QApplication.focusWidget() is again.findChild(QPushButton, "models.add"))
 

@@ -238,12 +238,12 @@ def test_that_a_run_in_another_process_draws_itself_live(
     page = visit("runs", run=run.id)
     assert isinstance(page, RunsPage)
     qtbot.waitUntil(lambda: "done" in page.detail.state.text(), timeout=200_000)
-    qtbot.waitUntil(lambda: "loss" in page.detail.curves.plots, timeout=5_000)
+    qtbot.waitUntil(lambda: "loss" in page.detail.curves.plots)
     plot = page.detail.curves.plots["loss"]
-    qtbot.waitUntil(lambda: plot.lines[0].buffer.steps.tolist() == [1, 2, 3, 4, 5, 6], timeout=5_000)
+    qtbot.waitUntil(lambda: plot.lines[0].buffer.steps.tolist() == [1, 2, 3, 4, 5, 6])
     stored = [point.value for point in bench.runs.metrics(run.id)["loss"]]
     assert plot.lines[0].buffer.values.tolist() == stored
     assert plot.draws > 0
     page.detail.tabs.setCurrentIndex(1)
-    qtbot.waitUntil(lambda: page.detail.samples.step.text() == "6", timeout=10_000)
+    qtbot.waitUntil(lambda: page.detail.samples.step.text() == "6")
     qtbot.waitUntil(lambda: window.bridge.busy == 0)

@@ -263,7 +263,7 @@ def test_that_training_again_starts_from_the_names_that_were_chosen(
     qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), TrainPage))
     train = window.deck.currentWidget()
     assert isinstance(train, TrainPage)
-    qtbot.waitUntil(lambda: window.bridge.busy == 0 and train.start.isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: window.bridge.busy == 0 and train.start.isEnabled())
     spec = train.spec()
     assert (spec.kind, spec.base, spec.data, spec.max_steps, spec.max_length) == ("sft", "stories", "asks", 6, 64)
 

@@ -36,7 +36,7 @@ def calm(window: Window, qtbot: QtBot) -> Calm:
     def wait() -> None:
         page = window.deck.page("settings")
         if isinstance(page, SettingsPage):
-            qtbot.waitUntil(lambda: not page._pause.isActive(), timeout=3000)
+            qtbot.waitUntil(lambda: not page._pause.isActive())
         qtbot.waitUntil(lambda: window.bridge.busy == 0, timeout=20_000)
         QTest.qWait(0)
 

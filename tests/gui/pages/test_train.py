@@ -26,7 +26,7 @@ def page(shared: Path, bench: Workbench, visit: Visit, qtbot: QtBot) -> TrainPag
     bench.datasets.import_files([shared / "data" / "llama_factory" / "dpo_en_demo.json"], "pairs", skip_bad=True)
     found = visit("train")
     assert isinstance(found, TrainPage)
-    qtbot.waitUntil(lambda: found.start.isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: found.start.isEnabled())
     return found
 
 
@@ -59,8 +59,8 @@ def test_that_the_formula_follows_the_options(page: TrainPage, qtbot: QtBot) -> 
     assert isinstance(beta, QLineEdit)
     beta.selectAll()
     QTest.keyClicks(beta, "0.35")
-    qtbot.waitUntil(lambda: "β = 0.35" in words(page.side.formula), timeout=10_000)
-    qtbot.waitUntil(lambda: "--set beta=0.35" in page.side.command.line.toPlainText(), timeout=10_000)
+    qtbot.waitUntil(lambda: "β = 0.35" in words(page.side.formula))
+    qtbot.waitUntil(lambda: "--set beta=0.35" in page.side.command.line.toPlainText())
 
 
 def test_that_a_wrong_value_is_named_and_nothing_can_start(page: TrainPage, qtbot: QtBot) -> None:
@@ -75,7 +75,7 @@ def test_that_a_wrong_value_is_named_and_nothing_can_start(page: TrainPage, qtbo
 
 def test_that_what_is_missing_is_asked_for(page: TrainPage, qtbot: QtBot) -> None:
     page.chooser.choose_kind("ppo")
-    qtbot.waitUntil(lambda: "reward model" in words(page.side.fit), timeout=10_000)
+    qtbot.waitUntil(lambda: "reward model" in words(page.side.fit))
     assert not page.start.isEnabled()
 
 
@@ -107,7 +107,7 @@ def test_that_start_freezes_the_data_queues_a_run_and_shows_it(
 ) -> None:
     page.chooser.name.setText("first")
     page.chooser.name.textEdited.emit("first")
-    qtbot.waitUntil(lambda: page.start.isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: page.start.isEnabled())
     QTest.mouseClick(page.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage), timeout=20_000)
     runs = bench.runs.list()

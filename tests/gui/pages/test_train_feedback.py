@@ -87,7 +87,7 @@ def test_that_feedback_goes_from_its_form_to_a_queued_run(
     page.chooser.choose_kind(kind)
     checked()
     QTest.mouseClick(page.start, LEFT)
-    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage), timeout=10_000)
+    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage))
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
     (view,) = bench.runs.list()
     spec = bench.runs.get(view.id).spec

@@ -62,13 +62,13 @@ def page(visit: Visit, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> TrainPa
     monkeypatch.setattr(train_page, "CHECK_AFTER", 5)
     found = visit("train")
     assert isinstance(found, TrainPage)
-    qtbot.waitUntil(lambda: found.start.isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: found.start.isEnabled())
     return found
 
 
 @pytest.fixture
 def checked(page: TrainPage, qtbot: QtBot) -> Wait:
-    return lambda ready=True: qtbot.waitUntil(lambda: page.start.isEnabled() == ready, timeout=10_000)
+    return lambda ready=True: qtbot.waitUntil(lambda: page.start.isEnabled() == ready)
 
 
 def words(part: QWidget) -> str:
@@ -107,7 +107,7 @@ def test_that_every_kind_goes_from_its_form_to_a_queued_run(
     QTest.keyClicks(page.chooser.name, f"my-{kind}")
     checked()
     QTest.mouseClick(page.start, LEFT)
-    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage), timeout=10_000)
+    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage))
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
     (view,) = bench.runs.list()
     spec = bench.runs.get(view.id).spec
@@ -133,7 +133,7 @@ def test_that_the_command_of_every_kind_names_what_was_chosen(
     page: TrainPage, qtbot: QtBot, checked: Wait, kind: str
 ) -> None:
     choose(page, kind)
-    qtbot.waitUntil(lambda: page.chooser.data.chosen == DATA[kind], timeout=10_000)  # what the services propose
+    qtbot.waitUntil(lambda: page.chooser.data.chosen == DATA[kind])  # what the services propose
     checked()
     line = page.side.command.line.toPlainText()
     assert line.split()[:2] == ["workbench", "train"]
@@ -236,7 +236,7 @@ def test_that_the_formula_of_ppo_follows_its_penalty(page: TrainPage, qtbot: QtB
     page.chooser.choose_kind("ppo")
     checked()
     write(page, "kl_coefficient", "0.123")
-    qtbot.waitUntil(lambda: "0.123" in words(page.side.formula), timeout=5000)
+    qtbot.waitUntil(lambda: "0.123" in words(page.side.formula))
 
 
 def test_that_the_formula_of_a_reward_model_follows_the_margin(page: TrainPage, qtbot: QtBot, checked: Wait) -> None:
@@ -246,9 +246,9 @@ def test_that_the_formula_of_a_reward_model_follows_the_margin(page: TrainPage, 
     margin = editor(page, "margin")
     assert isinstance(margin, QCheckBox)
     QTest.keyClick(margin, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: words(page.side.formula) != before, timeout=5000)
+    qtbot.waitUntil(lambda: words(page.side.formula) != before)
     QTest.keyClick(margin, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: words(page.side.formula) == before, timeout=5000)
+    qtbot.waitUntil(lambda: words(page.side.formula) == before)
 
 
 def test_that_an_added_imitation_loss_stands_in_the_formula(page: TrainPage, qtbot: QtBot, checked: Wait) -> None:
@@ -256,9 +256,9 @@ def test_that_an_added_imitation_loss_stands_in_the_formula(page: TrainPage, qtb
     checked()
     before = words(page.side.formula)
     write(page, "sft_weight", "0.35")
-    qtbot.waitUntil(lambda: "0.35" in words(page.side.formula), timeout=5000)
+    qtbot.waitUntil(lambda: "0.35" in words(page.side.formula))
     write(page, "sft_weight", "0")
-    qtbot.waitUntil(lambda: words(page.side.formula) == before, timeout=5000)
+    qtbot.waitUntil(lambda: words(page.side.formula) == before)
 
 
 def test_that_the_adapter_is_chosen_by_keyboard_and_brings_its_settings(page: TrainPage, checked: Wait) -> None:
@@ -302,7 +302,7 @@ def test_that_ctrl_enter_starts(page: TrainPage, bench: Workbench, qtbot: QtBot,
     {action.id: action.run for action in page.actions()}["train.start"]()
     assert not page.start.isEnabled()
     {action.id: action.run for action in page.actions()}["train.start"]()
-    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage), timeout=10_000)
+    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage))
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
     assert len(bench.runs.list()) == 1
 
@@ -321,7 +321,7 @@ def test_that_a_second_run_queues_and_says_how_many_are_ahead(
     assert page.start.text().strip() == "Start"
     assert page.ahead.text() == ""
     QTest.mouseClick(page.start, LEFT)
-    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage), timeout=10_000)
+    qtbot.waitUntil(lambda: isinstance(window.deck.currentWidget(), RunsPage))
     visit("train")
     assert page.start.text().strip() == "Queue"
     assert page.ahead.text() == "1 run ahead"

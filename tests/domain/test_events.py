@@ -4,7 +4,8 @@ from datetime import UTC
 import pytest
 from pydantic import ValidationError
 
-from workbench.domain.decoding import Alternative, BeamTrace, Greedy, TokenChoice
+from workbench.domain.choices import Alternative, BeamTrace, TokenChoice
+from workbench.domain.decoding import Greedy
 from workbench.domain.errors import (
     BadInput,
     Conflict,

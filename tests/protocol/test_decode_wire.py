@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from workbench.domain.decoding import Alternative, BeamTrace, Greedy, Sample, TokenChoice
+from workbench.domain.choices import Alternative, BeamTrace, TokenChoice
+from workbench.domain.decoding import Greedy, Sample
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
 from workbench.protocol import decode_wire as wire

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from workbench.cli.common import command, opened
 from workbench.cli.output import Output
 from workbench.cli.values import parse_sets
-from workbench.domain.decoding import STRATEGIES, DecodingSettings, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.domain.decoding import STRATEGIES, DecodingSettings
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Prompt

@@ -1,12 +1,10 @@
-"""Decoding settings, and what a decoder says about each token that it chose."""
+"""Decoding settings: one class for each strategy."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-MAX_ALTERNATIVES = 20
 
 
 class _Common(BaseModel):
@@ -108,51 +106,3 @@ class Beam(_Common):
 
 DecodingSettings = Annotated[Greedy | Sample | Beam, Field(discriminator="strategy")]
 STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam]] = {"greedy": Greedy, "sample": Sample, "beam": Beam}
-
-
-class Alternative(BaseModel):
-    """A token that could have been chosen, its probabilities, and the rule that cut it (None when kept)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: int
-    text: str
-    p_model: float
-    p_used: float
-    cut_by: str | None = None
-
-
-class BeamTrace(BaseModel):
-    """Where a beam token stands in the tree: its hypothesis, the parent it continued, its summed log-probability."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    index: int
-    parent: int
-    score: float
-    pruned: bool = False
-
-
-class TokenChoice(BaseModel):
-    """One chosen token.
-
-    `start` and `end` are offsets in the decoded text in characters; `p_model` is the softmax of the raw logits, `p_used` the
-    probability after the whole chain of rules; `logprob` = ln p_model; `entropy` in nats, of p_model; `rank` counts from 0;
-    `kept` is how many tokens survived the chain and `kept_mass` their p_model mass.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: int
-    text: str
-    start: int
-    end: int
-    p_model: float
-    p_used: float
-    logprob: float
-    rank: int
-    entropy: float
-    kept: int
-    kept_mass: float
-    alternatives: tuple[Alternative, ...] = ()
-    beam: BeamTrace | None = None

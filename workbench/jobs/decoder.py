@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.domain.decoding import DecodingSettings
 from workbench.domain.errors import BadInput, Conflict, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.jobs.launch import environment

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.domain.decoding import DecodingSettings
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
 

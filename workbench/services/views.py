@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.domain.decoding import DecodingSettings, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.domain.decoding import DecodingSettings
 from workbench.domain.judgement import Comparison, Item, Judgement, Purpose
 from workbench.domain.profiles import Colour
 from workbench.domain.queues import Guidelines, QueueSpec

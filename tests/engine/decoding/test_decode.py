@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from workbench.domain.decoding import Beam, Greedy, Sample, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding.decode import Ending, Settings, Voice, decode
 from workbench.engine.decoding.many import decode_many, seed_of_row

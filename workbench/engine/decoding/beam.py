@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, BeamTrace
+from workbench.domain.choices import BeamTrace
+from workbench.domain.decoding import Beam
 from workbench.engine.decoding.chain import Context, Processed, chain_for
 from workbench.engine.decoding.measure import Measured, measure
 from workbench.engine.decoding.stepper import Stepper

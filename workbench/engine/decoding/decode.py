@@ -6,7 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.domain.decoding import Alternative, Beam, Greedy, Sample, TokenChoice
+from workbench.domain.choices import Alternative, TokenChoice
+from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.greedy import greedy

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.decoding import MAX_ALTERNATIVES, BeamTrace
+from workbench.domain.choices import MAX_ALTERNATIVES, BeamTrace
 from workbench.engine.decoding.chain import Processed
 
 

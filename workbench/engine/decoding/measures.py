@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from workbench.domain.decoding import TokenChoice
+from workbench.domain.choices import TokenChoice
 
 
 def distinct(ids: Sequence[int], size: int) -> float:

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
-from workbench.domain.decoding import Alternative, TokenChoice
+from workbench.domain.choices import Alternative, TokenChoice
 from workbench.gui.pages.playground.heat import Legend, share_of
 from workbench.gui.pages.playground.parting import Partings
 from workbench.gui.pages.playground.token_layout import TokenLayout

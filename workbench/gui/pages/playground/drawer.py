@@ -10,7 +10,8 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from workbench.domain.decoding import STRATEGIES, Alternative, DecodingSettings, TokenChoice
+from workbench.domain.choices import Alternative, TokenChoice
+from workbench.domain.decoding import STRATEGIES, DecodingSettings
 from workbench.gui.icons import icon
 from workbench.gui.pages.playground.token_view import name_of, shown
 from workbench.gui.theme import Theme

@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from workbench.domain.decoding import TokenChoice
+from workbench.domain.choices import TokenChoice
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.scale import viridis
 

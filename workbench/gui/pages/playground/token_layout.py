@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QBrush, QFont, QTextCharFormat, QTextLayout, QTextLine, QTextOption
 
-from workbench.domain.decoding import TokenChoice
+from workbench.domain.choices import TokenChoice
 from workbench.gui.pages.playground.heat import Mode, share_of
 from workbench.gui.widgets.scale import ink_on, viridis
 

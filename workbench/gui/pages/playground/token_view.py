@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
-from workbench.domain.decoding import Alternative, TokenChoice
+from workbench.domain.choices import Alternative, TokenChoice
 from workbench.gui.pages.playground.heat import Mode
 from workbench.gui.pages.playground.token_layout import TokenLayout
 from workbench.gui.theme import Theme

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from workbench.domain.decoding import Beam
-from workbench.engine.decoding.beam import beam, length_divisor
+from workbench.domain.lengths import length_divisor
+from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.measure import Measured
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Outcome, Task

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workbench.domain.choices import BeamTrace
 from workbench.domain.decoding import Beam
+from workbench.domain.lengths import length_divisor
 from workbench.engine.decoding.chain import Context, Processed, chain_for
 from workbench.engine.decoding.measure import Measured, measure
 from workbench.engine.decoding.stepper import Stepper
@@ -37,12 +38,6 @@ class _Grown:
     rows: list[int]
     scores: Tensor
     ended: list[tuple[float, Node]]
-
-
-def length_divisor(settings: Beam, length: int) -> float:
-    """What the summed log-probability of `length` tokens is divided by: n^a, or ((5 + n) / 6)^a (Wu et al. 2016, 1609.08144)."""
-    base = float(length) if settings.length_rule == "power" else (5.0 + length) / 6.0
-    return float(base**settings.length_penalty)
 
 
 def beam(stepper: Stepper, task: Task, settings: Beam) -> Steps:

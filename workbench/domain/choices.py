@@ -74,6 +74,13 @@ class SearchTrace(_Said):
     options: tuple[SearchOption, ...] = ()
 
 
+class MirostatTrace(_Said):
+    """Mirostat's bound on surprise when a token was drawn, and the surprise of that token under what was left; both in bits."""
+
+    mu: float
+    surprise: float
+
+
 DraftVerdict = Literal["accepted", "rejected", "residual", "bonus"]
 
 
@@ -115,6 +122,7 @@ class TokenChoice(_Said):
     contrast: ContrastTrace | None = None
     search: SearchTrace | None = None
     draft: DraftTrace | None = None
+    mirostat: MirostatTrace | None = None
 
 
 class BeamNode(_Said):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+RuleName = Literal["temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon", "eta", "mirostat"]
+ORDER: tuple[RuleName, ...] = get_args(RuleName)
 
 
 class _Common(BaseModel):
@@ -79,8 +82,70 @@ class Sample(_Common):
         json_schema_extra={"unit": "tokens"},
     )
     top_p: float = Field(
-        1.0, gt=0.0, le=1.0, description="Keep the smallest set of tokens whose probabilities reach this mass."
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Keep the smallest set of tokens whose probabilities reach this mass (1 = all).",
     )
+    min_p: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Keep tokens at least this many times as probable as the most probable one (0 = all).",
+    )
+    typical_p: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Keep the tokens whose surprise is nearest to the entropy, until they reach this mass (1 = all).",
+        json_schema_extra={"advanced": True},
+    )
+    epsilon: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Keep tokens with at least this probability (0 = all).",
+        json_schema_extra={"advanced": True},
+    )
+    eta: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Keep tokens with at least this probability, less where the entropy H is high: min(eta, √eta · e^-H) (0 = all).",
+        json_schema_extra={"advanced": True},
+    )
+    mirostat_tau: float = Field(
+        0.0,
+        ge=0.0,
+        le=32.0,
+        description="Steer the surprise of the text towards this, cutting what surprises more (mirostat 2; 0 = off, usual 5).",
+        json_schema_extra={"unit": "bits", "advanced": True},
+    )
+    mirostat_eta: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="How fast mirostat's bound follows the surprise of the tokens drawn.",
+        json_schema_extra={"advanced": True},
+    )
+    order: tuple[RuleName, ...] = Field(
+        ORDER,
+        description="Order in which the rules act; those that aren't named follow in their usual order.",
+        json_schema_extra={"advanced": True},
+    )
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("order")
+    @classmethod
+    def _whole(cls, value: tuple[RuleName, ...]) -> tuple[RuleName, ...]:
+        doubled = sorted({name for name in value if value.count(name) > 1})
+        if doubled:
+            raise ValueError(f"{', '.join(doubled)} stands twice")
+        return (*value, *(name for name in ORDER if name not in value))
 
 
 class Beam(_Common):

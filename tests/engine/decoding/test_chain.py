@@ -1,22 +1,23 @@
-"""Every rule equals transformers' processor, also on ties and minus infinity."""
+"""The chain: penalties equal transformers' processors, rules act in order, and a measurement names the rule that cut."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 from transformers.generation.logits_process import (
     LogitsProcessor,
     MinNewTokensLengthLogitsProcessor,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
 )
 
 from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.domain.errors import BadInput
+from workbench.domain.specs.kinds import explain
 from workbench.engine.decoding import chain as rules
 from workbench.engine.decoding.chain import Apply, Context, chain_for, require_choice
 from workbench.engine.decoding.measure import measure
@@ -45,13 +46,6 @@ PAIRS: list[tuple[Apply, LogitsProcessor]] = [
     (rules.no_repeat_ngram(9), NoRepeatNGramLogitsProcessor(9)),
     (rules.min_new_tokens(5, frozenset({7, 8})), MinNewTokensLengthLogitsProcessor(4, 5, [7, 8])),
     (rules.min_new_tokens(4, frozenset({7, 8})), MinNewTokensLengthLogitsProcessor(4, 4, [7, 8])),
-    (rules.temperature(0.37), TemperatureLogitsWarper(0.37)),
-    (rules.top_k(1), TopKLogitsWarper(1)),
-    (rules.top_k(5), TopKLogitsWarper(5)),
-    (rules.top_k(10_000), TopKLogitsWarper(10_000)),
-    (rules.top_p(0.05), TopPLogitsWarper(0.05)),
-    (rules.top_p(0.5), TopPLogitsWarper(0.5)),
-    (rules.top_p(0.95), TopPLogitsWarper(0.95)),
 ]
 
 
@@ -63,17 +57,6 @@ def test_that_a_rule_equals_the_processor_of_transformers(pair: tuple[Apply, Log
     before = given.clone()
     torch.testing.assert_close(apply(given, CONTEXT), processor(READ, given.clone()), rtol=0, atol=0)
     assert torch.equal(given, before), "the input is left alone"
-
-
-def test_that_ties_with_the_kth_token_stay() -> None:
-    given = torch.tensor([[3.0, 2.0, 2.0, 2.0, 1.0]])
-    assert rules.top_k(2)(given, Context([[0]], [[]])).isfinite().tolist() == [[True, True, True, True, False]]
-
-
-def test_that_the_nucleus_keeps_the_token_that_reaches_the_mass() -> None:
-    given = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
-    kept = rules.top_p(0.7)(given, Context([[0]], [[]])).isfinite()
-    assert kept.tolist() == [[True, True, False, False]]
 
 
 def test_that_presence_and_frequency_penalties_count_only_what_was_generated() -> None:
@@ -97,6 +80,33 @@ def test_that_only_rules_that_are_on_are_in_the_chain_and_in_order() -> None:
     ]  # fmt: skip
     assert [r.name for r in chain_for(Beam(no_repeat_ngram=2), frozenset()).rules] == ["no_repeat_ngram"]
     assert chain_for(Sample(temperature=0, top_k=3), frozenset()).rules == ()
+
+
+def test_that_rules_of_sampling_act_in_the_order_that_was_asked_for() -> None:
+    every = {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "typical_p": 0.9, "epsilon": 0.01, "eta": 0.01}
+
+    def names(**more: Any) -> list[str]:
+        return [rule.name for rule in chain_for(Sample(**every, mirostat_tau=3.0, **more), frozenset()).rules]
+
+    assert names() == [*every, "mirostat"]
+    assert names(order=("top_k", "min_p", "temperature"))[:4] == ["top_k", "min_p", "temperature", "top_p"]
+    given = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
+    alone = Context([[0]], [[]])
+    hot = {"temperature": 4.0, "top_p": 0.9}
+    before = chain_for(Sample(**hot), frozenset())(given, alone).scores
+    after = chain_for(Sample(**hot, order=("top_p",)), frozenset())(given, alone).scores
+    assert before.isfinite().sum() == 4 and after.isfinite().sum() == 3
+
+
+def test_that_an_unknown_or_doubled_rule_is_refused_by_the_fields_name() -> None:
+    for wrong, words in (
+        (("top_k", "top_z"), "order.1: input should be"),
+        (("top_k", "top_p", "top_k"), "order: value error, top_k stands twice"),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            Sample(order=wrong)  # type: ignore[arg-type]
+        assert words in explain(refused.value)[0]
+    assert Sample(order="top_p, top_k").order[:3] == ("top_p", "top_k", "temperature")  # type: ignore[arg-type]
 
 
 def test_that_a_measurement_names_the_rule_that_cut_a_token() -> None:

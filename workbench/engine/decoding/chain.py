@@ -1,7 +1,7 @@
 """The chain of rules between a model's logits and the distribution that a strategy uses.
 
-Arithmetic and order are those of transformers' processors (ties with the k-th token stay, the nucleus is cut from below), with the
-presence and frequency penalties of the OpenAI interface. A rule that is off is not in the chain.
+Arithmetic and usual order are those of transformers' processors (ties with the k-th token stay, the nucleus is cut from below), with the
+presence and frequency penalties of the OpenAI interface. A rule that is off is not in the chain. Rules of sampling stand in `cuts.py`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Beam, Greedy, RuleName, Sample
 from workbench.domain.errors import BadInput
+from workbench.engine.decoding import cuts
 
 
 class Context(NamedTuple):
-    """What each row has read and written so far, as token ids."""
+    """What each row has read and written so far, as token ids; `bounds` are mirostat's present mu by row (none: those of the start)."""
 
     prompts: list[list[int]]
     outputs: list[list[int]]
+    bounds: tuple[float, ...] = ()
 
 
 Apply = Callable[[Tensor, Context], Tensor]
@@ -78,12 +80,48 @@ def chain_for(settings: Greedy | Sample | Beam, eos: frozenset[int]) -> Chain:
         Rule("min_new_tokens", min_new_tokens(s.min_new_tokens, eos)) if s.min_new_tokens and eos else None,
     ]
     if isinstance(s, Sample) and s.temperature > 0:
-        rules += [
-            Rule("temperature", temperature(s.temperature)) if s.temperature != 1.0 else None,
-            Rule("top_k", top_k(s.top_k)) if s.top_k else None,
-            Rule("top_p", top_p(s.top_p)) if s.top_p < 1.0 else None,
-        ]
+        rules += [_of_sampling(name, s) for name in s.order]
     return Chain(tuple(rule for rule in rules if rule is not None))
+
+
+def _of_sampling(name: RuleName, s: Sample) -> Rule | None:
+    """The movable rule of this name, or None when it is off."""
+    apply: Apply | None = None
+    match name:
+        case "temperature" if s.temperature != 1.0:
+            apply = plain(cuts.temperature(s.temperature))
+        case "top_k" if s.top_k:
+            apply = plain(cuts.top_k(s.top_k))
+        case "top_p" if s.top_p < 1.0:
+            apply = plain(cuts.top_p(s.top_p))
+        case "min_p" if s.min_p:
+            apply = plain(cuts.min_p(s.min_p))
+        case "typical_p" if s.typical_p < 1.0:
+            apply = plain(cuts.typical_p(s.typical_p))
+        case "epsilon" if s.epsilon:
+            apply = plain(cuts.epsilon(s.epsilon))
+        case "eta" if s.eta:
+            apply = plain(cuts.eta(s.eta))
+        case "mirostat" if s.mirostat_tau:
+            apply = mirostat(s.mirostat_tau)
+        case _:
+            pass
+    return None if apply is None else Rule(name, apply)
+
+
+def plain(cut: Callable[[Tensor], Tensor]) -> Apply:
+    """A rule that looks at the scores alone."""
+    return lambda scores, context: cut(scores)
+
+
+def mirostat(tau: float) -> Apply:
+    """Cut what is more surprising than the row's present bound (`mirostat.py` moves it), which is 2 tau at the start."""
+
+    def apply(scores: Tensor, context: Context) -> Tensor:
+        bounds = context.bounds or (2.0 * tau,) * len(scores)
+        return cuts.surprise_up_to(scores, torch.tensor(bounds, dtype=scores.dtype, device=scores.device))
+
+    return apply
 
 
 def repetition_penalty(penalty: float) -> Apply:
@@ -153,33 +191,6 @@ def min_new_tokens(count: int, eos: frozenset[int]) -> Apply:
         scores = scores.clone()
         scores[torch.tensor(early, device=scores.device)[:, None], _inside(set(eos), scores)[None, :]] = -torch.inf
         return scores
-
-    return apply
-
-
-def temperature(value: float) -> Apply:
-    """Divide the scores."""
-    return lambda scores, context: scores / value
-
-
-def top_k(count: int) -> Apply:
-    """Keep scores at or above the k-th largest, so ties with it stay."""
-
-    def apply(scores: Tensor, context: Context) -> Tensor:
-        smallest = torch.topk(scores, min(count, scores.shape[-1])).values[..., -1, None]
-        return scores.masked_fill(scores < smallest, -torch.inf)
-
-    return apply
-
-
-def top_p(mass: float) -> Apply:
-    """Keep the smallest set of most probable tokens whose probabilities reach `mass` (Holtzman et al. 2019, arXiv 1904.09751)."""
-
-    def apply(scores: Tensor, context: Context) -> Tensor:
-        ascending, order = torch.sort(scores, descending=False)
-        cut = ascending.softmax(dim=-1).cumsum(dim=-1) <= (1 - mass)
-        cut[..., -1] = False
-        return scores.masked_fill(torch.zeros_like(cut).scatter(-1, order, cut), -torch.inf)
 
     return apply
 

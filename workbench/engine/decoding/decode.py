@@ -144,5 +144,5 @@ def _choice(pieces: Pieces, measured: Measured, piece: str, start: int) -> Token
     return TokenChoice.model_construct(
         id=m.id, text=piece, start=start, end=start + len(piece), p_model=m.p_model, p_used=m.p_used,
         logprob=m.logprob, rank=m.rank, entropy=m.entropy, kept=m.kept, kept_mass=m.kept_mass,
-        alternatives=alternatives, beam=m.beam,
+        alternatives=alternatives, beam=m.beam, mirostat=m.mirostat,
     )  # fmt: skip

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from torch import Tensor
 
 from workbench.domain.decoding import Beam, Sample
-from workbench.engine.decoding.chain import Chain, Context, chain_for, require_choice
+from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.decode import Ending, Settings, Voice, decode, room_after
+from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.stepper import Stepper
@@ -70,12 +71,19 @@ def _batch(
     stepper = Stepper(voice.model)
     limits = [room_after(voice.model, prompt, settings[0].max_new_tokens) for prompt in prompts]
     uniforms = [Uniforms(s.seed) for s in settings]
+    bounds = [Bound(s) for s in settings if isinstance(s, Sample)]
     outputs: list[list[int]] = [[] for _ in prompts]
     live = list(range(len(prompts)))
     logits = stepper.prefill(prompts)
     while wanted():
-        tokens = _choose(chain, logits, Context([prompts[i] for i in live], [outputs[i] for i in live]), settings[0],
-                         [uniforms[i].next() for i in live])  # fmt: skip
+        told = tuple(bounds[i].mu or 0.0 for i in live) if bounds and bounds[0].told else ()
+        context = Context([prompts[i] for i in live], [outputs[i] for i in live], told)
+        scores = chain(logits, context).scores
+        tokens = _choose(scores, settings[0], [uniforms[i].next() for i in live])
+        if told:
+            used = scores.softmax(dim=-1)[range(len(live)), tokens].tolist()
+            for row, p_used in zip(live, used, strict=True):
+                bounds[row].follow(p_used)
         for row, token in zip(live, tokens, strict=True):
             outputs[row].append(token)
         going = [
@@ -91,8 +99,7 @@ def _batch(
     return None
 
 
-def _choose(chain: Chain, logits: Tensor, context: Context, settings: Settings, uniforms: list[float]) -> list[int]:
-    scores = chain(logits, context).scores
+def _choose(scores: Tensor, settings: Settings, uniforms: list[float]) -> list[int]:
     require_choice(scores)
     if isinstance(settings, Sample) and settings.temperature > 0:
         tokens: list[int] = draw(scores, uniforms).tolist()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.choices import MAX_ALTERNATIVES, BeamTrace
+from workbench.domain.choices import MAX_ALTERNATIVES, BeamTrace, MirostatTrace
 from workbench.engine.decoding.chain import Processed
 
 
@@ -33,6 +33,7 @@ class Measured(NamedTuple):
     kept_mass: float
     options: tuple[Option, ...]
     beam: BeamTrace | None = None
+    mirostat: MirostatTrace | None = None
 
 
 @torch.inference_mode()

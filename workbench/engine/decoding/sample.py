@@ -12,6 +12,7 @@ from workbench.domain.decoding import Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task, Uniforms
 
@@ -21,15 +22,16 @@ def sample(stepper: Stepper, task: Task, settings: Sample) -> Steps:
     if settings.temperature == 0:
         return (yield from greedy(stepper, task, settings))
     chain = chain_for(settings, task.eos)
-    uniforms = Uniforms(settings.seed)
+    uniforms, bound = Uniforms(settings.seed), Bound(settings)
     logits = stepper.prefill([task.prompt])
     output: list[int] = []
     total = 0.0
     while True:
-        processed = chain(logits, Context([task.prompt], [output]))
+        processed = chain(logits, Context([task.prompt], [output], bound.told))
         require_choice(processed.scores)
         token = int(draw(processed.scores, [uniforms.next()]))
         chosen = measure(logits, processed, [0], [token])[0]
+        chosen = chosen._replace(mirostat=bound.follow(chosen.p_used))
         output.append(token)
         total += chosen.logprob
         yield chosen

@@ -22,7 +22,8 @@ from workbench.domain.specs.sft import SftSpec
 from workbench.engine import forward
 from workbench.engine.adapters import Start, adapted, quantise, what_is_trained
 from workbench.engine.batches import Batch, collate
-from workbench.engine.decoding.stepper import Stepper, context_length
+from workbench.engine.decoding.general import General
+from workbench.engine.decoding.voice import context_length
 from workbench.engine.models import (
     context,
     count_parameters,
@@ -271,7 +272,7 @@ def test_that_decoding_step_by_step_stands_behind_the_virtual_tokens(
 ) -> None:
     model = trained(folders[kind], method, tmp_path)
     rows = [[1, 403, 407], [1, 270]]
-    stepper = Stepper(model)
+    stepper = General(model)
     found = [stepper.prefill(rows), stepper.step([5, 6])]
     stepper.crop(1)
     stepper.reorder([1, 0])

@@ -180,7 +180,7 @@ class DraftRound(_Said):
     target_seconds: float = 0.0
 
 
-Aside = BeamLevel | DraftRound
+Aside = BeamLevel | DraftRound  # told apart by `kind`
 
 
 class Stage(_Said):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from workbench.domain.choices import Aside
 from workbench.domain.errors import BadInput, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.engine.batches import Batch, collate
@@ -16,12 +17,13 @@ from workbench.engine.decoding.decode import Choices, Ending, decode
 from workbench.engine.decoding.many import decode_many
 from workbench.engine.decoding.measures import Tally
 from workbench.engine.decoding.pieces import completion_of
-from workbench.engine.decoding.stepper import context_length
+from workbench.engine.decoding.voice import context_length
 from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory
 from workbench.engine.models import Loaded
 from workbench.engine.text import encode_completion, encode_prompt
 from workbench.protocol.decode_wire import (
+    Asides,
     ColumnAsked,
     ColumnDone,
     ColumnFailed,
@@ -49,7 +51,7 @@ class _Column:
         self._tokenizer = tokenizer
         self._tally = Tally()
 
-    def step(self) -> Tokens | ColumnDone | None:
+    def step(self) -> Tokens | Asides | ColumnDone | None:
         """Do one step; what there is to tell of it."""
         self._tally.start()
         try:
@@ -57,6 +59,9 @@ class _Column:
         except StopIteration as finished:
             self._tally.stop(None)
             return self._done(finished.value)
+        if isinstance(choice, Aside):
+            self._tally.stop(None)
+            return Asides(job=self.job, column=self.number, asides=(choice,))
         self._tally.stop(choice)
         if choice is None:
             return None
@@ -134,7 +139,7 @@ class Jobs:
             self._take(request.job, number, asked.model)
             loaded, voice = self._shelf.policy(asked.model)
             prompt = encode_prompt(loaded.tokenizer, request.prompt, request.chat_format)
-            steps = decode(voice, prompt, asked.settings)
+            steps = decode(voice, prompt, asked.settings, start=asked.start)
         except Exception as error:  # noqa: BLE001 - one column's trouble is not the others'
             self._fail(request.job, number, error)
             return None

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeVar
 import torch
 
 from workbench.domain.errors import RunFailed
-from workbench.engine.decoding.decode import Voice
+from workbench.engine.decoding.voice import Voice
 from workbench.engine.models import Loaded, eos_ids, load_policy, load_reward
 
 Role = Literal["policy", "reward"]

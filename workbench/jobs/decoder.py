@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import DecodingSettings
 from workbench.domain.errors import BadInput, Conflict, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
@@ -29,11 +29,12 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class News:
-    """What happened in a column of a job: a phase, tokens, an end or an error."""
+    """What happened in a column of a job: a phase, tokens, asides of its strategy, an end or an error."""
 
     job: int
     column: int
     tokens: tuple[TokenChoice, ...] = ()
+    asides: tuple[Aside, ...] = ()
     phase: str | None = None
     done: bool = False
     reason: str = ""
@@ -269,6 +270,8 @@ def _news(reply: wire.Reply) -> News | None:
             return News(reply.job, reply.column, phase=reply.phase)
         case wire.Tokens():
             return News(reply.job, reply.column, tokens=reply.choices)
+        case wire.Asides():
+            return News(reply.job, reply.column, asides=reply.asides)
         case wire.ColumnDone():
             return News(
                 reply.job, reply.column, done=True, reason=reply.reason, text=reply.text,

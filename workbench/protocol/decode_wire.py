@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import DecodingSettings
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
@@ -25,10 +25,11 @@ class _Message(BaseModel):
 
 
 class ColumnAsked(_Message):
-    """A model folder with the settings to decode with."""
+    """A model folder with the settings to decode with; `start` are tokens that the answer already has."""
 
     model: str
     settings: DecodingSettings
+    start: tuple[int, ...] = ()
 
 
 class Load(_Message):
@@ -119,6 +120,15 @@ class Tokens(_Message):
     choices: tuple[TokenChoice, ...]
 
 
+class Asides(_Message):
+    """What a column's strategy looked at besides the tokens that it chose."""
+
+    kind: Literal["asides"] = "asides"
+    job: int
+    column: int
+    asides: tuple[Annotated[Aside, Field(discriminator="kind")], ...]
+
+
 class ColumnDone(_Message):
     """A column has ended. `completion` is the text as training reads it; `others` are further hypotheses with their scores."""
 
@@ -177,7 +187,7 @@ Request = Annotated[
     Load | Generate | GenerateMany | Score | Reward | Stop | Quit, Field(discriminator="kind")
 ]  # fmt: skip
 Reply = Annotated[
-    Ready | Phase | Tokens | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")
+    Ready | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")
 ]  # fmt: skip
 _REQUESTS: TypeAdapter[Request] = TypeAdapter(Request)
 _REPLIES: TypeAdapter[Reply] = TypeAdapter(Reply)

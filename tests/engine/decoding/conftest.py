@@ -18,7 +18,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from workbench.engine.decoding.decode import Voice
+from workbench.engine.decoding.voice import Voice
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import torch
 from workbench.domain.decoding import Beam
 from workbench.domain.lengths import length_divisor
 from workbench.engine.decoding.beam import beam
+from workbench.engine.decoding.general import General
 from workbench.engine.decoding.measure import Measured
-from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Outcome, Task
 
 PROMPT = [1, 3, 2]
@@ -22,7 +22,7 @@ EOS = 0
 
 def run(model: Any, settings: Beam, limit: int, eos: frozenset[int] = frozenset({EOS})) -> tuple[list[Any], Outcome]:
     """Everything that the strategy yielded, None included, and its outcome."""
-    steps = beam(Stepper(model), Task(PROMPT, limit, eos), settings)
+    steps = beam(General(model), Task(PROMPT, limit, eos), settings)
     told: list[Any] = []
     while True:
         try:

@@ -10,17 +10,17 @@ import torch
 
 from workbench.domain.decoding import Sample
 from workbench.engine.decoding.chain import Context, chain_for
+from workbench.engine.decoding.general import General
 from workbench.engine.decoding.measure import Measured
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.sample import sample
-from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Task
 
 PROMPT = [1, 3, 2]
 
 
 def told(model: Any, settings: Sample, limit: int = 40) -> list[Measured]:
-    return [m for m in sample(Stepper(model), Task(PROMPT, limit, frozenset()), settings) if m is not None]
+    return [m for m in sample(General(model), Task(PROMPT, limit, frozenset()), settings) if m is not None]
 
 
 def test_that_the_bound_moves_by_eta_times_what_the_surprise_was_off() -> None:

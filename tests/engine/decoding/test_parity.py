@@ -10,10 +10,10 @@ from transformers import GenerationConfig
 
 from workbench.domain.decoding import Beam, Greedy
 from workbench.engine.decoding.beam import beam
-from workbench.engine.decoding.decode import Voice
+from workbench.engine.decoding.general import General
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Outcome, Steps, Task
+from workbench.engine.decoding.voice import Voice
 
 ARCHITECTURES = ["gpt2", "qwen2", "llama"]
 PROMPTS = [[1, 7, 9, 33], [1, 12], [1, 5, 5, 40, 41, 2, 8]]
@@ -49,7 +49,7 @@ def oracle(model: Any, prompt: list[int], eos: list[int], **settings: Any) -> li
 @pytest.mark.parametrize("prompt", PROMPTS, ids=str)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_that_greedy_equals_generate(zoo: dict[str, Any], name: str, prompt: list[int]) -> None:
-    ids, outcome = finish(greedy(Stepper(zoo[name]), Task(prompt, 30, frozenset({0})), Greedy()))
+    ids, outcome = finish(greedy(General(zoo[name]), Task(prompt, 30, frozenset({0})), Greedy()))
     assert ids == oracle(zoo[name], prompt, [0], max_new_tokens=30)
     assert outcome.hypotheses[0].ids == tuple(ids)
 
@@ -63,7 +63,7 @@ def test_that_greedy_equals_generate(zoo: dict[str, Any], name: str, prompt: lis
 def test_that_greedy_with_rules_equals_generate(zoo: dict[str, Any], name: str, rules: dict[str, Any]) -> None:
     renamed = {("no_repeat_ngram_size" if key == "no_repeat_ngram" else key): value for key, value in rules.items()}
     for prompt in PROMPTS:
-        ids, _ = finish(greedy(Stepper(zoo[name]), Task(prompt, 20, frozenset({0})), Greedy(**rules)))
+        ids, _ = finish(greedy(General(zoo[name]), Task(prompt, 20, frozenset({0})), Greedy(**rules)))
         assert ids == oracle(zoo[name], prompt, [0], max_new_tokens=20, **renamed)
 
 
@@ -73,7 +73,7 @@ def test_that_greedy_with_rules_equals_generate(zoo: dict[str, Any], name: str, 
 def test_that_beam_equals_generate(zoo: dict[str, Any], name: str, penalty: float, early: Any) -> None:
     settings = Beam(num_beams=4, length_penalty=penalty, early_stopping=early)
     for prompt in PROMPTS:
-        ids, _ = finish(beam(Stepper(zoo[name]), Task(prompt, 16, frozenset({0})), settings))
+        ids, _ = finish(beam(General(zoo[name]), Task(prompt, 16, frozenset({0})), settings))
         expected = oracle(
             zoo[name], prompt, [0], max_new_tokens=16, num_beams=4, length_penalty=penalty, early_stopping=early
         )
@@ -84,7 +84,7 @@ def test_that_beam_equals_generate(zoo: dict[str, Any], name: str, penalty: floa
 def test_that_beam_with_several_end_tokens_and_rules_equals_generate(zoo: dict[str, Any], ends: list[int]) -> None:
     settings = Beam(num_beams=3, repetition_penalty=1.4, no_repeat_ngram=3, min_new_tokens=4)
     for prompt in PROMPTS:
-        ids, _ = finish(beam(Stepper(zoo["qwen2"]), Task(prompt, 14, frozenset(ends)), settings))
+        ids, _ = finish(beam(General(zoo["qwen2"]), Task(prompt, 14, frozenset(ends)), settings))
         expected = oracle(
             zoo["qwen2"], prompt, ends, max_new_tokens=14, num_beams=3, repetition_penalty=1.4,
             no_repeat_ngram_size=3, min_new_tokens=4,
@@ -95,7 +95,7 @@ def test_that_beam_with_several_end_tokens_and_rules_equals_generate(zoo: dict[s
 def test_that_returned_hypotheses_equal_those_of_generate(zoo: dict[str, Any]) -> None:
     model, prompt = zoo["llama"], PROMPTS[0]
     _, outcome = finish(
-        beam(Stepper(model), Task(prompt, 12, frozenset({0})), Beam(num_beams=5, num_return=5, length_penalty=1.0))
+        beam(General(model), Task(prompt, 12, frozenset({0})), Beam(num_beams=5, num_return=5, length_penalty=1.0))
     )
     made = model.generate(
         torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), max_new_tokens=12,
@@ -111,15 +111,15 @@ def test_that_returned_hypotheses_equal_those_of_generate(zoo: dict[str, Any]) -
 @pytest.mark.parametrize("text", TEXTS)
 def test_that_a_real_model_tells_the_same_story_as_generate(stories: Voice, text: str) -> None:
     prompt = stories.tokenizer(text)["input_ids"]
-    ids, _ = finish(greedy(Stepper(stories.model), Task(prompt, 60, frozenset({2})), Greedy()))
+    ids, _ = finish(greedy(General(stories.model), Task(prompt, 60, frozenset({2})), Greedy()))
     assert ids == oracle(stories.model, prompt, [2], max_new_tokens=60)
-    ids, _ = finish(beam(Stepper(stories.model), Task(prompt, 40, frozenset({2})), Beam(num_beams=4)))
+    ids, _ = finish(beam(General(stories.model), Task(prompt, 40, frozenset({2})), Beam(num_beams=4)))
     assert ids == oracle(stories.model, prompt, [2], max_new_tokens=40, num_beams=4)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_that_rows_of_a_ragged_batch_are_what_they_are_alone(zoo: dict[str, Any], name: str) -> None:
-    together = Stepper(zoo[name])
+    together = General(zoo[name])
     logits = together.prefill(PROMPTS)
     outputs: list[list[int]] = [[] for _ in PROMPTS]
     for _ in range(8):
@@ -128,19 +128,19 @@ def test_that_rows_of_a_ragged_batch_are_what_they_are_alone(zoo: dict[str, Any]
             outputs[row].append(token)
         logits = together.step(tokens)
     for prompt, output in zip(PROMPTS, outputs, strict=True):
-        alone, _ = finish(greedy(Stepper(zoo[name]), Task(prompt, 8, frozenset()), Greedy()))
+        alone, _ = finish(greedy(General(zoo[name]), Task(prompt, 8, frozenset()), Greedy()))
         assert output == alone
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_that_cropping_and_reordering_the_cache_equal_a_fresh_prefill(zoo: dict[str, Any], name: str) -> None:
-    stepper = Stepper(zoo[name])
+    stepper = General(zoo[name])
     stepper.prefill([[1, 7, 9], [1, 8, 30]])
     stepper.step([4, 5])
     stepper.step([6, 7])
     stepper.crop(2)
     stepper.reorder([1, 0, 1])
     after = stepper.step([11, 12, 13])
-    fresh = Stepper(zoo[name]).prefill([[1, 8, 30, 11], [1, 7, 9, 12], [1, 8, 30, 13]])
+    fresh = General(zoo[name]).prefill([[1, 8, 30, 11], [1, 7, 9, 12], [1, 8, 30, 13]])
     torch.testing.assert_close(after, fresh, atol=1e-4, rtol=1e-4)
     assert stepper.rows == 3 and stepper.length == 4

@@ -10,9 +10,9 @@ import torch
 from scipy.stats import chisquare
 
 from workbench.domain.decoding import Greedy, Sample
+from workbench.engine.decoding.general import General
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.sample import draw, sample
-from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Steps, Task, Uniforms
 
 PROMPT = [1, 3, 2]
@@ -23,7 +23,7 @@ def ids_of(steps: Steps) -> list[int]:
 
 
 def told(model: Any, settings: Sample, limit: int = 20) -> list[int]:
-    return ids_of(sample(Stepper(model), Task(PROMPT, limit, frozenset({0})), settings))
+    return ids_of(sample(General(model), Task(PROMPT, limit, frozenset({0})), settings))
 
 
 def test_that_the_same_seed_gives_the_same_text_and_others_give_others(zoo: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def test_that_the_same_seed_gives_the_same_text_and_others_give_others(zoo: dict
 
 
 def test_that_temperature_zero_and_k_one_are_greedy(zoo: dict[str, Any]) -> None:
-    plain = ids_of(greedy(Stepper(zoo["gpt2"]), Task(PROMPT, 20, frozenset({0})), Greedy()))
+    plain = ids_of(greedy(General(zoo["gpt2"]), Task(PROMPT, 20, frozenset({0})), Greedy()))
     assert told(zoo["gpt2"], Sample(temperature=0.0, seed=9)) == plain
     assert told(zoo["gpt2"], Sample(top_k=1, seed=9)) == plain
 
@@ -46,7 +46,7 @@ def test_that_two_drawn_tokens_have_the_models_distribution(dice: Any) -> None:
     expected = (first[:, None] * second).flatten()
     count = 300
     seen = Counter(
-        tuple(ids_of(sample(Stepper(dice), Task(PROMPT, 2, frozenset()), Sample(seed=seed)))) for seed in range(count)
+        tuple(ids_of(sample(General(dice), Task(PROMPT, 2, frozenset()), Sample(seed=seed)))) for seed in range(count)
     )
     observed = [seen[(i, j)] for i in range(5) for j in range(5)]
     likely = expected * count >= 5

@@ -43,13 +43,13 @@ class _Grown:
 def beam(stepper: Stepper, task: Task, settings: Beam) -> Steps:
     """Yield the best hypothesis' tokens as they settle, None for a step that settles nothing."""
     chain = chain_for(settings, task.eos)
-    logits = stepper.prefill([task.prompt])
+    logits = stepper.prefill([task.context])
     root = Node(None, None, 0)
     live, scores = [root], torch.zeros(1, device=logits.device)
     finished: list[tuple[float, Node]] = []
     settled = root
-    for length in range(1, task.limit + 1):
-        outputs = [_ids(node) for node in live]
+    for length in range(len(task.start) + 1, task.limit + 1):
+        outputs = [[*task.start, *_ids(node)] for node in live]
         processed = chain(torch.log_softmax(logits, dim=-1), Context([task.prompt] * len(live), outputs))
         grown = _grow(live, outputs, scores, logits, processed, task, settings, length)
         finished = sorted(finished + grown.ended, key=lambda pair: -pair[0])[: settings.num_beams]
@@ -67,7 +67,7 @@ def beam(stepper: Stepper, task: Task, settings: Beam) -> Steps:
     if not finished:
         return Outcome("length")
     yield from _between(settled, finished[0][1])
-    best = [Hypothesis(tuple(_ids(node)), score) for score, node in finished[: settings.num_return]]
+    best = [Hypothesis((*task.start, *_ids(node)), score) for score, node in finished[: settings.num_return]]
     return Outcome(_reason(best[0].ids, task), tuple(best))
 
 

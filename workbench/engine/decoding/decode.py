@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from workbench.domain.choices import Alternative, TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import Beam, Greedy, Sample
-from workbench.domain.errors import BadInput
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import Measured
-from workbench.engine.decoding.pieces import Pieces, TextStream, completion_of, cut_at_stop, text_of, undecided_tail
+from workbench.engine.decoding.naming import choice, named
+from workbench.engine.decoding.pieces import TextStream, completion_of, cut_at_stop, text_of, undecided_tail
 from workbench.engine.decoding.sample import sample
-from workbench.engine.decoding.stepper import Stepper, context_length
-from workbench.engine.decoding.task import Reason, Steps, Task
+from workbench.engine.decoding.stepper import stepper_for
+from workbench.engine.decoding.task import Hypothesis, Outcome, Reason, Steps, Task
+from workbench.engine.decoding.voice import Voice, room_after
 
 Settings = Greedy | Sample | Beam
 
@@ -33,78 +33,86 @@ class Ending:
     others: tuple[tuple[str, float], ...] = ()
 
 
-Choices = Generator[TokenChoice | None, None, Ending]
+# None: a step after which no further token is settled.
+Choices = Generator[TokenChoice | Aside | None, None, Ending]
 
 
-@dataclass(frozen=True)
-class Voice:
-    """A model with its tokenizer, ready to speak; `eos` are the ids that end a text."""
+def decode(
+    voice: Voice,
+    prompt: list[int],
+    settings: Settings,
+    *,
+    start: tuple[int, ...] = (),
+    others: Mapping[str, Voice] | None = None,
+) -> Choices:
+    """Continue a prompt; returns the ending.
 
-    model: Any
-    tokenizer: Any
-    eos: frozenset[int]
-    pieces: Pieces
-
-    @classmethod
-    def of(cls, model: Any, tokenizer: Any, eos: list[int]) -> Voice:
-        """Prepare the table of pieces once for each loaded model."""
-        return cls(model, tokenizer, frozenset(eos), Pieces(tokenizer))
-
-
-def decode(voice: Voice, prompt: list[int], settings: Settings) -> Choices:
-    """Continue a prompt; yields None for a step that settles no token, and returns the ending."""
-    task = _task(voice, prompt, settings)
-    steps = _strategy(Stepper(voice.model), task, settings)
-    return _with_text(voice, prompt, settings.stop, steps)
+    `start` are tokens that the answer already has: they are not told again, but count as outputs (see `Task`), offsets go on
+    behind them, and the ending's text begins with theirs. `others` are the voices of further models by the name that the
+    settings give them. Raises BadInput for a prompt that doesn't fit the model.
+    """
+    task = task_for(voice, prompt, settings, start)
+    over = _over(voice, task)
+    steps = _nothing(over, start) if over else _strategy(voice, task, settings, others or {})
+    return _with_text(voice, task, settings.stop, steps)
 
 
-def room_after(model: Any, prompt: list[int], wanted: int) -> int:
-    """How many new tokens fit the model's context; raises BadInput when none does."""
-    length = context_length(model)
-    if length is None:
-        return wanted
-    if len(prompt) >= length:
-        raise BadInput(
-            f"The prompt has {len(prompt)} tokens; the model reads at most {length}.",
-            "Shorten the prompt, or choose a model with a longer context.",
-        )
-    return min(wanted, length - len(prompt))
-
-
-def _task(voice: Voice, prompt: list[int], settings: Settings) -> Task:
-    task = Task(prompt, room_after(voice.model, prompt, settings.max_new_tokens), voice.eos)
+def task_for(voice: Voice, prompt: list[int], settings: Settings, start: tuple[int, ...] = ()) -> Task:
+    """What a strategy is given for these settings."""
     stops = settings.stop
-    if not stops:
-        return task
-    return replace(task, hits_stop=lambda ids: cut_at_stop(text_of(voice.tokenizer, prompt, ids), stops) is not None)
+
+    def hits_stop(ids: list[int]) -> bool:
+        return cut_at_stop(text_of(voice.tokenizer, prompt, ids), stops) is not None
+
+    limit = room_after(voice.model, prompt, settings.max_new_tokens)
+    return Task(prompt, limit, voice.eos, hits_stop if stops else None, start)
 
 
-def _strategy(stepper: Stepper, task: Task, settings: Settings) -> Steps:
+def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str, Voice]) -> Steps:
     match settings:
         case Greedy():
-            return greedy(stepper, task, settings)
+            return greedy(stepper_for(voice), task, settings)
         case Sample():
-            return sample(stepper, task, settings)
+            return sample(stepper_for(voice), task, settings)
         case Beam():
-            return beam(stepper, task, settings)
+            return beam(stepper_for(voice), task, settings)
 
 
-def _with_text(voice: Voice, prompt: list[int], stops: tuple[str, ...], steps: Steps) -> Choices:
+def _over(voice: Voice, task: Task) -> Reason | None:
+    """Why there is nothing to be added to what the answer already has."""
+    if not task.start:
+        return None
+    if task.start[-1] in voice.eos:
+        return "end"
+    if task.hits_stop is not None and task.hits_stop(list(task.start)):
+        return "stop"
+    return "length" if len(task.start) >= task.limit else None
+
+
+def _nothing(reason: Reason, start: tuple[int, ...]) -> Steps:
+    yield None
+    return Outcome(reason, (Hypothesis(start, 0.0),))
+
+
+def _with_text(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps) -> Choices:
     """Give every choice its piece and offsets; hold back what may be the beginning of a stop text, and cut there."""
-    stream = TextStream(voice.tokenizer, prompt)
-    text = ""
+    stream = TextStream(voice.tokenizer, task.prompt)
+    text = "".join(stream.push(token) for token in task.start)
     held: list[TokenChoice] = []
     while True:
         try:
             measured = next(steps)
         except StopIteration as finished:
             yield from held
-            return _ending(voice, prompt, stops, text, finished.value)
+            return _ending(voice, task.prompt, stops, text, finished.value)
         if measured is None:
             yield None
             continue
+        if isinstance(measured, Aside):
+            yield named(voice.pieces, measured)
+            continue
         piece = stream.push(measured.id)
-        held.append(_choice(voice.pieces, measured, piece, len(text)))
+        held.append(choice(voice.pieces, measured, piece, len(text)))
         text += piece
         place = cut_at_stop(text, stops)
         if place is not None:
@@ -123,6 +131,8 @@ def _ending(voice: Voice, prompt: list[int], stops: tuple[str, ...], text: str, 
     for hypothesis in outcome.hypotheses[1:]:
         other = text_of(voice.tokenizer, prompt, list(hypothesis.ids))
         others.append((other[: cut_at_stop(other, stops)], hypothesis.score))
+    if outcome.reason == "stop" and (place := cut_at_stop(text, stops)) is not None:
+        return Ending("stop", text[:place], text[:place], tuple(others))
     ids = list(outcome.hypotheses[0].ids) if outcome.hypotheses else []
     return Ending(outcome.reason, text, completion_of(voice.tokenizer, ids), tuple(others))
 
@@ -133,16 +143,3 @@ def _cut(held: list[TokenChoice], place: int) -> list[TokenChoice]:
     return [
         c if c.end <= place else c.model_copy(update={"text": c.text[: place - c.start], "end": place}) for c in kept
     ]
-
-
-def _choice(pieces: Pieces, measured: Measured, piece: str, start: int) -> TokenChoice:
-    m = measured
-    alternatives = tuple(
-        Alternative.model_construct(id=o.id, text=pieces[o.id], p_model=o.p_model, p_used=o.p_used, cut_by=o.cut_by)
-        for o in m.options
-    )
-    return TokenChoice.model_construct(
-        id=m.id, text=piece, start=start, end=start + len(piece), p_model=m.p_model, p_used=m.p_used,
-        logprob=m.logprob, rank=m.rank, entropy=m.entropy, kept=m.kept, kept_mass=m.kept_mass,
-        alternatives=alternatives, beam=m.beam, mirostat=m.mirostat,
-    )  # fmt: skip

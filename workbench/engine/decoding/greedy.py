@@ -12,8 +12,8 @@ from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 def greedy(stepper: Stepper, task: Task, settings: Greedy | Sample) -> Steps:
     """Yield one token a step until an end token or the limit; the end token is yielded too."""
     chain = chain_for(settings, task.eos)
-    logits = stepper.prefill([task.prompt])
-    output: list[int] = []
+    logits = stepper.prefill([task.context])
+    output = list(task.start)
     total = 0.0
     while True:
         processed = chain(logits, Context([task.prompt], [output]))

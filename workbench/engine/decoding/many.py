@@ -11,12 +11,13 @@ from torch import Tensor
 
 from workbench.domain.decoding import Beam, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.decode import Ending, Settings, Voice, decode, room_after
+from workbench.engine.decoding.decode import Ending, Settings, decode
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
-from workbench.engine.decoding.stepper import Stepper
+from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Uniforms
+from workbench.engine.decoding.voice import Voice, room_after
 
 ROWS = 64
 
@@ -68,7 +69,7 @@ def _batch(
     voice: Voice, prompts: list[list[int]], settings: list[Settings], wanted: Callable[[], bool]
 ) -> list[str] | None:
     chain = chain_for(settings[0], voice.eos)
-    stepper = Stepper(voice.model)
+    stepper = stepper_for(voice)
     limits = [room_after(voice.model, prompt, settings[0].max_new_tokens) for prompt in prompts]
     uniforms = [Uniforms(s.seed) for s in settings]
     bounds = [Bound(s) for s in settings if isinstance(s, Sample)]

@@ -7,7 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.choices import MAX_ALTERNATIVES, BeamTrace, MirostatTrace
+from workbench.domain.choices import (
+    MAX_ALTERNATIVES,
+    BeamTrace,
+    ContrastTrace,
+    DraftTrace,
+    MirostatTrace,
+    SearchTrace,
+)
 from workbench.engine.decoding.chain import Processed
 
 
@@ -33,6 +40,9 @@ class Measured(NamedTuple):
     kept_mass: float
     options: tuple[Option, ...]
     beam: BeamTrace | None = None
+    contrast: ContrastTrace | None = None
+    search: SearchTrace | None = None
+    draft: DraftTrace | None = None
     mirostat: MirostatTrace | None = None
 
 

@@ -22,9 +22,9 @@ def sample(stepper: Stepper, task: Task, settings: Sample) -> Steps:
     if settings.temperature == 0:
         return (yield from greedy(stepper, task, settings))
     chain = chain_for(settings, task.eos)
-    uniforms, bound = Uniforms(settings.seed), Bound(settings)
-    logits = stepper.prefill([task.prompt])
-    output: list[int] = []
+    uniforms, bound = Uniforms(settings.seed, len(task.start)), Bound(settings)
+    logits = stepper.prefill([task.context])
+    output = list(task.start)
     total = 0.0
     while True:
         processed = chain(logits, Context([task.prompt], [output], bound.told))

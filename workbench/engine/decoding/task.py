@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.domain.choices import Aside
 from workbench.engine.decoding.measure import Measured
 
 Reason = Literal["end", "stop", "length", "stopped"]
@@ -14,17 +15,28 @@ Reason = Literal["end", "stop", "length", "stopped"]
 
 @dataclass(frozen=True)
 class Task:
-    """One prompt to continue: at most `limit` tokens; `hits_stop(ids)` tells whether a stop text appears in these tokens."""
+    """One prompt to continue: at most `limit` tokens; `hits_stop(ids)` tells whether a stop text appears in these tokens.
+
+    `start` are tokens that the answer already has (it goes on, or branches). They are outputs like all others: for the rules, for
+    the limit, for `hits_stop` and for the place in the sequence of random numbers. Going on with the same seed therefore gives
+    the text that would have come without the stop. They are fewer than `limit`, and none of them ends the text.
+    """
 
     prompt: list[int]
     limit: int
     eos: frozenset[int]
     hits_stop: Callable[[list[int]], bool] | None = None
+    start: tuple[int, ...] = ()
+
+    @property
+    def context(self) -> list[int]:
+        """What the model has to read before it says the next token."""
+        return [*self.prompt, *self.start]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A finished text as ids, and its score (sum of log-probabilities, divided by the length rule for beams)."""
+    """A finished text as ids (`Task.start` included), and its score (sum of log-probabilities, divided by the length rule for beams)."""
 
     ids: tuple[int, ...]
     score: float
@@ -38,15 +50,21 @@ class Outcome:
     hypotheses: tuple[Hypothesis, ...] = ()
 
 
-# None is a step after which no further token is settled: the caller may look for Stop, or give another column its turn.
-Steps = Generator[Measured | None, None, Outcome]
+# None is a step after which no further token is settled: the caller may look for Stop, or give another column its turn. Asides
+# tell what was looked at besides; their texts are filled in by decode().
+Steps = Generator[Measured | Aside | None, None, Outcome]
 
 
 class Uniforms:
-    """One uniform number in [0, 1) per position from a seed, the same on every machine and for every model."""
+    """One uniform number in [0, 1) per position from a seed, the same on every machine and for every model.
 
-    def __init__(self, seed: int) -> None:
+    The first `used` positions are passed over: their tokens are there already.
+    """
+
+    def __init__(self, seed: int, used: int = 0) -> None:
         self._random = random.Random(seed)
+        for _ in range(used):
+            self._random.random()
 
     def next(self) -> float:
         """The number of the next position."""

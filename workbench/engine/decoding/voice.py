@@ -1,0 +1,45 @@
+"""A loaded model that speaks: with its tokenizer, the ids that end a text, and what each token looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.domain.errors import BadInput
+from workbench.engine.decoding.pieces import Pieces
+from workbench.engine.forward import virtual_tokens
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A model with its tokenizer, ready to speak; `eos` are the ids that end a text. Its weights don't change any more."""
+
+    model: Any
+    tokenizer: Any
+    eos: frozenset[int]
+    pieces: Pieces
+
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any, eos: list[int]) -> Voice:
+        """Prepare the table of pieces once for each loaded model."""
+        return cls(model, tokenizer, frozenset(eos), Pieces(tokenizer))
+
+
+def context_length(model: Any) -> int | None:
+    """How many positions the model has for a text (None when its configuration names no bound)."""
+    config = model.config.get_text_config()
+    length = getattr(config, "max_position_embeddings", None)
+    return int(length) - virtual_tokens(model) if length else None
+
+
+def room_after(model: Any, prompt: list[int], wanted: int) -> int:
+    """How many new tokens fit the model's context; raises BadInput when none does."""
+    length = context_length(model)
+    if length is None:
+        return wanted
+    if len(prompt) >= length:
+        raise BadInput(
+            f"The prompt has {len(prompt)} tokens; the model reads at most {length}.",
+            "Shorten the prompt, or choose a model with a longer context.",
+        )
+    return min(wanted, length - len(prompt))

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -122,3 +123,67 @@ def test_that_each_role_that_an_online_recipe_keeps_takes_its_memory() -> None:
     assert fit.disk_needed_gib(PpoSpec(critic="shared"), MILLIONS, SHAPE) < fit.disk_needed_gib(
         PpoSpec(), MILLIONS, SHAPE
     )
+
+
+def adapter_on(folder: Path, base: Path, parameters: int = 1000) -> ModelRef:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    now = datetime.now(UTC)
+    return ModelRef(
+        name=folder.name, path=str(folder), kind="reward", form="adapter", parameters=parameters, created=now
+    )
+
+
+def whole(folder: Path, parameters: int = 260_000) -> ModelRef:
+    now = datetime.now(UTC)
+    return ModelRef(name="base", path=str(folder), kind="base", form="full", parameters=parameters, created=now)
+
+
+@pytest.mark.parametrize(
+    ("method", "shares"), [("lora", True), ("ia3", True), ("bottleneck", True), ("qlora", False), ("full", False)]
+)
+def test_that_a_reward_adapter_on_the_policy_s_base_adds_only_itself(
+    shared: Path, tmp_path: Path, method: str, shares: bool
+) -> None:
+    base = whole(shared / "models" / "stories260K")
+    reward = adapter_on(tmp_path / "judge", Path(base.path))
+    assert fit.stands_on(reward, base)
+    spec = PpoSpec.model_validate({"method": method})
+    found = fit.reward_parameters(spec, reward, base)
+    assert found == 1000 if shares else found > 200_000
+
+
+def test_that_a_reward_adapter_on_another_base_brings_that_base_along(shared: Path, tmp_path: Path) -> None:
+    base = whole(tmp_path / "elsewhere")
+    reward = adapter_on(tmp_path / "judge", shared / "models" / "stories260K")
+    assert not fit.stands_on(reward, base)
+    assert not fit.stands_on(base, base)
+    assert fit.reward_parameters(PpoSpec(method="lora"), reward, base) > 200_000
+
+
+def test_that_a_relative_path_to_the_base_is_followed(tmp_path: Path) -> None:
+    base = whole(tmp_path / "base")
+    reward = adapter_on(tmp_path / "judge", Path("../base"))
+    assert fit.stands_on(reward, base)
+
+
+def test_that_a_critic_on_the_policy_s_base_needs_no_second_one() -> None:
+    few = {"method": "lora", "batch_size": 1, "micro_batch_size": 1}
+    trained = fit.trained_parameters(PpoSpec(**few), MILLIONS, SHAPE)
+    shared, apart, own = (
+        fit.memory_gib(PpoSpec(critic=critic, reward_model="r", **few), MILLIONS, SHAPE, 0, reward_on_base=on_base)
+        for critic, on_base in (("auto", True), ("auto", False), ("policy", False))
+    )
+    assert (apart - shared) * fit.GIB / 4 == pytest.approx(MILLIONS - trained)
+    assert own == shared
+
+
+def test_that_a_rollout_counts_where_it_needs_more_than_the_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "read_gpus", lambda: ())
+    few = {"batch_size": 512, "micro_batch_size": 1, "gradient_checkpointing": True, "max_length": 128}
+    tiny = fit.Shape(width=64, layers=24, vocabulary=100, context=2048)
+    sampled = fit.memory_gib(GrpoSpec(**few), 0, tiny) - fit.LIBRARIES_GIB
+    assert sampled * fit.GIB / 4 == pytest.approx(2 * fit.ROLLOUT_ROWS * 128 * 24 * 64)
+    packed = fit.memory_gib(GrpoSpec(**few), 1000, tiny) - fit.memory_gib(GrpoSpec(**few), 0, tiny)
+    assert packed * fit.GIB / 4 == pytest.approx(5 * 1000)  # trained: four numbers each; and the copy for sampling
+    assert fit.memory_gib(RewardSpec(batch_size=1, max_length=128), 0, tiny) - fit.LIBRARIES_GIB < sampled / 4

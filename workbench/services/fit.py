@@ -14,6 +14,7 @@ from workbench.domain.runs import ModelRef
 from workbench.domain.specs.common import JobSpec, TrainingSpec
 from workbench.domain.specs.dpo import DpoSpec
 from workbench.domain.specs.grpo import GrpoSpec
+from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.reward import RewardSpec
@@ -25,6 +26,7 @@ KEPT_FOR_BACKWARD = 18  # values kept for each token, layer and unit of width be
 KEPT_FORWARD = 12  # values held for each token and unit of width while one layer is computed
 USUAL_LENGTH = 1024  # of a question or dialogue, where no longest one is given
 CHARACTERS_PER_TOKEN = 3.5
+ROLLOUT_ROWS = 256  # completions that are sampled at once
 ADAPTERS_DEEP = 8  # an adapter of an adapter is possible, a circle of them is a mistake
 SMALL = (  # what a config calls it (GPT-2's names come second), and what is taken where it says nothing
     (("hidden_size", "n_embd"), 512),
@@ -93,12 +95,37 @@ def trained_parameters(spec: TrainingSpec, parameters: int, shape: Shape) -> int
     }[spec.method]
 
 
-def memory_gib(
-    spec: TrainingSpec, parameters: int, shape: Shape, reward_parameters: int = 0, completions: float = 2.0
-) -> float:
-    """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations.
+def shares_base(spec: TrainingSpec) -> bool:
+    """Whether other roles can stand on the policy's base, so that its weights are in memory once."""
+    return spec.method not in WHOLE_RESULT and spec.method != "qlora"
 
-    `completions` is how many an item of the data has on average; a reward model reads them all.
+
+def stands_on(model: ModelRef, base: ModelRef) -> bool:
+    """Whether a model is an adapter on this very model."""
+    named = (_read(Path(model.path) / "adapter_config.json") or {}).get("base_model_name_or_path")
+    return isinstance(named, str) and (Path(model.path) / named).resolve() == Path(base.path).resolve()
+
+
+def reward_parameters(spec: TrainingSpec, reward: ModelRef, base: ModelRef) -> int:
+    """What a reward model adds to the numbers in memory: all of it, or its adapter alone where it shares the policy's base."""
+    if shares_base(spec) and stands_on(reward, base):
+        return reward.parameters
+    return full_parameters(reward, shape_of(Path(reward.path)))
+
+
+def memory_gib(
+    spec: TrainingSpec,
+    parameters: int,
+    shape: Shape,
+    reward: int = 0,
+    completions: float = 2.0,
+    *,
+    reward_on_base: bool = False,
+) -> float:
+    """Memory of a run in GiB: weights, gradients and Adam's two moments in float32, the other roles, activations or rollouts.
+
+    `reward` is what the reward model adds in parameters, `reward_on_base` whether it shares the policy's base, as a critic that
+    starts as it then does; `completions` is how many an item of the data has on average; a reward model reads them all.
     """
     trained = trained_parameters(spec, parameters, shape)
     base = parameters / 8 if spec.method == "qlora" else parameters  # four bits instead of 32
@@ -106,10 +133,11 @@ def memory_gib(
     held = isinstance(spec, PpoSpec) or (isinstance(spec, GrpoSpec) and spec.beta > 0)
     if held and spec.method == "full":
         numbers += parameters  # the reference; that of DPO is the policy itself before its first step, kept on disk
-    if isinstance(spec, PpoSpec) and spec.critic != "shared":
-        numbers += base + 3 * trained
+    if isinstance(spec, PpoSpec) and spec.critic_start != "shared":
+        together = shares_base(spec) and (reward_on_base or spec.critic_start == "policy")
+        numbers += (trained if together else base) + 3 * trained
     if isinstance(spec, OnlineSpec):
-        numbers += reward_parameters
+        numbers += reward
     length = min(spec.max_length, shape.context or spec.max_length)
     rows = spec.micro_batch_size or spec.batch_size
     if isinstance(spec, OnlineSpec) and not spec.micro_batch_size:
@@ -119,7 +147,17 @@ def memory_gib(
     activations = (
         rows * sides * length * (shape.width * depth + (0 if isinstance(spec, RewardSpec) else shape.vocabulary))
     )
-    return LIBRARIES_GIB + (numbers + activations) * 4 / GIB
+    # A rollout is over before the update begins: what counts is the larger of the two.
+    return LIBRARIES_GIB + (numbers + max(activations, _rollout(spec, parameters, shape, length))) * 4 / GIB
+
+
+def _rollout(spec: TrainingSpec, parameters: int, shape: Shape, length: int) -> float:
+    """Numbers that sampling holds: keys and values of all rows at once, and on a CPU the weights' packed copies."""
+    if not isinstance(spec, OnlineSpec):
+        return 0.0
+    rows = min(ROLLOUT_ROWS, spec.batch_size * int(getattr(spec, "group_size", 1)))
+    copied = parameters if not read_gpus() or spec.device == "cpu" else 0
+    return copied + 2.0 * rows * length * shape.layers * shape.width
 
 
 def inference_gib(parameters: int, shape: Shape, rows: int, length: int, *, cached: bool) -> float:

@@ -89,8 +89,11 @@ class TrainingService:
         if parts.base is not None:
             shape = estimates.shape_of(Path(parts.base.path))
             parameters = estimates.full_parameters(parts.base, shape)
-            reward = parts.reward.parameters if parts.reward is not None else 0
-            memory = estimates.memory_gib(spec, parameters, shape, reward, self._completions(parts.data))
+            reward = estimates.reward_parameters(spec, parts.reward, parts.base) if parts.reward is not None else 0
+            memory = estimates.memory_gib(
+                spec, parameters, shape, reward, self._completions(parts.data),
+                reward_on_base=parts.reward is not None and estimates.stands_on(parts.reward, parts.base),
+            )  # fmt: skip
             steps = self._steps(spec, parts.data, rows, shape, _family(spec, Path(parts.base.path)))
             notes += _length_notes(spec, shape)
             disk, free = (

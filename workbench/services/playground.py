@@ -100,8 +100,15 @@ class PlaygroundService:
         outcome: Outcome = "ranked",
         ranking: Ranking | None = None,
         milliseconds: int = 0,
+        shown: Sequence[int] = (),
+        shown_seed: int = 0,
+        blind: bool = False,
     ) -> Judgement:
-        """Append an item and your judgement of it. The columns were in sight with their models: the note says so."""
+        """Append an item and your judgement of it.
+
+        At the left stood candidate `shown[0]`, an order drawn from `shown_seed`; without `shown` they stood as they are given.
+        The note says whether it was in sight who had written what.
+        """
         try:
             judgement = Judgement(
                 id=uuid.uuid4().hex,
@@ -109,9 +116,9 @@ class PlaygroundService:
                 annotator=self._settings.get().annotator,
                 outcome=outcome,
                 ranking=ranking,
-                note="voted in the playground, models in sight",
-                shown=tuple(range(len(candidates))),
-                shown_seed=0,
+                note="voted in the playground, " + ("blind" if blind else "models in sight"),
+                shown=tuple(shown) or tuple(range(len(candidates))),
+                shown_seed=shown_seed,
                 milliseconds=milliseconds,
                 created=datetime.now(UTC),
             )

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from tests.gui.pages.playground.conftest import run
 from workbench.domain.decoding import Beam, Greedy, Sample
-from workbench.gui.pages.playground.column_card import summary
+from workbench.gui.pages.playground.column_head import summary
 from workbench.gui.pages.playground.drawer import PresetsPanel, SettingsPanel, TokenPanel
 from workbench.gui.pages.playground.memory import Remembered, read, write
 from workbench.gui.window import Window
@@ -20,23 +20,6 @@ from workbench.services.views import Column, ColumnNews
 from workbench.services.workbench import Workbench
 
 Visit = Callable[..., QWidget]
-
-
-@pytest.fixture
-def page(bench: Workbench, shared: Path, visit: Visit) -> Any:
-    bench.models.add_folder(shared / "models" / "stories260K", "stories")
-    found: Any = visit("playground")
-    found.bar.kind.setCurrentIndex(1)
-    found.row.set_columns(
-        [Column("stories", Greedy(max_new_tokens=14)), Column("stories", Sample(max_new_tokens=14, temperature=1.5))]
-    )
-    found.bar.prompt.setPlainText("Once upon a time")
-    return found
-
-
-def run(qtbot: QtBot, page: Any) -> None:
-    page.start()
-    qtbot.waitUntil(lambda: not page._running, timeout=120_000)
 
 
 def test_that_without_a_model_the_page_says_what_it_needs(visit: Visit, qtbot: QtBot, window: Window) -> None:
@@ -57,7 +40,7 @@ def test_that_columns_stream_part_and_can_be_voted_on(
     first, second = page.row.cards
     assert len(first.view.tokens) == 14 and first.view.text == first.news.text
     assert first.view.mark == second.view.mark is not None, "both are marked where they part"
-    assert "14 tokens" in first.verdict.text() and "tokens/s" in first.speed.text() and "log p" in first.measures.text()
+    assert "14 tokens" in first.foot.words and "tokens/s" in first.foot.words and "perplexity" in first.foot.words
     assert votes.best[1].isEnabled() and votes.best[1].isVisible() and not votes.best[2].isVisible()
     votes.best[1].click()
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
@@ -83,8 +66,8 @@ def test_that_stop_ends_a_round_and_texts_can_be_sent_to_ranking(page: Any, qtbo
     qtbot.waitUntil(lambda: len(page.row.cards[0].view.tokens) > 3, timeout=120_000)
     assert page.bar.stop.isVisible() and not page.bar.start.isVisible()
     qtbot.keyClick(page, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: not page._running, timeout=60_000)
-    assert page.row.cards[0].news.stopped and "stopped" in page.row.cards[0].verdict.text()
+    qtbot.waitUntil(lambda: not page.round.running, timeout=60_000)
+    assert page.row.cards[0].news.stopped and "stopped" in page.row.cards[0].foot.verdict.text()
     page.voting.bar.dataset.setText("later")
     page.voting.bar.send.click()
     qtbot.waitUntil(lambda: "Sent to later" in page.voting.bar.told.text())
@@ -104,7 +87,7 @@ def test_that_an_error_is_told_in_its_column_and_the_others_go_on(page: Any, qtb
     page.row.set_columns([Column("broken", Greedy(max_new_tokens=4)), Column("stories", Greedy(max_new_tokens=4))])
     run(qtbot, page)
     bad, good = page.row.cards
-    assert "can't be loaded" in bad._words.text() and bad.verdict.text() == "failed"
+    assert "can't be loaded" in bad._words.text() and bad.foot.verdict.text() == "failed"
     assert len(good.view.tokens) == 4
     assert not page.voting.bar.best[0].isEnabled()
 
@@ -112,13 +95,13 @@ def test_that_an_error_is_told_in_its_column_and_the_others_go_on(page: Any, qtb
 def test_that_an_empty_prompt_is_asked_for(page: Any, window: Window) -> None:
     page.bar.prompt.setPlainText("  ")
     page.start()
-    assert not page._running
+    assert not page.round.running
     assert window.notices.findChildren(QWidget)
 
 
 def test_that_settings_are_a_form_that_acts_at_once(page: Any, qtbot: QtBot) -> None:
     card = page.row.cards[1]
-    card.tune.click()
+    card.head.tune.click()
     panel = page.drawer.content
     assert isinstance(panel, SettingsPanel) and not page.drawer.isHidden()
     names = {w.objectName() for w in panel.findChildren(QWidget)}
@@ -126,17 +109,17 @@ def test_that_settings_are_a_form_that_acts_at_once(page: Any, qtbot: QtBot) -> 
     editor = panel.form.editor("top_k")
     assert isinstance(editor, QSpinBox)
     editor.setValue(7)
-    assert card.settings.top_k == 7 and "top-k 7" in card.summary.text()
+    assert card.head.settings.top_k == 7 and "top-k 7" in card.head.summary.text()
     wrong = panel.form.editor("temperature")
     assert isinstance(wrong, QLineEdit)
     wrong.setText("99")
     wrong.textEdited.emit("99")
-    assert card.settings.temperature == 1.5, "a value out of bounds is not taken"
-    card.strategy.setCurrentText("beam")
-    assert isinstance(card.settings, Beam) and card.settings.max_new_tokens == 14
+    assert card.head.settings.temperature == 1.5, "a value out of bounds is not taken"
+    card.head.strategy.setCurrentText("beam")
+    assert isinstance(card.head.settings, Beam) and card.head.settings.max_new_tokens == 14
     assert page.drawer.isHidden(), "the form of another strategy doesn't stay"
-    card.strategy.setCurrentText("sample")
-    assert card.settings.top_k == 7, "what was set before comes back"
+    card.head.strategy.setCurrentText("sample")
+    assert card.head.settings.top_k == 7, "what was set before comes back"
 
 
 def test_that_a_token_opens_its_alternatives(page: Any, qtbot: QtBot) -> None:
@@ -155,15 +138,15 @@ def test_that_columns_are_added_up_to_six_and_removed(page: Any, qtbot: QtBot) -
     for _ in range(6):
         page.add_column()
     assert len(page.row.cards) == 6 and not page.bar.add.isEnabled()
-    assert [c.model.objectName() for c in page.row.cards] == [f"playground.{x}.model" for x in "abcdef"]
+    assert [c.head.model.objectName() for c in page.row.cards] == [f"playground.{x}.model" for x in "abcdef"]
     for _ in range(5):
-        page.row.cards[0].remove.click()
+        page.row.cards[0].head.remove.click()
     assert len(page.row.cards) == 1 and page.bar.add.isEnabled()
-    assert page.row.cards[0].remove.isHidden(), "the last one stays"
+    assert page.row.cards[0].head.remove.isHidden(), "the last one stays"
 
 
 def test_that_presets_bring_columns_back(page: Any, qtbot: QtBot, window: Window) -> None:
-    page._open_presets()
+    page.panels.open_presets()
     qtbot.waitUntil(lambda: isinstance(page.drawer.content, PresetsPanel))
     page.drawer.content.name.setText("pair")
     page.drawer.content._keep_now()
@@ -171,8 +154,8 @@ def test_that_presets_bring_columns_back(page: Any, qtbot: QtBot, window: Window
     page.row.set_columns([Column("stories", Beam())])
     use = [b for b in page.drawer.content.findChildren(QPushButton) if b.objectName() == "playground.preset.0.use"]
     use[0].click()
-    assert [c.settings.strategy for c in page.row.cards] == ["greedy", "sample"]
-    page._open_presets()
+    assert [c.head.settings.strategy for c in page.row.cards] == ["greedy", "sample"]
+    page.panels.open_presets()
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
     forget = [
         b for b in page.drawer.content.findChildren(QPushButton) if b.objectName() == "playground.preset.0.forget"
@@ -183,7 +166,7 @@ def test_that_presets_bring_columns_back(page: Any, qtbot: QtBot, window: Window
 
 
 def test_that_every_widget_to_use_has_a_name_and_an_accessible_name(page: Any) -> None:
-    page.row.cards[0].tune.click()
+    page.row.cards[0].head.tune.click()
     for widget in page.findChildren(QWidget):
         if isinstance(widget, QAbstractButton | QComboBox | QSpinBox | QPlainTextEdit) and not widget.objectName().startswith("qt_"):  # fmt: skip
             assert widget.objectName(), widget
@@ -197,9 +180,17 @@ def test_that_the_page_arrives_with_a_model_from_elsewhere(page: Any, visit: Vis
 
 
 def test_that_what_the_page_remembers_can_be_read_again() -> None:
-    state = Remembered("a\nb", True, 7, 2, (Column("m", Beam(early_stopping="never")), Column("n", Sample(top_p=0.5))))
-    assert read(write(state)) == state
-    for damaged in ("", None, "[]", "{}", '["a", 1, "x", 0, []]', '["a", true, 1, 0, [["m", {"strategy": "magic"}]]]'):
+    columns = [Column("m", Beam(early_stopping="never")), Column("n", Sample(top_p=0.5))]
+    state = Remembered(prompt="a\nb", raw=True, seed=7, mode=2, blind=True).with_columns(columns)
+    assert read(write(state)) == state and list(read(write(state)).columns) == columns
+    for damaged in (
+        "",
+        None,
+        "[]",
+        "{}",
+        '{"seed": "x"}',
+        '{"kept": [{"model": "m", "settings": {"strategy": "magic"}}]}',
+    ):
         assert read(damaged) == Remembered()
 
 

@@ -1,4 +1,4 @@
-"""The columns beside one another: added, removed, lettered, and marked where they part."""
+"""The columns beside one another: added, removed, lettered, arranged, masked, and marked where they part."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class ColumnsRow(QScrollArea):
         self.setWidgetResizable(True)
         self.cards: list[ColumnCard] = []
         self.models: list[str] = []
+        self.linked = False
         self._mode: Mode = "text"
         self._partings = Partings()
+        self._homes: list[ColumnCard] = []  # the cards as a person has put them, whatever order a blind round shows
         inner = QWidget()
         self._row = QHBoxLayout(inner)
         self._row.setContentsMargins(0, 0, 0, 0)
@@ -49,31 +51,48 @@ class ColumnsRow(QScrollArea):
         """Whether all have ended."""
         return all(card.done for card in self.cards)
 
+    @property
+    def masked(self) -> bool:
+        """Whether it is hidden who speaks."""
+        return any(card.masked for card in self.cards)
+
     def columns(self, seed: int) -> list[Column]:
         """What would speak, with one seed for all."""
         chosen = [card.column for card in self.cards]
         return [Column(c.model, c.settings.model_copy(update={"seed": seed})) for c in chosen]
 
+    def chosen(self) -> list[Column]:
+        """What a person has chosen, in the order in which they put it, to the letter."""
+        return [card.column for card in self._homes]
+
     def set_models(self, models: Sequence[str]) -> None:
         """The models that columns can choose from."""
         self.models = list(models)
         for card in self.cards:
-            card.set_models(models)
+            card.head.set_models(models)
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Replace all columns; a model that is gone is replaced by the first there is."""
         for card in self.cards:
             self._drop(card)
-        self.cards = []
+        self.cards, self._homes = [], []
         for column in columns[: len(LETTERS)]:
             self._add(column)
         self._renumber()
+        self.numbered.emit()
 
     def add(self, column: Column) -> None:
         """One more at the right, if there is room."""
         if not self.full:
             self._add(column)
             self._renumber()
+            self.numbered.emit()
+
+    def link(self, linked: bool) -> None:
+        """Whether all columns have the settings of the one that was changed last; linking starts with the first column's."""
+        self.linked = linked
+        if linked and self.cards:
+            self._edited(self.cards[0])
 
     def set_mode(self, mode: Mode) -> None:
         """Text, or tokens as heat."""
@@ -84,13 +103,32 @@ class ColumnsRow(QScrollArea):
     def lock(self, locked: bool) -> None:
         """While columns speak none can be removed."""
         for card in self.cards:
-            card.remove.setEnabled(not locked)
+            card.head.lock(locked)
 
     def begin(self) -> None:
         """All wait for their first news."""
         self._partings = Partings()
         for card in self.cards:
             card.begin()
+
+    def arrange(self, order: Sequence[int]) -> None:
+        """Show at place p the column that a person has put at `order[p]`."""
+        self.cards = [self._homes[home] for home in order]
+        for place, card in enumerate(self.cards):
+            self._row.removeWidget(card)
+            self._row.insertWidget(place, card, 1)
+        self._renumber()
+
+    def conceal(self) -> None:
+        """Hide who speaks, until `disclose`."""
+        for card in self.cards:
+            card.conceal()
+
+    def disclose(self) -> None:
+        """Show who spoke."""
+        for card in self.cards:
+            card.disclose()
+        self._look()
 
     def reset(self) -> None:
         """Forget all texts."""
@@ -99,53 +137,75 @@ class ColumnsRow(QScrollArea):
 
     def take(self, news: Sequence[ColumnNews]) -> None:
         """One frame's news."""
+        masked = self.masked
         for one in news:
             if one.column < len(self.cards):
                 self.cards[one.column].take(one)
         for card in self.cards:
             card.tick()
-        if news:
-            places = self._partings.look([c.view.text for c in self.cards], [c.done for c in self.cards])
-            for card, place in zip(self.cards, places, strict=True):
-                card.view.set_mark(place)
+        if news and not masked:
+            self._look()
+        elif news and self.done:
+            for card in self.cards:
+                card.show_plain()
 
-    def candidates(self, asked: Sequence[Column]) -> list[Candidate] | None:
-        """The texts as candidates with model, settings and seed; None unless at least two columns all ended with a text."""
-        found = []
-        for card, column in zip(self.cards, asked, strict=False):
+    def candidates(self, asked: Sequence[Column], order: Sequence[int]) -> list[Candidate] | None:
+        """The texts as candidates with model, settings and seed, in the order in which a person had put the columns.
+
+        None unless at least two columns all ended with a text. `asked` and `order` speak of places on the screen.
+        """
+        found: dict[int, Candidate] = {}
+        for home, card, column in zip(order, self.cards, asked, strict=True):
             if card.news is None or card.news.error_what or not card.news.completion:
                 return None
             seed = column.settings.seed
-            found.append(Candidate(text=card.news.completion, model=column.model, settings=column.settings, seed=seed))
-        return found if len(found) == len(self.cards) >= 2 else None
+            said = Candidate(text=card.news.completion, model=column.model, settings=column.settings, seed=seed)
+            found[home] = said
+        return [found[home] for home in sorted(found)] if len(found) >= 2 else None
 
     def dress(self) -> None:
         """The theme has changed."""
         for card in self.cards:
             card.dress()
 
+    def _look(self) -> None:
+        """Mark where columns part."""
+        places = self._partings.look([c.said for c in self.cards], [c.done for c in self.cards])
+        for card, place in zip(self.cards, places, strict=True):
+            card.view.set_mark(place)
+
     def _add(self, column: Column) -> None:
         card = ColumnCard(self._theme, self.models, column)
-        card.settings_wanted.connect(lambda: self.settings_wanted.emit(self.cards.index(card)))
-        card.removed.connect(partial(self._remove, card))
+        card.head.settings_wanted.connect(lambda: self.settings_wanted.emit(self.cards.index(card)))
+        card.head.removed.connect(partial(self._remove, card))
+        card.head.changed.connect(lambda: self._edited(card))
         card.token_opened.connect(lambda token: self.token_opened.emit(self.cards.index(card), token))
-        card.changed.connect(self.changed)
         card.set_mode(self._mode)
         self.cards.append(card)
+        self._homes.append(card)
         self._row.addWidget(card, 1)
+
+    def _edited(self, card: ColumnCard) -> None:
+        if self.linked:
+            for other in self.cards:
+                if other is not card:
+                    other.head.set_settings(card.column.settings, quietly=True)
+        self.changed.emit()
 
     def _remove(self, card: ColumnCard) -> None:
         self.cards.remove(card)
+        self._homes.remove(card)
         self._drop(card)
         self._partings = Partings()
         self._renumber()
+        self.numbered.emit()
 
     def _drop(self, card: ColumnCard) -> None:
         self._row.removeWidget(card)
-        card.hide()
+        card.setParent(None)
+        card.head.deleteLater()  # in a masked column it has no parent that would take it along
         card.deleteLater()
 
     def _renumber(self) -> None:
         for place, card in enumerate(self.cards):
             card.set_place(place, len(self.cards) > 1)
-        self.numbered.emit()

@@ -35,6 +35,6 @@ class Desk(QWidget):
 
     def dress(self) -> None:
         """The theme has changed."""
-        self.bar.prompt.setFont(self._theme.reading_font())
+        self.bar.dress()
         self.drawer.dress()
         self.row.dress()

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.domain.decoding import DecodingSettings
 from workbench.services.views import Column
 
-_SETTINGS: TypeAdapter[DecodingSettings] = TypeAdapter(DecodingSettings)
+
+class _Column(BaseModel):
+    model: str
+    settings: DecodingSettings
 
 
-@dataclass(frozen=True)
-class Remembered:
-    """Prompt, how it is given, seed, how tokens are shown, and the columns."""
+class Remembered(BaseModel):
+    """Prompt, how it is given, seed, how tokens are shown, whether a round is blind, and the columns."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     prompt: str = ""
+    system: str = ""
+    prefill: str = ""
     raw: bool = False
     seed: int = 0
     mode: int = 0
-    columns: tuple[Column, ...] = ()
+    blind: bool = False
+    same: bool = False
+    kept: tuple[_Column, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns."""
+        return tuple(Column(one.model, one.settings) for one in self.kept)
+
+    def with_columns(self, columns: list[Column]) -> Remembered:
+        """The same with these columns."""
+        return self.model_copy(update={"kept": tuple(_Column(model=c.model, settings=c.settings) for c in columns)})
 
 
 def write(state: Remembered) -> str:
     """The state as JSON."""
-    columns = [[c.model, c.settings.model_dump(mode="json")] for c in state.columns]
-    return json.dumps([state.prompt, state.raw, state.seed, state.mode, columns])
+    return state.model_dump_json()
 
 
 def read(words: object) -> Remembered:
     """What was written, or the defaults."""
     try:
-        prompt, raw, seed, mode, columns = json.loads(str(words))
-        kept = tuple(Column(str(m), _SETTINGS.validate_python(s)) for m, s in columns)
-        return Remembered(str(prompt), bool(raw), int(seed), int(mode), kept)
-    except (ValueError, TypeError, ValidationError):
+        return Remembered.model_validate_json(str(words))
+    except ValidationError:
         return Remembered()

@@ -1,15 +1,20 @@
-"""Above the columns: the prompt, how it is given, the seed, start and stop, and how tokens are shown."""
+"""Above the columns: prompt, system prompt, start of the answer, how they are given, the seed, and what else can be done."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPlainTextEdit, QSpinBox, QVBoxLayout, QWidget
+from collections.abc import Callable
+from typing import Any
 
-from workbench.domain.text import Prompt
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFrame, QHBoxLayout, QMenu, QPlainTextEdit, QSpinBox, QVBoxLayout
+
+from workbench.domain.text import Prompt, Turn
 from workbench.gui.pages.playground.heat import Legend, Mode
+from workbench.gui.pages.playground.memory import Remembered
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, text, wear_icon
+from workbench.services.views import Column
 
 _MODES: tuple[tuple[Mode, str], ...] = (("text", "Text"), ("probability", "Probability"), ("entropy", "Entropy"))
 
@@ -36,25 +41,88 @@ class PromptBar(QFrame):
     started = Signal()
     stopped = Signal()
     added = Signal()
-    presets_wanted = Signal()
+    linked = Signal(bool)
     mode_changed = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._theme = theme
         self.setProperty("role", "card")
         self.setObjectName("playground.prompt_bar")
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 12, 12, 8)
         box.setSpacing(8)
-        self.prompt = PromptEdit()
-        self.prompt.setObjectName("playground.prompt")
-        self.prompt.setAccessibleName("Prompt")
-        self.prompt.setPlaceholderText("What should the models answer or continue?")
-        self.prompt.setFont(theme.reading_font())
-        self.prompt.setTabChangesFocus(True)
-        self.prompt.setFixedHeight(64)
-        self.prompt.submitted.connect(self.started)
-        box.addWidget(self.prompt)
+        self.system = self._edit(
+            "system", "System prompt", "What the models are told before the prompt (chat only)", 44
+        )
+        self.prompt = self._edit("prompt", "Prompt", "What should the models answer or continue?", 64)
+        self.prefill = self._edit(
+            "prefill", "Start of the answer", "How every answer begins; the models go on from here", 44
+        )
+        for edit in (self.system, self.prompt, self.prefill):
+            box.addWidget(edit)
+        self._build_choices()
+        self._build_buttons()
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for widget in (self.start, self.stop, self.kind, text("Seed", "quiet"), self.seed, self.blind):
+            row.addWidget(widget)
+        row.addStretch(1)
+        for widget in (self.mode, self.add, self.more):
+            row.addWidget(widget)
+        box.addLayout(row)
+        box.addWidget(self.legend, 0, Qt.AlignmentFlag.AlignRight)
+        self.show_context(False)
+        self.set_running(False)
+
+    def asked(self) -> Prompt:
+        """The prompt as it would be given to the models."""
+        words, system = self.prompt.toPlainText(), self.system.toPlainText().strip()
+        if self.raw or not system or not self.context.isChecked():
+            return Prompt.from_text(words, raw=self.raw)
+        return Prompt(turns=(Turn(role="system", content=system), Turn(role="user", content=words)))
+
+    @property
+    def raw(self) -> bool:
+        """Whether the prompt is continued as it stands."""
+        return self.kind.currentIndex() == 1
+
+    def state(self, columns: list[Column]) -> Remembered:
+        """What to remember."""
+        return Remembered(
+            prompt=self.prompt.toPlainText(), system=self.system.toPlainText(), prefill=self.prefill.toPlainText(),
+            raw=self.raw, seed=self.seed.value(), mode=self.mode.currentIndex(), blind=self.blind.isChecked(),
+            same=self.same.isChecked(),
+        ).with_columns(columns)  # fmt: skip
+
+    def set_state(self, kept: Remembered) -> None:
+        """Show what was remembered; a prompt that somebody has typed meanwhile stays."""
+        if not self.prompt.toPlainText():
+            self.prompt.setPlainText(kept.prompt)
+        self.system.setPlainText(kept.system)
+        self.prefill.setPlainText(kept.prefill)
+        self.context.setChecked(bool(kept.system or kept.prefill))
+        self.kind.setCurrentIndex(int(kept.raw))
+        self.seed.setValue(kept.seed)
+        self.blind.setChecked(kept.blind)
+        self.same.setChecked(kept.same)
+
+    def show_context(self, shown: bool) -> None:
+        """Show or hide system prompt and start of the answer; what stands in them counts only while it can be seen."""
+        self.system.setVisible(shown)
+        self.prefill.setVisible(shown)
+
+    def set_running(self, running: bool) -> None:
+        """Stop while something runs, Start otherwise."""
+        self.start.setVisible(not running)
+        self.stop.setVisible(running)
+
+    def dress(self) -> None:
+        """The theme's fonts."""
+        for edit in (self.system, self.prompt, self.prefill):
+            edit.setFont(self._theme.reading_font())
+
+    def _build_choices(self) -> None:
         self.kind = self._choice("How the prompt is given", "kind", ("Chat", "Raw text"))
         self.kind.setToolTip("Chat goes through the model's template; raw text is continued as it stands.")
         self.seed = QSpinBox()
@@ -64,11 +132,18 @@ class PromptBar(QFrame):
         self.seed.setToolTip("The same random numbers for all columns")
         self.seed.lineEdit().setTextMargins(7, 0, 0, 0)
         self.seed.setMinimumWidth(88)
+        self.blind = QCheckBox("Blind")
+        self.blind.setObjectName("playground.blind")
+        self.blind.setAccessibleName("Blind: shuffle the columns and hide who speaks until the vote")
+        self.blind.setToolTip("Shuffle the columns and hide who speaks until you vote")
         self.mode = self._choice("How tokens are shown", "mode", tuple(words for _, words in _MODES))
         self.mode.currentIndexChanged.connect(lambda place: self.mode_changed.emit(_MODES[place][0]))
-        self.legend = Legend(theme)
+        self.legend = Legend(self._theme)
         self.legend.show_mode("text")
         self.mode_changed.connect(self.legend.show_mode)
+
+    def _build_buttons(self) -> None:
+        theme = self._theme
         self.start = wear_icon(
             button("Start", "playground.start", self.started.emit, "primary", tip="Ctrl+Enter"), "playground", theme
         )
@@ -78,27 +153,36 @@ class PromptBar(QFrame):
         self.add = wear_icon(
             button("Column", "playground.add", self.added.emit, accessible="Add a column"), "plus", theme
         )
-        self.presets = button("Presets", "playground.presets", self.presets_wanted.emit)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        left: list[QWidget] = [self.start, self.stop, self.kind, text("Seed", "quiet"), self.seed]
-        right: list[QWidget] = [self.legend, text("Show", "quiet"), self.mode, self.add, self.presets]
-        for widget in left:
-            row.addWidget(widget)
-        row.addStretch(1)
-        for widget in right:
-            row.addWidget(widget)
-        box.addLayout(row)
-        self.set_running(False)
+        self.more = button("More", "playground.more", lambda: None, accessible="More of the playground")
+        self.menu = QMenu(self.more)
+        self.menu.setObjectName("playground.more.menu")
+        self.same = self._switch("Same settings in all columns", self.linked.emit)
+        self.context = self._switch("System prompt and start of the answer", self.show_context)
+        self.menu.addSeparator()
+        self.more.setMenu(self.menu)
 
-    def asked(self) -> Prompt:
-        """The prompt as it would be given to the models."""
-        return Prompt.from_text(self.prompt.toPlainText(), raw=self.kind.currentIndex() == 1)
+    def offer(self, title: str, run: Callable[[], Any]) -> QAction:
+        """One more thing in the menu."""
+        action = self.menu.addAction(title)
+        action.triggered.connect(lambda: run())
+        return action
 
-    def set_running(self, running: bool) -> None:
-        """Stop while something runs, Start otherwise."""
-        self.start.setVisible(not running)
-        self.stop.setVisible(running)
+    def _switch(self, title: str, run: Callable[[bool], Any]) -> QAction:
+        action = self.menu.addAction(title)
+        action.setCheckable(True)
+        action.toggled.connect(run)
+        return action
+
+    def _edit(self, name: str, accessible: str, placeholder: str, height: int) -> PromptEdit:
+        edit = PromptEdit()
+        edit.setObjectName(f"playground.{name}")
+        edit.setAccessibleName(accessible)
+        edit.setPlaceholderText(placeholder)
+        edit.setFont(self._theme.reading_font())
+        edit.setTabChangesFocus(True)
+        edit.setFixedHeight(height)
+        edit.submitted.connect(self.started)
+        return edit
 
     def _choice(self, name: str, object_name: str, words: tuple[str, ...]) -> QComboBox:
         box = QComboBox()

@@ -1,7 +1,8 @@
-"""Below the columns: say which is best, or send the texts to be ranked blind later."""
+"""Below the columns: say which is best, send the texts to be ranked blind later, or reveal who spoke."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
@@ -15,10 +16,11 @@ DATASET = "playground"
 
 
 class VoteBar(QFrame):
-    """Votes as signals: `voted(best)` with a column, -1 for a tie, -2 for all bad; `sent` for ranking later."""
+    """Votes as signals: `voted(best)` with a place on the screen, -1 for a tie, -2 for all bad; `sent` for ranking later."""
 
     voted = Signal(int)
     sent = Signal()
+    revealed = Signal()
     TIE, ALL_BAD = -1, -2
 
     def __init__(self) -> None:
@@ -41,8 +43,12 @@ class VoteBar(QFrame):
             row.addWidget(choice)
         self.tie = button("Tie", "playground.vote.tie", lambda: self.voted.emit(self.TIE), tip="All are equally good")
         self.bad = button("All bad", "playground.vote.bad", lambda: self.voted.emit(self.ALL_BAD), tip="None will do")
-        row.addWidget(self.tie)
-        row.addWidget(self.bad)
+        self.reveal = button(
+            "Reveal", "playground.reveal", self.revealed.emit, "flat",
+            tip="Show who spoke without voting; a vote after that is not a blind one",
+        )  # fmt: skip
+        for choice in (self.tie, self.bad, self.reveal):
+            row.addWidget(choice)
         self.told = Elided("quiet")
         row.addWidget(self.told, 1)
         row.addWidget(text("Dataset", "quiet"))
@@ -58,20 +64,25 @@ class VoteBar(QFrame):
         )  # fmt: skip
         row.addWidget(self.send)
 
-    def offer(self, columns: int, ready: bool, kept: bool) -> None:
+    def offer(self, columns: int, *, ready: bool, kept: bool, blind: bool) -> None:
         """Which votes are possible: `ready` when all of two or more columns ended with a text, `kept` when one was given."""
         for place, choice in enumerate(self.best):
             choice.setVisible(place < columns)
         for widget in (*self.best, self.tie, self.bad, self.send):
             widget.setEnabled(ready and not kept)
+        self.reveal.setVisible(blind)
         if not kept:
-            self.told.setText("" if ready else "Votes open when all columns have ended.")
+            told = "Which is best? Who spoke is shown after your vote." if blind else ""
+            self.told.setText(told if ready else "Votes open when all columns have ended.")
 
 
-def ranking_of(best: int, columns: int) -> Ranking | None:
-    """A vote as a ranking: the best before all others, or one tier for a tie; None for all bad."""
+def ranking_of(best: int, order: Sequence[int]) -> Ranking | None:
+    """A vote as a ranking of candidates: the best before all others, or one tier for a tie; None for all bad.
+
+    At place p on the screen stands candidate `order[p]`.
+    """
     if best == VoteBar.ALL_BAD:
         return None
     if best == VoteBar.TIE:
-        return Ranking(tiers=(tuple(range(columns)),))
-    return Ranking(tiers=((best,), tuple(c for c in range(columns) if c != best)))
+        return Ranking(tiers=(tuple(sorted(order)),))
+    return Ranking(tiers=((order[best],), tuple(sorted(c for c in order if c != order[best]))))

@@ -1,0 +1,66 @@
+"""What opens at the right of the columns: a column's settings, a token, the presets. It asks the services for what a panel shows."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from workbench.gui.bridge import Bridge
+from workbench.gui.pages.playground.column_card import LETTERS
+from workbench.gui.pages.playground.columns_row import ColumnsRow
+from workbench.gui.pages.playground.drawer import Drawer, PresetsPanel, SettingsPanel, TokenPanel
+from workbench.gui.pages.playground.token_view import name_of, shown
+from workbench.gui.theme import Theme
+from workbench.services.playground import PlaygroundService
+from workbench.services.views import Preset
+
+
+class Panels(QObject):
+    """Opens one panel at a time in the drawer."""
+
+    def __init__(
+        self, service: PlaygroundService, bridge: Bridge, theme: Theme, row: ColumnsRow, drawer: Drawer
+    ) -> None:
+        super().__init__()
+        self._service, self._bridge, self._theme, self._row, self.drawer = service, bridge, theme, row, drawer
+        row.settings_wanted.connect(self.open_settings)
+        row.token_opened.connect(self.open_token)
+
+    def close(self) -> None:
+        """Nothing is open."""
+        self.drawer.hide()
+
+    def forget(self) -> None:
+        """Nothing is open, and what was is gone: hidden words can still be read by a screen reader."""
+        self.drawer.open("", QWidget())
+        self.drawer.hide()
+
+    def open_settings(self, place: int) -> None:
+        """The form of a column's settings."""
+        head = self._row.cards[place].head
+        panel = SettingsPanel(self._theme, head.settings, head.set_settings)
+        self.drawer.open(f"Column {LETTERS[place]}: {head.strategy.currentText()}", panel)
+        head.strategy.currentTextChanged.connect(lambda _: self.drawer.leave(panel))
+
+    def open_token(self, place: int, token: int) -> None:
+        """A token's alternatives."""
+        choice = self._row.cards[place].view.tokens[token]
+        title = f"{LETTERS[place]} · token {token + 1}: {shown(name_of(choice))}"
+        self.drawer.open(title, TokenPanel(self._theme, choice))
+
+    def open_presets(self) -> None:
+        """Kept choices of columns; in a blind round they would tell too much."""
+        if not self._row.masked:
+            self._bridge.run(self._service.presets, then=self._show_presets)
+
+    def _show_presets(self, presets: list[Preset]) -> None:
+        panel = PresetsPanel(
+            presets,
+            lambda preset: self._row.set_columns(preset.columns),
+            lambda name: self._bridge.run(
+                self._service.save_preset, name, self._row.chosen(), then=lambda _: self.open_presets()
+            ),
+            lambda name: self._bridge.run(self._service.delete_preset, name, then=lambda _: self.open_presets()),
+        )
+        if not self._row.masked:
+            self.drawer.open("Presets", panel)

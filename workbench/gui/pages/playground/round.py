@@ -1,0 +1,125 @@
+"""One round: every column is asked, what the decoder says is brought once a frame, and the end is told.
+
+A blind round shuffles the columns by a seed that is kept with the vote, and hides who speaks until the vote or `reveal`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from workbench.domain.errors import WorkbenchError
+from workbench.domain.text import Candidate, Prompt
+from workbench.gui.bridge import Bridge
+from workbench.gui.pages.playground.columns_row import ColumnsRow
+from workbench.services.labelling import SEED_BITS, order_shown
+from workbench.services.playground import PlaygroundService
+from workbench.services.views import Column
+
+FRAME = 16  # milliseconds between two looks at what the decoder said
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a round asked. `columns` and `order` go by places on the screen: at place p stands what a person had put at `order[p]`.
+
+    `order_seed` is what the order was drawn from; None when models and settings were in sight.
+    """
+
+    prompt: Prompt
+    columns: tuple[Column, ...]
+    order: tuple[int, ...]
+    order_seed: int | None = None
+
+
+class Round(QObject):
+    """Runs a round over the row of columns; `asked` is None when there is nothing on the page to speak of."""
+
+    running_changed = Signal(bool)
+    refused = Signal(object)
+
+    def __init__(self, service: PlaygroundService, bridge: Bridge, row: ColumnsRow) -> None:
+        super().__init__()
+        self._service, self._bridge, self._row = service, bridge, row
+        self.asked: Asked | None = None
+        self.running = False
+        self._in_sight = True
+        self._timer = QTimer(self)
+        self._timer.setInterval(FRAME)
+        self._timer.timeout.connect(self._look)
+
+    @property
+    def blind(self) -> bool:
+        """Whether it is still hidden who speaks."""
+        return self._row.masked
+
+    def start(self, prompt: Prompt, seed: int, *, blind: bool) -> None:
+        """Ask all columns; what was under way ends."""
+        self._row.disclose()
+        order_seed = secrets.randbits(SEED_BITS) if blind else None
+        places = len(self._row.cards)
+        order = tuple(range(places)) if order_seed is None else order_shown(places, order_seed)
+        self._row.arrange(order)
+        self.asked = Asked(prompt, tuple(self._row.columns(seed)), order, order_seed)
+        if blind:
+            self._row.conceal()
+        self._row.begin()
+        self._set_running(True)
+        self._bridge.run(
+            self._service.start, prompt, self.asked.columns, then=lambda _: self._began(), failed=self._refuse
+        )
+
+    def stop(self) -> None:
+        """End every column before its next token."""
+        if self.running:
+            self._bridge.run(self._service.stop)
+
+    def reveal(self) -> None:
+        """Show who spoke."""
+        self._row.disclose()
+
+    def drop(self) -> None:
+        """The columns are others now: end what is under way and forget it."""
+        self.stop()
+        self.asked = None
+
+    def candidates(self) -> Sequence[Candidate] | None:
+        """The texts to judge, in the order in which a person had put the columns; None when they can't be compared."""
+        if self.asked is None or self.running:
+            return None
+        return self._row.candidates(self.asked.columns, self.asked.order)
+
+    def in_sight(self, visible: bool) -> None:
+        """Nothing is drawn out of sight; what the decoder says waits."""
+        self._in_sight = visible
+        if visible and self.running:
+            self._timer.start()
+        elif not visible:
+            self._timer.stop()
+
+    def _began(self) -> None:
+        if self._in_sight:
+            self._timer.start()
+
+    def _refuse(self, error: WorkbenchError) -> None:
+        self.asked = None
+        self._row.disclose()
+        self._row.reset()
+        self._set_running(False)
+        self.refused.emit(error)
+
+    def _look(self) -> None:
+        """One frame: everything that came since the last."""
+        self._row.take(self._service.poll() if self.asked is not None else [])
+        if self._row.done or self.asked is None:
+            self._set_running(False)
+
+    def _set_running(self, running: bool) -> None:
+        self.running = running
+        if not running:
+            self._timer.stop()
+        self._row.lock(running)
+        self.running_changed.emit(running)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 RuleName = Literal["temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon", "eta", "mirostat"]
 ORDER: tuple[RuleName, ...] = get_args(RuleName)
@@ -164,9 +164,31 @@ class Beam(_Common):
         description="When to stop looking for better hypotheses once enough have ended.",
         json_schema_extra={"advanced": True},
     )
+    num_groups: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Groups among which the beams are shared out, each kept from saying what the others say (1 = plain beam search).",
+        json_schema_extra={"advanced": True},
+    )
+    diversity_penalty: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="What a token loses for each beam of an earlier group that goes on with it in this step.",
+        json_schema_extra={"unit": "nats", "advanced": True, "when": ["num_groups", list(range(2, 65))]},
+    )
     num_return: int = Field(
         1, ge=1, le=64, description="Finished hypotheses returned, best first.", json_schema_extra={"advanced": True}
     )
+
+    @field_validator("num_groups")
+    @classmethod
+    def _even(cls, value: int, info: ValidationInfo) -> int:
+        beams = info.data.get("num_beams", value)
+        if beams % value:
+            raise ValueError(f"{value} groups can't share {beams} beams evenly")
+        return value
 
 
 DecodingSettings = Annotated[Greedy | Sample | Beam, Field(discriminator="strategy")]

@@ -62,7 +62,9 @@ def test_that_exponent_zero_is_the_raw_sum(dice: Any) -> None:
     for rule in ("power", "gnmt"):
         assert length_divisor(Beam(length_rule=rule, length_penalty=0.0), 17) == 1.0
     told, outcome = run(dice, Beam(num_beams=3, length_penalty=0.0), 6)
-    assert outcome.hypotheses[0].score == pytest.approx(sum(m.logprob for m in told if m is not None), abs=1e-5)
+    assert outcome.hypotheses[0].score == pytest.approx(
+        sum(m.logprob for m in told if isinstance(m, Measured)), abs=1e-5
+    )
 
 
 def test_that_the_length_rules_are_what_their_papers_say() -> None:
@@ -74,20 +76,20 @@ def test_that_the_length_rules_are_what_their_papers_say() -> None:
 def test_that_what_is_streamed_is_the_best_hypothesis_and_never_taken_back(zoo: dict[str, Any]) -> None:
     for name, model in zoo.items():
         told, outcome = run(model, Beam(num_beams=4), 20)
-        streamed: list[Measured] = [m for m in told if m is not None]
+        streamed: list[Measured] = [m for m in told if isinstance(m, Measured)]
         assert tuple(m.id for m in streamed) == outcome.hypotheses[0].ids, name
 
 
 def test_that_tokens_are_streamed_before_the_end_when_all_beams_agree(zoo: dict[str, Any]) -> None:
     told, _ = run(zoo["gpt2"], Beam(num_beams=2), 40, frozenset())
-    first = next(place for place, m in enumerate(told) if m is not None)
+    first = next(place for place, m in enumerate(told) if isinstance(m, Measured))
     last_silence = max(place for place, m in enumerate(told) if m is None)
     assert first < last_silence, "a token came while steps that settle nothing still followed"
 
 
 def test_that_each_token_knows_its_place_in_the_tree(dice: Any) -> None:
     told, _ = run(dice, Beam(num_beams=3, length_penalty=0.0), 5)
-    chosen = [m for m in told if m is not None]
+    chosen = [m for m in told if isinstance(m, Measured)]
     total = 0.0
     for before, here in zip([None, *chosen], chosen, strict=False):
         total += here.logprob
@@ -98,11 +100,11 @@ def test_that_each_token_knows_its_place_in_the_tree(dice: Any) -> None:
 
 def test_that_one_beam_is_greedy_where_nothing_ends(zoo: dict[str, Any]) -> None:
     told, _ = run(zoo["qwen2"], Beam(num_beams=1), 15, frozenset())
-    assert all(m.rank == 0 for m in told if m is not None)
+    assert all(m.rank == 0 for m in told if isinstance(m, Measured))
 
 
 def test_that_rules_that_forbid_everything_end_the_search_with_what_there_is(dice: Any) -> None:
     told, outcome = run(dice, Beam(num_beams=2, no_repeat_ngram=1), 9, frozenset())
-    ids = [m.id for m in told if m is not None]
+    ids = [m.id for m in told if isinstance(m, Measured)]
     assert len(ids) == 2 and len(set(ids) | set(PROMPT)) == 5
     assert outcome.reason == "length"

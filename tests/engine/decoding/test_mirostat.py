@@ -71,7 +71,7 @@ def test_that_the_bound_can_be_found_again_from_what_was_drawn(zoo: dict[str, An
     chain = chain_for(settings, frozenset())
     for place in (0, 1, 7, 11):
         bound = Bound(settings)
-        bound.replay(chain, list(logits), PROMPT, ids[:place])
+        bound.replay(chain, logits, PROMPT, ids[:place])
         assert bound.mu == pytest.approx(chosen[place].mirostat.mu, abs=1e-3)
 
 

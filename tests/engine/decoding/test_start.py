@@ -15,6 +15,7 @@ SETTINGS = [
     Greedy(max_new_tokens=24, repetition_penalty=1.3, no_repeat_ngram=3),
     Sample(max_new_tokens=24, seed=5, top_p=0.9, presence_penalty=0.4, frequency_penalty=0.2),
     Sample(max_new_tokens=24, seed=6, min_new_tokens=20),
+    Sample(max_new_tokens=24, seed=7, mirostat_tau=2.0, mirostat_eta=0.5),
 ]
 
 
@@ -31,7 +32,7 @@ def tell(voice: Voice, settings: Settings, start: tuple[int, ...] = ()) -> tuple
 
 
 @pytest.mark.parametrize("kept", [1, 7, 23])
-@pytest.mark.parametrize("settings", SETTINGS, ids=["greedy", "sample", "early"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=["greedy", "sample", "early", "mirostat"])
 def test_that_going_on_gives_the_unbroken_text(stories: Voice, settings: Settings, kept: int) -> None:
     whole, ending = tell(stories, settings)
     rest, again = tell(stories, settings, tuple(c.id for c in whole[:kept]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 
@@ -12,11 +13,11 @@ from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 def greedy(stepper: Stepper, task: Task, settings: Greedy | Sample) -> Steps:
     """Yield one token a step until an end token or the limit; the end token is yielded too."""
     chain = chain_for(settings, task.eos)
-    logits = stepper.prefill([task.context])
+    logits = opened(stepper, task)
     output = list(task.start)
     total = 0.0
     while True:
-        processed = chain(logits, Context([task.prompt], [output]))
+        processed = chain(logits, Context([task.known], [output]))
         require_choice(processed.scores)
         token = int(processed.scores.argmax(dim=-1))
         chosen = measure(logits, processed, [0], [token])[0]

@@ -41,11 +41,9 @@ class Bound:
         self.mu -= self.settings.mirostat_eta * (trace.surprise - self.settings.mirostat_tau)
         return trace
 
-    def replay(self, chain: Chain, logits: Sequence[Tensor], prompt: list[int], ids: Sequence[int]) -> None:
-        """Follow tokens that stand already; `logits[i]` [V] are those that the i-th was drawn from."""
-        if self.mu is None:
-            return
-        for place, token in enumerate(ids):
-            context = Context([prompt], [list(ids[:place])], self.told)
-            used = chain(logits[place][None], context).scores.softmax(dim=-1)
+    def replay(self, chain: Chain, logits: Tensor, prompt: list[int], ids: Sequence[int], place: int = 0) -> None:
+        """Follow the tokens of `ids` from `place` on that stand already; row i of logits [n, V] is what the i-th of them was drawn from."""
+        for row, token in enumerate(ids[place : place + len(logits)]):
+            context = Context([prompt], [list(ids[: place + row])], self.told)
+            used = chain(logits[row : row + 1], context).scores.softmax(dim=-1)
             self.follow(float(used[0, token]))

@@ -13,6 +13,7 @@ from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.measure import measure
 from workbench.engine.decoding.mirostat import Bound
+from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task, Uniforms
 
@@ -23,11 +24,15 @@ def sample(stepper: Stepper, task: Task, settings: Sample) -> Steps:
         return (yield from greedy(stepper, task, settings))
     chain = chain_for(settings, task.eos)
     uniforms, bound = Uniforms(settings.seed, len(task.start)), Bound(settings)
-    logits = stepper.prefill([task.context])
     output = list(task.start)
+
+    def replay(place: int, logits: Tensor) -> None:
+        bound.replay(chain, logits, task.known, output, place)
+
+    logits = opened(stepper, task, replay if bound.told else None)
     total = 0.0
     while True:
-        processed = chain(logits, Context([task.prompt], [output], bound.told))
+        processed = chain(logits, Context([task.known], [output], bound.told))
         require_choice(processed.scores)
         token = int(draw(processed.scores, [uniforms.next()]))
         chosen = measure(logits, processed, [0], [token])[0]

@@ -27,6 +27,12 @@ class Task:
     eos: frozenset[int]
     hits_stop: Callable[[list[int]], bool] | None = None
     start: tuple[int, ...] = ()
+    seen: list[int] | None = None
+
+    @property
+    def known(self) -> list[int]:
+        """What the rules take for the prompt: `seen` where an encoder reads the prompt, so that it isn't the decoder's own text."""
+        return self.prompt if self.seen is None else self.seen
 
     @property
     def context(self) -> list[int]:

@@ -82,7 +82,7 @@ def all_done(columns: int) -> Callable[[list[News]], bool]:
 
 def test_that_the_process_starts_with_the_first_request(decoder: Decoder) -> None:
     assert decoder.pid is None
-    job = decoder.generate(PROMPT, [(Path("/m"), Greedy()), (Path("/m"), Greedy())])
+    job = decoder.generate(PROMPT, [(Path("/m"), Greedy(), ()), (Path("/m"), Greedy(), ())])
     heard = wait(decoder, all_done(2))
     assert {news.job for news in heard} == {job}
     assert [n.text for n in heard if n.done] == ["Hello", "Hello"]
@@ -113,13 +113,13 @@ def test_that_a_refusal_is_raised_with_its_hint(decoder: Decoder) -> None:
     with pytest.raises(BadInput, match="No") as refused:
         decoder.score(Path("/bad"), [(PROMPT, "a")])
     assert refused.value.hint == "Try."
-    decoder.generate(PROMPT, [(Path("/bad"), Greedy())])
+    decoder.generate(PROMPT, [(Path("/bad"), Greedy(), ())])
     error = wait(decoder, all_done(1))[-1].error
     assert isinstance(error, BadInput)
 
 
 def test_that_stop_ends_a_round(decoder: Decoder) -> None:
-    job = decoder.generate(PROMPT, [(Path("/endless"), Greedy())])
+    job = decoder.generate(PROMPT, [(Path("/endless"), Greedy(), ())])
     wait(decoder, lambda heard: bool(heard))
     decoder.stop(job)
     wait(decoder, all_done(1))
@@ -138,10 +138,10 @@ def test_that_progress_can_stop_many(decoder: Decoder) -> None:
 
 
 def test_that_a_killed_worker_is_told_to_its_columns_and_comes_back(decoder: Decoder) -> None:
-    decoder.generate(PROMPT, [(Path("/die"), Greedy()), (Path("/m"), Greedy())])
+    decoder.generate(PROMPT, [(Path("/die"), Greedy(), ()), (Path("/m"), Greedy(), ())])
     heard = wait(decoder, all_done(2))
     assert all(isinstance(n.error, RunFailed) and "SIGKILL" in n.error.what for n in heard if n.done)
-    decoder.generate(PROMPT, [(Path("/m"), Greedy())])
+    decoder.generate(PROMPT, [(Path("/m"), Greedy(), ())])
     assert wait(decoder, all_done(1))[-1].text == "Hello"
 
 
@@ -172,7 +172,7 @@ def test_that_closing_ends_the_worker_and_refuses_more(decoder: Decoder) -> None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(Conflict, match="closed"):
-        decoder.generate(PROMPT, [(Path("/m"), Greedy())])
+        decoder.generate(PROMPT, [(Path("/m"), Greedy(), ())])
 
 
 def test_that_a_program_that_is_missing_is_told(tmp_path: Path) -> None:

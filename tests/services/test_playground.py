@@ -69,6 +69,57 @@ def test_that_stop_ends_the_round(playing: Workbench) -> None:
     assert follow(playing, all_done(1))[-1].stopped
 
 
+def told(heard: list[ColumnNews], column: int) -> list[int]:
+    return [t.id for n in heard if n.column == column for t in n.tokens]
+
+
+def test_that_going_on_says_what_would_have_been_said_without_the_stop(playing: Workbench) -> None:
+    whole = [Column("stories", SHORT), Column("stories", Greedy(max_new_tokens=12))]
+    playing.playground.start(ONCE, whole)
+    heard = follow(playing, all_done(2))
+    ends = [next(n for n in heard if n.column == place and n.done) for place in (0, 1)]
+    begun = [Column(c.model, c.settings, tuple(told(heard, place)[:5])) for place, c in enumerate(whole)]
+    playing.playground.start(ONCE, begun[::-1], places=(1, 0))
+    rest = follow(playing, all_done(2))
+    for place in (0, 1):
+        assert told(rest, place) == told(heard, place)[5:]
+        end = next(n for n in rest if n.column == place and n.done)
+        assert (end.text, end.completion) == (ends[place].text, ends[place].completion)
+        said = [
+            [(t.text, t.start, t.end) for n in news if n.column == place for t in n.tokens] for news in (heard, rest)
+        ]
+        assert said[1] == said[0][5:], "offsets go on behind what was there"
+
+
+def test_that_what_is_stopped_after_going_on_has_its_beginning(playing: Workbench) -> None:
+    playing.playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=3))])
+    beginning = follow(playing, all_done(1))
+    ids = tuple(told(beginning, 0))
+    playing.playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=450), ids)])
+    heard = follow(playing, lambda heard: any(n.tokens for n in heard))
+    playing.playground.stop()
+    heard += follow(playing, all_done(1))
+    end = heard[-1]
+    assert (
+        end.reason == "stopped" and end.text.startswith(beginning[-1].text) and len(end.text) > len(beginning[-1].text)
+    )
+    assert end.completion == end.text.removeprefix(" ")
+
+
+def test_that_every_answer_begins_as_it_is_told_to(playing: Workbench) -> None:
+    playing.playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=6))], prefill=" there was a dragon")
+    end = follow(playing, all_done(1))[-1]
+    assert end.completion == f" there was a dragon{end.text}" and end.text
+
+
+def test_that_the_page_can_show_what_a_model_reads(playing: Workbench) -> None:
+    raw = playing.playground.reading("stories", ONCE)
+    assert "".join(piece for _, piece in raw).endswith("Once upon a time")
+    chat = playing.playground.reading("stories", Prompt.from_text("Hello there"), "Well")
+    words = "".join(piece for _, piece in chat)
+    assert "Human:" in words and words.endswith("Well"), "without a template, turns are plain lines"
+
+
 def test_that_generate_and_score_belong_together(playing: Workbench) -> None:
     prompts = [ONCE, Prompt.from_text("The dog", raw=True)]
     texts = playing.playground.generate("stories", prompts, SHORT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,12 @@ from workbench.engine.batches import Batch, collate
 from workbench.engine.decoding.decode import Choices, Ending, decode
 from workbench.engine.decoding.many import decode_many
 from workbench.engine.decoding.measures import Tally
-from workbench.engine.decoding.pieces import completion_of
+from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
 from workbench.engine.decoding.voice import context_length
 from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory
 from workbench.engine.models import Loaded
-from workbench.engine.text import encode_completion, encode_prompt
+from workbench.engine.text import encode_completion, encode_opening, encode_prompt
 from workbench.protocol.decode_wire import (
     Asides,
     ColumnAsked,
@@ -33,6 +34,7 @@ from workbench.protocol.decode_wire import (
     Load,
     Phase,
     Progress,
+    Read,
     Reply,
     Reward,
     Score,
@@ -42,13 +44,23 @@ from workbench.protocol.decode_wire import (
 ROWS = 16
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a column goes on from: the prompt's ids with the prefilled text behind them, and tokens said before."""
+
+    context: list[int]
+    start: tuple[int, ...] = ()
+    prefill: str = ""
+
+
 class _Column:
     """One column under way."""
 
-    def __init__(self, job: int, number: int, steps: Choices, tokenizer: Any) -> None:
+    def __init__(self, job: int, number: int, steps: Choices, tokenizer: Any, opening: Opening) -> None:
         self.job, self.number = job, number
         self._steps = steps
         self._tokenizer = tokenizer
+        self._opening = opening
         self._tally = Tally()
 
     def step(self) -> Tokens | Asides | ColumnDone | None:
@@ -70,12 +82,14 @@ class _Column:
     def stopped(self) -> ColumnDone:
         """End it where it is."""
         self._steps.close()
-        completion = completion_of(self._tokenizer, self._tally.ids)
-        return self._done(Ending("stopped", self._tally.text, completion))
+        before = text_of(self._tokenizer, self._opening.context, list(self._opening.start))
+        completion = completion_of(self._tokenizer, [*self._opening.start, *self._tally.ids])
+        return self._done(Ending("stopped", before + self._tally.text, completion))
 
     def _done(self, ending: Ending) -> ColumnDone:
+        completion = self._opening.prefill + ending.text if self._opening.prefill else ending.completion
         return ColumnDone(
-            job=self.job, column=self.number, text=ending.text, completion=ending.completion, reason=ending.reason,
+            job=self.job, column=self.number, text=ending.text, completion=completion, reason=ending.reason,
             others=ending.others, numbers=self._tally.numbers(),
         )  # fmt: skip
 
@@ -88,7 +102,7 @@ class Jobs:
         self._send = send
         self._wanted = wanted
 
-    def do(self, request: Load | Generate | GenerateMany | Score | Reward) -> None:
+    def do(self, request: Load | Generate | GenerateMany | Score | Reward | Read) -> None:
         """Answer one request; raises WorkbenchError for what can't be done."""
         if not self._wanted(request.job):
             self._send(Done(job=request.job, stopped=True))
@@ -105,6 +119,8 @@ class Jobs:
                 self._score(request)
             case Reward():
                 self._reward(request)
+            case Read():
+                self._read(request)
 
     def explained(self, error: Exception) -> WorkbenchError:
         """Any exception as a sentence; the trace goes to the log."""
@@ -138,13 +154,14 @@ class Jobs:
         try:
             self._take(request.job, number, asked.model)
             loaded, voice = self._shelf.policy(asked.model)
-            prompt = encode_prompt(loaded.tokenizer, request.prompt, request.chat_format)
+            prompt = encode_opening(loaded.tokenizer, request.prompt, request.prefill, request.chat_format)
             steps = decode(voice, prompt, asked.settings, start=asked.start)
         except Exception as error:  # noqa: BLE001 - one column's trouble is not the others'
             self._fail(request.job, number, error)
             return None
         self._send(Phase(job=request.job, column=number, phase=""))
-        return _Column(request.job, number, steps, loaded.tokenizer)
+        opening = Opening(prompt, asked.start, request.prefill)
+        return _Column(request.job, number, steps, loaded.tokenizer, opening)
 
     def _advance(self, column: _Column) -> bool:
         """One step of a column; False when it has ended."""
@@ -197,6 +214,12 @@ class Jobs:
         whole = len(found) == len(request.pairs)
         scores = tuple(found[i] for i in range(len(found))) if whole else ()
         self._send(Done(job=request.job, stopped=not whole, rewards=scores))
+
+    def _read(self, request: Read) -> None:
+        loaded = self._take(request.job, 0, request.model)
+        ids = encode_opening(loaded.tokenizer, request.prompt, request.prefill, request.chat_format)
+        pieces = Pieces(loaded.tokenizer)
+        self._send(Done(job=request.job, pieces=tuple((token, pieces[token]) for token in ids)))
 
     def _batches(self, loaded: Loaded, request: Score | Reward) -> Iterator[tuple[Sequence[int], Batch]]:
         """Rows of similar length together, with their places; ends early when the job is stopped."""

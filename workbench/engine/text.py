@@ -32,6 +32,14 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, chat_format: str = "auto") -> 
     return encode_text(tokenizer, prompt.text if prompt.raw else plain(prompt))
 
 
+def encode_opening(tokenizer: Any, prompt: Prompt, prefill: str, chat_format: str = "auto") -> list[int]:
+    """Ids of a prompt and of how its answer begins, ready to be continued; the answer is tokenised as a completion is."""
+    ids = encode_prompt(tokenizer, prompt, chat_format)
+    if not prefill:
+        return ids
+    return [*ids, *tokenizer(prefill, add_special_tokens=False, split_special_tokens=True)["input_ids"]]
+
+
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Ids of a text that starts a sequence: BOS if that is the tokenizer's custom, no EOS; never empty."""
     ids = _started(tokenizer, list(tokenizer(text, split_special_tokens=True)["input_ids"]))

@@ -84,13 +84,18 @@ class Decoder:
         child = self._child
         return child.process.pid if child is not None and child.process.poll() is None else None
 
-    def generate(self, prompt: Prompt, columns: Sequence[tuple[Path, DecodingSettings]]) -> int:
-        """Start decoding columns (model folder, settings) side by side; `poll` tells what happens. Returns the job."""
-        asked = tuple(wire.ColumnAsked(model=str(model), settings=settings) for model, settings in columns)
+    def generate(
+        self, prompt: Prompt, columns: Sequence[tuple[Path, DecodingSettings, tuple[int, ...]]], prefill: str = ""
+    ) -> int:
+        """Start decoding columns (model folder, settings, tokens to go on from) side by side; `poll` tells what happens.
+
+        Returns the job.
+        """
+        asked = tuple(wire.ColumnAsked(model=str(m), settings=settings, start=start) for m, settings, start in columns)
         with self._lock:
             job = self._next_job()
             self._columns[job] = set(range(len(asked)))
-            self._send(wire.Generate(job=job, prompt=prompt, columns=asked))
+            self._send(wire.Generate(job=job, prompt=prompt, columns=asked, prefill=prefill))
         return job
 
     def load(self, model: Path) -> None:
@@ -130,6 +135,11 @@ class Decoder:
     def reward(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
         """A reward model's score of each completion."""
         return list(self._ask(lambda job: wire.Reward(job=job, model=str(model), pairs=tuple(pairs))).rewards)
+
+    def read(self, model: Path, prompt: Prompt, prefill: str) -> list[tuple[int, str]]:
+        """The tokens, with their pieces, that a model is given."""
+        done = self._ask(lambda job: wire.Read(job=job, model=str(model), prompt=prompt, prefill=prefill))
+        return list(done.pieces)
 
     def close(self, seconds: float = 5.0) -> None:
         """Close the pipe and wait for the worker; one that doesn't end is killed."""

@@ -42,12 +42,13 @@ class Load(_Message):
 
 
 class Generate(_Message):
-    """Continue one prompt in several columns, side by side, token by token."""
+    """Continue one prompt in several columns, side by side, token by token; every answer begins with `prefill`."""
 
     kind: Literal["generate"] = "generate"
     job: int
     prompt: Prompt
     columns: tuple[ColumnAsked, ...] = Field(min_length=1, max_length=16)
+    prefill: str = ""
     chat_format: str = "auto"
 
 
@@ -79,6 +80,17 @@ class Reward(_Message):
     job: int
     model: str
     pairs: tuple[tuple[Prompt, str], ...]
+    chat_format: str = "auto"
+
+
+class Read(_Message):
+    """How a model reads a prompt with the start of its answer: token after token, template included."""
+
+    kind: Literal["read"] = "read"
+    job: int
+    model: str
+    prompt: Prompt
+    prefill: str = ""
     chat_format: str = "auto"
 
 
@@ -163,7 +175,7 @@ class Progress(_Message):
 
 
 class Done(_Message):
-    """A job has ended, with the texts, the per-token log-probabilities or the scores that it was asked for."""
+    """A job has ended, with what it was asked for: texts, log-probabilities of tokens, scores, or tokens with their pieces."""
 
     kind: Literal["done"] = "done"
     job: int
@@ -171,6 +183,7 @@ class Done(_Message):
     texts: tuple[str, ...] = ()
     logprobs: tuple[tuple[float, ...], ...] = ()
     rewards: tuple[float, ...] = ()
+    pieces: tuple[tuple[int, str], ...] = ()
 
 
 class Failed(_Message):
@@ -184,7 +197,7 @@ class Failed(_Message):
 
 
 Request = Annotated[
-    Load | Generate | GenerateMany | Score | Reward | Stop | Quit, Field(discriminator="kind")
+    Load | Generate | GenerateMany | Score | Reward | Read | Stop | Quit, Field(discriminator="kind")
 ]  # fmt: skip
 Reply = Annotated[
     Ready | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")

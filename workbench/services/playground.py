@@ -41,22 +41,28 @@ class PlaygroundService:
         self._labelling = labelling
         self._decoder = Decoder(workspace.path / "decoder.log", lambda: settings.get().threads)
         self._job = 0
+        self._places: tuple[int, ...] = ()
 
-    def start(self, prompt: Prompt, columns: Sequence[Column]) -> int:
-        """Begin decoding, ending what was under way; `poll` tells the tokens. Returns the number of this round."""
+    def start(self, prompt: Prompt, columns: Sequence[Column], *, prefill: str = "", places: Sequence[int] = ()) -> int:
+        """Begin decoding, ending what was under way; `poll` tells the tokens. Returns the number of this round.
+
+        Every answer begins with `prefill`. A column with a `start` goes on from there: with the same seed, it says what it would
+        have said without the stop. `places` are the numbers by which `poll` speaks of these columns, 0, 1 … by default.
+        """
         if not 1 <= len(columns) <= MOST_COLUMNS:
             raise BadInput(f"The playground has 1 to {MOST_COLUMNS} columns.", "Add or remove columns.")
         if not prompt.text.strip():
             raise BadInput("The prompt is empty.", "Type what the models should answer or continue.")
-        asked = [(self._folder(column.model), column.settings) for column in columns]
+        asked = [(self._folder(column.model), column.settings, column.start) for column in columns]
         if self._job:
             self._decoder.stop(self._job)
-        self._job = self._decoder.generate(prompt, asked)
+        self._places = tuple(places) or tuple(range(len(columns)))
+        self._job = self._decoder.generate(prompt, asked, prefill)
         return self._job
 
     def poll(self) -> builtins.list[ColumnNews]:
         """What happened in the columns since the last look, in order; news of earlier rounds is dropped."""
-        return [_view(news) for news in self._decoder.poll() if news.job == self._job]
+        return [_view(news, self._places) for news in self._decoder.poll() if news.job == self._job]
 
     def stop(self) -> None:
         """End the present round before its next token; its columns report that they were stopped."""
@@ -84,6 +90,10 @@ class PlaygroundService:
     def reward(self, model: str, pairs: Sequence[tuple[Prompt, str]]) -> builtins.list[float]:
         """A reward model's score of each completion."""
         return self._decoder.reward(self._folder(model), pairs) if pairs else []
+
+    def reading(self, model: str, prompt: Prompt, prefill: str = "") -> builtins.list[tuple[int, str]]:
+        """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""
+        return self._decoder.read(self._folder(model), prompt, prefill)
 
     def send_to_ranking(self, dataset: str, prompt: Prompt, candidates: Sequence[Candidate]) -> str:
         """Append an item with these candidates to a dataset (made when there is none); returns the item's id."""
@@ -177,11 +187,12 @@ def _item(prompt: Prompt, candidates: Sequence[Candidate]) -> Item:
         raise BadInput("Ranking needs two to nine candidates.", "Let at least two columns speak first.") from error
 
 
-def _view(news: News) -> ColumnNews:
+def _view(news: News, places: Sequence[int]) -> ColumnNews:
     error = news.error
     return ColumnNews(
-        column=news.column,
+        column=places[news.column],
         tokens=news.tokens,
+        asides=news.asides,
         phase=news.phase or "",
         text=news.text,
         done=news.done,

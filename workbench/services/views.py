@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import DecodingSettings
 from workbench.domain.judgement import Comparison, Item, Judgement, Purpose
 from workbench.domain.profiles import Colour
@@ -317,15 +317,16 @@ class Fit:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the playground: a model with a strategy and its settings."""
+    """One column of the playground: a model with a strategy and its settings; `start` are tokens that its answer already has."""
 
     model: str
     settings: DecodingSettings
+    start: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class ColumnNews:
-    """What happened in a column since the last look: new tokens, and at the end the verdict.
+    """What happened in a column since the last look: new tokens, asides of its strategy, and at the end the verdict.
 
     `text` is what follows the prompt to the letter, `completion` the same as training reads it, `others` are further
     hypotheses of a beam search with their scores; `reason` is end, stop, length or stopped.
@@ -343,6 +344,7 @@ class ColumnNews:
     completion: str = ""
     others: tuple[tuple[str, float], ...] = ()
     reason: str = ""
+    asides: tuple[Aside, ...] = ()
 
 
 @dataclass(frozen=True)

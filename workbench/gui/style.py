@@ -23,6 +23,7 @@ QLabel[role="warning"] { color: $warning; }
 QLabel[role="bad"] { color: $bad; }
 QLabel[role="mono"] { font-family: "$mono"; }
 QLabel[role="chip"] { background: $raised; color: $quiet; border-radius: 4px; padding: 1px 6px; }
+QLabel[role="bubble"] { background: $raised; border: 1px solid $edge; border-radius: 6px; padding: 8px 10px; }
 QLabel[role="key"] { background: $raised; color: $text; border: 1px solid $line; border-bottom: 2px solid $edge;
     border-radius: 4px; padding: 0px 5px; font-family: "$mono"; }
 

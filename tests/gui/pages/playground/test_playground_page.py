@@ -13,8 +13,9 @@ from pytestqt.qtbot import QtBot
 from tests.gui.pages.playground.conftest import run
 from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.gui.pages.playground.column_head import summary
-from workbench.gui.pages.playground.drawer import PresetsPanel, SettingsPanel, TokenPanel
+from workbench.gui.pages.playground.drawer import PresetsPanel, SettingsPanel
 from workbench.gui.pages.playground.memory import Remembered, read, write
+from workbench.gui.pages.playground.token_panel import TokenPanel
 from workbench.gui.window import Window
 from workbench.services.views import Column, ColumnNews
 from workbench.services.workbench import Workbench

@@ -1,4 +1,4 @@
-"""What opens at the right: a column's settings, a token's alternatives, or the presets."""
+"""What opens at the right: a column's settings, the presets, or whatever a page puts there."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from workbench.domain.choices import Alternative, TokenChoice
 from workbench.domain.decoding import STRATEGIES, DecodingSettings
 from workbench.gui.icons import icon
-from workbench.gui.pages.playground.token_view import name_of, shown
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import Elided, button, clear, text
-from workbench.gui.widgets.scale import viridis
 from workbench.gui.widgets.spec_form import SpecForm
 from workbench.services.views import Preset
 
@@ -95,78 +91,6 @@ class SettingsPanel(QWidget):
         made = self.form.result()
         if made is not None:
             self._edited(made.model_copy(update={"seed": self._seed}))  # type: ignore[arg-type]
-
-
-class TokenPanel(QWidget):
-    """What could have stood in a token's place: probabilities before and after the rules, and which rule cut what."""
-
-    def __init__(self, theme: Theme, choice: TokenChoice) -> None:
-        super().__init__()
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 4, 8, 0)
-        box.setSpacing(4)
-        facts = text(
-            f"Probability {choice.p_model:.2%} (log p {choice.logprob:.2f}), used {choice.p_used:.2%}\n"
-            f"Rank {choice.rank + 1} · entropy {choice.entropy:.2f} nats\n"
-            f"{choice.kept:,} tokens kept, with {choice.kept_mass:.0%} of the mass",
-            "quiet",
-            wrap=True,
-            select=True,
-        )
-        box.addWidget(facts)
-        if choice.beam is not None:
-            beam = choice.beam
-            box.addWidget(
-                text(f"Beam {beam.index + 1}, from beam {beam.parent + 1}, sum {beam.score:.2f}", "quiet", select=True)
-            )
-        box.addSpacing(8)
-        for alternative in choice.alternatives:
-            box.addWidget(_AlternativeRow(theme, alternative, alternative.id == choice.id))
-        box.addStretch(1)
-        self.setAccessibleName(f"Alternatives to {name_of(choice)!r}")
-
-
-class _AlternativeRow(QWidget):
-    """One alternative as a bar of its probability with its piece and numbers."""
-
-    def __init__(self, theme: Theme, alternative: Alternative, chosen: bool) -> None:
-        super().__init__()
-        self._theme, self._alternative, self._chosen = theme, alternative, chosen
-        cut = f", cut by {alternative.cut_by.replace('_', ' ')}" if alternative.cut_by else ""
-        words = f"{shown(alternative.text)}: {alternative.p_model:.2%}, used {alternative.p_used:.2%}{cut}"
-        self.setAccessibleName(f"{'chosen, ' if chosen else ''}{words}")
-        self.setToolTip(words)
-
-    def sizeHint(self) -> QSize:
-        """One line with room for a bar."""
-        return QSize(200, self.fontMetrics().height() + 12)
-
-    minimumSizeHint = sizeHint
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Piece at the left, numbers at the right, a bar below."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours, a = self._theme.colours, self._alternative
-        line = QRectF(0, 0, self.width(), self.height() - 7)
-        font = self._theme.mono_font()
-        font.setBold(self._chosen)
-        font.setStrikeOut(a.cut_by is not None)
-        painter.setFont(font)
-        painter.setPen(QColor(colours.quiet if a.cut_by else colours.text))
-        numbers = f"{a.p_model:.1%}" + (f"  {a.cut_by.replace('_', '-')}" if a.cut_by else f" → {a.p_used:.1%}")
-        mark = "● " if self._chosen else "  "
-        piece = painter.fontMetrics().elidedText(mark + shown(a.text), Qt.TextElideMode.ElideRight, self.width() - 150)
-        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, piece)
-        font.setBold(False)
-        font.setStrikeOut(False)
-        painter.setFont(font)
-        painter.setPen(QColor(colours.quiet))
-        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, numbers)
-        track = QRectF(0, self.height() - 6, self.width(), 4)
-        painter.fillRect(track, QColor(colours.raised))
-        painter.fillRect(QRectF(0, track.top(), track.width() * a.p_model, 4), viridis(a.p_model))
-        painter.end()
 
 
 class PresetsPanel(QWidget):

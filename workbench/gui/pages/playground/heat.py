@@ -1,9 +1,9 @@
-"""Colours of the token view: viridis, perceptually even, with text that stays readable on it."""
+"""Heat of the token view: what a colour tells in each mode, and the scale that says so."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
@@ -13,14 +13,49 @@ from workbench.domain.choices import TokenChoice
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.scale import viridis
 
-Mode = Literal["text", "probability", "entropy"]
+Mode = Literal["text", "probability", "relative", "entropy", "kl"]
 MOST_ENTROPY = 5.0  # nats; beyond it the colour stays
+MOST_KL = 2.0
 
 
-def share_of(choice: TokenChoice, mode: Mode) -> float:
-    """Where a token stands on the scale of a mode: its probability, or its entropy against the largest shown."""
-    value = choice.p_model if mode == "probability" else choice.entropy / MOST_ENTROPY
-    return value if math.isfinite(value) else 0.0
+class Scale(NamedTuple):
+    """How a mode is called, the ends of its scale, and what it tells."""
+
+    title: str
+    low: str
+    high: str
+    sentence: str
+
+
+SCALES: dict[Mode, Scale] = {
+    "text": Scale("Text", "", "", "The text as it reads"),
+    "probability": Scale("Probability", "0 %", "100 %", "How probable the model found each token"),
+    "relative": Scale(
+        "Against the best", "0 %", "100 %", "Each token's probability as a share of the likeliest token's"
+    ),
+    "entropy": Scale("Entropy", "0", f"≥ {MOST_ENTROPY:g} nats", "How undecided the model was before each token"),
+    "kl": Scale(
+        "KL to the reference", "0", f"≥ {MOST_KL:g} nats", "How far the model is from its reference at each token"
+    ),
+}
+MODES: tuple[tuple[Mode, str], ...] = tuple((mode, scale.title) for mode, scale in SCALES.items())
+
+
+def share_of(choice: TokenChoice, mode: Mode, kl: float | None = None) -> float | None:
+    """Where a token stands on the scale of a mode, from 0 to 1; None where it isn't known (a KL that nobody has measured)."""
+    if mode == "kl":
+        return None if kl is None or not math.isfinite(kl) else min(1.0, max(0.0, kl / MOST_KL))
+    if mode == "relative":
+        value = relative(choice)
+    else:
+        value = choice.p_model if mode == "probability" else choice.entropy / MOST_ENTROPY
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
+
+
+def relative(choice: TokenChoice) -> float:
+    """The chosen token's probability divided by the likeliest token's."""
+    best = max((choice.p_model, *(a.p_model for a in choice.alternatives)))
+    return choice.p_model / best if best > 0 else 0.0
 
 
 class Legend(QWidget):
@@ -38,38 +73,33 @@ class Legend(QWidget):
         self._mode = mode
         self.setVisible(mode != "text")
         self._say()
+        self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
         """Room for the bar and the words at both ends."""
-        low, high = self._ends()
-        metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance(low + high) + 96 + 16, 28)
+        scale = SCALES[self._mode]
+        return QSize(self.fontMetrics().horizontalAdvance(scale.low + scale.high) + 96 + 16, 28)
 
     minimumSizeHint = sizeHint
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw low end, bar, high end."""
-        low, high = self._ends()
+        scale = SCALES[self._mode]
         painter = QPainter(self)
         painter.setPen(QColor(self._theme.colours.quiet))
-        left = self.fontMetrics().horizontalAdvance(low) + 8
+        left = self.fontMetrics().horizontalAdvance(scale.low) + 8
         middle = QRectF(left, self.height() / 2 - 5, 96, 10)
-        painter.drawText(QRectF(0, 0, left, self.height()), Qt.AlignmentFlag.AlignVCenter, low)
-        painter.drawText(
-            QRectF(middle.right() + 8, 0, self.width(), self.height()), Qt.AlignmentFlag.AlignVCenter, high
-        )
+        upright = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRectF(0, 0, left, self.height()), upright, scale.low)
+        painter.drawText(QRectF(middle.right() + 8, 0, self.width(), self.height()), upright, scale.high)
         gradient = QLinearGradient(middle.topLeft(), middle.topRight())
         for step in range(9):
             gradient.setColorAt(step / 8, viridis(step / 8))
         painter.fillRect(middle, gradient)
         painter.end()
 
-    def _ends(self) -> tuple[str, str]:
-        return ("0 %", "100 %") if self._mode == "probability" else ("0", f"≥ {MOST_ENTROPY:g} nats")
-
     def _say(self) -> None:
-        low, high = self._ends()
-        self.setAccessibleName(f"Scale of the {self._mode}: dark is {low}, bright is {high}")
-        self.setToolTip("How probable the model found each token" if self._mode == "probability"
-                        else "How undecided the model was before each token")  # fmt: skip
+        scale = SCALES[self._mode]
+        self.setAccessibleName(f"Scale of {scale.title}: dark is {scale.low}, bright is {scale.high}")
+        self.setToolTip(scale.sentence)

@@ -14,7 +14,7 @@ from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
-from workbench.gui.pages.playground.heat import Mode
+from workbench.gui.pages.playground.heat import MODES, Mode
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.voting import Voting
@@ -114,10 +114,8 @@ class PlaygroundPage(QWidget):
             Action("playground.linked", "Same settings for all columns, or each its own", "", self.bar.same.toggle),
             Action("playground.presets", "Show presets of columns", "", self.panels.open_presets),
             *(
-                Action(f"playground.mode.{place}", title, "", partial(self.bar.mode.setCurrentIndex, place))
-                for place, title in enumerate(
-                    ("Show plain text", "Show probabilities as heat", "Show entropies as heat")
-                )
+                Action(f"playground.mode.{mode}", f"Tokens as: {title}", "", partial(self.bar.mode.setCurrentIndex, n))
+                for n, (mode, title) in enumerate(MODES)
             ),
         ]
 

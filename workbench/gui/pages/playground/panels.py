@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QWidget
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground.column_card import LETTERS
 from workbench.gui.pages.playground.columns_row import ColumnsRow
-from workbench.gui.pages.playground.drawer import Drawer, PresetsPanel, SettingsPanel, TokenPanel
-from workbench.gui.pages.playground.token_view import name_of, shown
+from workbench.gui.pages.playground.drawer import Drawer, PresetsPanel, SettingsPanel
+from workbench.gui.pages.playground.token_panel import TokenPanel
+from workbench.gui.pages.playground.token_words import name_of, shown
 from workbench.gui.theme import Theme
 from workbench.services.playground import PlaygroundService
 from workbench.services.views import Preset
@@ -46,7 +47,7 @@ class Panels(QObject):
         """A token's alternatives."""
         choice = self._row.cards[place].view.tokens[token]
         title = f"{LETTERS[place]} · token {token + 1}: {shown(name_of(choice))}"
-        self.drawer.open(title, TokenPanel(self._theme, choice))
+        self.drawer.open(title, TokenPanel(self._theme, choice, token))
 
     def open_presets(self) -> None:
         """Kept choices of columns; in a blind round they would tell too much."""

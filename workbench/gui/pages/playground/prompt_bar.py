@@ -10,13 +10,11 @@ from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QFrame, QHBoxLayout, QMenu, QPlainTextEdit, QSpinBox, QVBoxLayout
 
 from workbench.domain.text import Prompt, Turn
-from workbench.gui.pages.playground.heat import Legend, Mode
+from workbench.gui.pages.playground.heat import MODES, Legend
 from workbench.gui.pages.playground.memory import Remembered
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, text, wear_icon
 from workbench.services.views import Column
-
-_MODES: tuple[tuple[Mode, str], ...] = (("text", "Text"), ("probability", "Probability"), ("entropy", "Entropy"))
 
 
 class PromptEdit(QPlainTextEdit):
@@ -136,8 +134,8 @@ class PromptBar(QFrame):
         self.blind.setObjectName("playground.blind")
         self.blind.setAccessibleName("Blind: shuffle the columns and hide who speaks until the vote")
         self.blind.setToolTip("Shuffle the columns and hide who speaks until you vote")
-        self.mode = self._choice("How tokens are shown", "mode", tuple(words for _, words in _MODES))
-        self.mode.currentIndexChanged.connect(lambda place: self.mode_changed.emit(_MODES[place][0]))
+        self.mode = self._choice("How tokens are shown", "mode", tuple(words for _, words in MODES))
+        self.mode.currentIndexChanged.connect(lambda place: self.mode_changed.emit(MODES[place][0]))
         self.legend = Legend(self._theme)
         self.legend.show_mode("text")
         self.mode_changed.connect(self.legend.show_mode)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
     QFont,
     QGuiApplication,
-    QHelpEvent,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
@@ -21,20 +19,31 @@ from PySide6.QtGui import (
     QPolygonF,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame
 
-from workbench.domain.choices import Alternative, TokenChoice
+from workbench.domain.choices import TokenChoice
+from workbench.gui.pages.playground.bubble import Bubble
 from workbench.gui.pages.playground.heat import Mode
 from workbench.gui.pages.playground.token_layout import TokenLayout
+from workbench.gui.pages.playground.token_words import describe, facts, name_of, shown
 from workbench.gui.theme import Theme
 
 MARGIN = 12
+FADED = 0.35  # how much of the ground lies over stale text
+_WALKS = {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End}
+_OPENS = {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space}
 
 
 class TokenView(QAbstractScrollArea):
-    """Paints tokens from a kept layout. `opened` tells which token a person wants to look into."""
+    """Paints tokens from a kept layout.
+
+    How to place it: one in each column, `add` tokens as they come, `set_mode` from the list of MODES (heat.py), `set_mark` where
+    columns part, `set_kl` when an alignment has told it, `set_stale` when a setting would choose something else. `opened` tells
+    which token a person wants to look into (Enter, a click); `pointed` which one they stand on, -1 for none.
+    """
 
     opened = Signal(int)
+    pointed = Signal(int)
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
@@ -45,9 +54,13 @@ class TokenView(QAbstractScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.viewport().setMouseTracking(True)
         self.viewport().setAutoFillBackground(False)
+        self.bubble = Bubble(self)
         self._layout = TokenLayout(theme.reading_font())
         self._mark: int | None = None
+        self._over: int | None = None
+        self.stale: int | None = None
         self.selected: int | None = None
+        self.verticalScrollBar().valueChanged.connect(lambda _: self.bubble.hide())
         self._say()
 
     @property
@@ -68,7 +81,8 @@ class TokenView(QAbstractScrollArea):
     def clear(self) -> None:
         """Show nothing."""
         self._layout.clear()
-        self._mark = self.selected = None
+        self._mark = self.selected = self.stale = self._over = None
+        self.bubble.hide()
         self._scroll()
         self._say()
 
@@ -84,7 +98,13 @@ class TokenView(QAbstractScrollArea):
 
     def set_mode(self, mode: Mode) -> None:
         """Plain text, or tokens as heat."""
+        self.bubble.hide()
         self._layout.set(mode=mode, font=self._font(mode))
+        self._scroll()
+
+    def set_kl(self, values: Sequence[float | None]) -> None:
+        """KL to the reference in nats at each token from the first on; None or nothing where it isn't known."""
+        self._layout.set(kl=tuple(values))
         self._scroll()
 
     def set_mark(self, offset: int | None) -> None:
@@ -95,8 +115,17 @@ class TokenView(QAbstractScrollArea):
             self._mark = offset
             self.viewport().update()
 
+    def set_stale(self, token: int | None) -> None:
+        """Everything from this token on would be something else under the settings that a person looks at; None: nothing."""
+        if token != self.stale:
+            self.stale = token
+            self.viewport().update()
+            self._say()
+
     def select(self, token: int | None) -> None:
         """Outline a token and bring it into sight."""
+        if token == self.selected:
+            return
         self.selected = token
         if token is not None:
             for box in self._layout.boxes(token):
@@ -106,6 +135,7 @@ class TokenView(QAbstractScrollArea):
                 break
         self.viewport().update()
         self._say()
+        self.pointed.emit(-1 if token is None else token)
 
     def dress(self) -> None:
         """Take fonts and colours from the theme again."""
@@ -113,7 +143,7 @@ class TokenView(QAbstractScrollArea):
         self._scroll()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the paragraphs in sight, the parting mark and the selected token."""
+        """Draw the paragraphs in sight, what is stale, the parting mark, the token under the pointer and the selected one."""
         painter = QPainter(self.viewport())
         colours = self._theme.colours
         painter.setPen(QColor(colours.text))
@@ -122,12 +152,15 @@ class TokenView(QAbstractScrollArea):
         for paragraph in self._layout.paragraphs:
             if paragraph.top + paragraph.height >= above and paragraph.top <= above + self.viewport().height():
                 paragraph.layout.draw(painter, QPointF(0.0, paragraph.top))
+        if self.stale is not None and self.stale < len(self.tokens):
+            self._draw_stale(painter, self.stale)
         if self._mark is not None and (place := self._layout.place_of(self._mark)) is not None:
             _draw_mark(painter, place, QColor(colours.accent))
-        if self.selected is not None:
-            painter.setPen(QPen(QColor(colours.text), 2))
-            for box in self._layout.boxes(self.selected):
-                painter.drawRoundedRect(box.adjusted(-1, 0, 1, 0), 3, 3)
+        for token, width in ((self._over, 1), (self.selected, 2)):
+            if token is not None and token < len(self.tokens):
+                painter.setPen(QPen(QColor(colours.text), width))
+                for box in self._layout.boxes(token):
+                    painter.drawRoundedRect(box.adjusted(-1, 0, 1, 0), 3, 3)
         painter.end()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -137,10 +170,24 @@ class TokenView(QAbstractScrollArea):
         self._scroll()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """A hand over tokens."""
+        """A hand and an outline over tokens, and soon its numbers."""
         over = self._token_at(event.position().toPoint())
         shape = Qt.CursorShape.PointingHandCursor if over is not None else Qt.CursorShape.ArrowCursor
         self.viewport().setCursor(shape)
+        if over != self._over:
+            self._over = over
+            self.viewport().update()
+            if over is None:
+                self.bubble.hide()
+            else:
+                self.bubble.soon(describe(self.tokens[over], self._kl(over)), self._rect(over))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The pointer is on nothing."""
+        super().leaveEvent(event)
+        self._over = None
+        self.bubble.hide()
+        self.viewport().update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Open the token under the pointer."""
@@ -153,23 +200,17 @@ class TokenView(QAbstractScrollArea):
         """The press has done it."""
         event.accept()
 
-    def viewportEvent(self, event: QEvent) -> bool:
-        """Tell about the token under the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            token = self._token_at(event.pos())
-            QToolTip.showText(event.globalPos(), describe(self.tokens[token]) if token is not None else "", self)
-            return True
-        return super().viewportEvent(event)
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows walk over tokens, Enter opens one, Ctrl+C copies the text."""
         if event.matches(QKeySequence.StandardKey.Copy):
             QGuiApplication.clipboard().setText(self.text)
-        elif event.key() in {Qt.Key.Key_Left, Qt.Key.Key_Right} and self.tokens:
-            step = 1 if event.key() == Qt.Key.Key_Right else -1
-            here = self.selected if self.selected is not None else (-1 if step > 0 else len(self.tokens))
-            self.select(min(max(here + step, 0), len(self.tokens) - 1))
-        elif event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space} and self.selected is not None:
+        elif event.key() in _WALKS and self.tokens and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.select(self._walked(Qt.Key(event.key())))
+            if self.selected is not None:
+                self.bubble.say(
+                    describe(self.tokens[self.selected], self._kl(self.selected)), self._rect(self.selected)
+                )
+        elif event.key() in _OPENS and self.selected is not None:
             self.opened.emit(self.selected)
         else:
             super().keyPressEvent(event)
@@ -179,9 +220,46 @@ class TokenView(QAbstractScrollArea):
         super().focusInEvent(event)
         self.viewport().update()
 
+    def _walked(self, key: Qt.Key) -> int:
+        last = len(self.tokens) - 1
+        if key in {Qt.Key.Key_Home, Qt.Key.Key_End}:
+            return 0 if key == Qt.Key.Key_Home else last
+        if self.selected is None:
+            return 0 if key in {Qt.Key.Key_Right, Qt.Key.Key_Down} else last
+        if key in {Qt.Key.Key_Up, Qt.Key.Key_Down}:
+            there = self._layout.next_line(self.selected, key == Qt.Key.Key_Down)
+            return self.selected if there is None else there
+        return min(max(self.selected + (1 if key == Qt.Key.Key_Right else -1), 0), last)
+
+    def _draw_stale(self, painter: QPainter, token: int) -> None:
+        """A veil over all that stands behind the change, and a dashed line with a word where it begins."""
+        colours = self._theme.colours
+        first = next((box for t in range(token, len(self.tokens)) for box in self._layout.boxes(t)), None)
+        if first is None:
+            return
+        veil = QColor(colours.surface)
+        veil.setAlphaF(FADED)
+        width, end = self._layout.width, self._layout.height
+        painter.fillRect(QRectF(first.left(), first.top(), width + MARGIN - first.left(), first.height() + 3), veil)
+        painter.fillRect(QRectF(-MARGIN, first.bottom() + 3, width + 2 * MARGIN, end - first.bottom()), veil)
+        pen = QPen(QColor(colours.warning), 2, Qt.PenStyle.DashLine)
+        painter.setPen(pen)
+        painter.drawLine(QPointF(first.left() - 1, first.top()), QPointF(first.left() - 1, first.bottom() + 3))
+        painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(-4, end))
+        painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(first.left() - 1, first.bottom() + 4))
+
+    def _kl(self, token: int) -> float | None:
+        return self._layout.kl[token] if token < len(self._layout.kl) else None
+
+    def _rect(self, token: int) -> QRect:
+        """Where a token is in this widget."""
+        box = next(self._layout.boxes(token), QRectF(0, 0, 1, 1))
+        moved = box.translated(MARGIN, MARGIN - self.verticalScrollBar().value()).toAlignedRect()
+        return moved.translated(self.viewport().pos())
+
     def _font(self, mode: Mode) -> QFont:
         font = self._theme.mono_font() if mode != "text" else self._theme.reading_font()
-        font.setPixelSize(self._theme.reading_size if mode == "text" else self._theme.reading_size - 1)
+        font.setPixelSize(self._theme.reading_size if mode == "text" else max(13, self._theme.reading_size - 1))
         return font
 
     def _token_at(self, point: QPoint) -> int | None:
@@ -196,37 +274,14 @@ class TokenView(QAbstractScrollArea):
 
     def _say(self) -> None:
         words = f"{len(self.tokens)} tokens"
-        if self.selected is not None:
+        if self.selected is not None and self.selected < len(self.tokens):
             choice = self.tokens[self.selected]
-            words = f"token {self.selected + 1} of {len(self.tokens)}, {choice.text!r}, {choice.p_model:.1%}"
+            words = f"token {self.selected + 1} of {len(self.tokens)}, {shown(name_of(choice))}, " + ", ".join(
+                facts(choice, self._kl(self.selected))
+            )
+        if self.stale is not None:
+            words += f"; stale from token {self.stale + 1} on: the settings would choose something else there"
         self.setAccessibleDescription(words)
-
-
-def describe(choice: TokenChoice) -> str:
-    """A token in a few lines: probability, rank, entropy, what was kept, and the best alternatives."""
-    name = shown(name_of(choice))
-    head = f"<b>{escape(name)}</b> &nbsp; {choice.p_model:.1%}"
-    used = f"used {choice.p_used:.1%}, {choice.kept:,} kept ({choice.kept_mass:.0%})"
-    facts = f"rank {choice.rank + 1}, entropy {choice.entropy:.2f} nats"
-    rows = "".join(_row(a, a.id == choice.id) for a in choice.alternatives[:6])
-    return f"{head}<br>{facts}<br>{used}<table cellspacing='0' cellpadding='2'>{rows}</table>"
-
-
-def name_of(choice: TokenChoice) -> str:
-    """A token's text, or the vocabulary's name for one that has none."""
-    return choice.text or next((a.text for a in choice.alternatives if a.id == choice.id), f"token {choice.id}")
-
-
-def shown(text: str) -> str:
-    """A piece with its blanks made visible."""
-    return text.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
-
-
-def _row(alternative: Alternative, chosen: bool) -> str:
-    name = escape(shown(alternative.text))
-    name = f"<b>{name}</b>" if chosen else name
-    cut = f" · cut by {alternative.cut_by.replace('_', ' ')}" if alternative.cut_by else ""
-    return f"<tr><td>{name}</td><td align='right'>{alternative.p_model:.1%}</td><td>{cut}</td></tr>"
 
 
 def _draw_mark(painter: QPainter, place: QRectF, colour: QColor) -> None:

@@ -27,7 +27,7 @@ def tell(voice: Voice, text: str, settings: Settings) -> tuple[list[TokenChoice]
             choice = next(steps)
         except StopIteration as ended:
             return choices, ended.value
-        if choice is not None:
+        if isinstance(choice, TokenChoice):
             choices.append(choice)
 
 
@@ -96,7 +96,7 @@ def test_that_no_token_is_shown_that_a_stop_text_takes_back(stories: Voice) -> N
     for choice in decode(
         stories, stories.tokenizer(ONCE)["input_ids"], Greedy(max_new_tokens=30, stop=(stop, "never said"))
     ):
-        shown += choice.text if choice is not None else ""
+        shown += choice.text if isinstance(choice, TokenChoice) else ""
         assert whole.text[:10].startswith(shown)
     assert shown == whole.text[:10]
 

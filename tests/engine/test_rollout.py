@@ -10,10 +10,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from tests.engine.adapting import attach_lora
 from workbench.domain.specs.common import LoraPart
-from workbench.engine import rollout, rollout_prefill
+from workbench.engine import rollout
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.models import Loaded
+from workbench.engine.plans import prefill
 from workbench.engine.rollout import Rollout, sample_batch
 
 PROMPTS = [[1, 5, 9], [1], [1, 7, 7, 8, 30, 2, 4, 11], [1, 3, 4, 5], [1, 5, 9], [40, 41, 42, 43, 44]]
@@ -120,7 +121,7 @@ def test_that_sampled_rows_do_not_depend_on_the_group_or_on_dropping_ended_rows(
     assert sample(model, rows_at_once=2).completions == whole.completions
     monkeypatch.setattr(rollout, "_KEEP", 0.0)
     assert sample(model).completions == whole.completions
-    monkeypatch.setattr(rollout_prefill, "_PREFILL_TOKENS", 1)
+    monkeypatch.setattr(prefill, "_PREFILL_TOKENS", 1)
     assert sample(model).completions == whole.completions
 
 

@@ -11,6 +11,7 @@ from tests.engine.architectures import make_model
 from workbench.engine import rollout
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
+from workbench.engine.plans import checked
 from workbench.engine.rollout import sample_batch
 from workbench.engine.rollout_cuda import Graphed
 from workbench.engine.rollout_layers import Layers
@@ -29,7 +30,7 @@ def sample(model: Any, **more: Any) -> Any:
 def test_that_fixed_shapes_change_nothing(name: str, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(name)
     model.set_attn_implementation(attention)
-    monkeypatch.setattr(rollout, "read_plan", lambda model: None)
+    monkeypatch.setattr(checked, "read_plan", lambda model: None)
     expected = sample(model)
     monkeypatch.setattr(rollout, "Layers", Graphed)
     found = sample(model)

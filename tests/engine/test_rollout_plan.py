@@ -15,13 +15,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tests.engine.adapting import attach_lora
 from tests.engine.architectures import make_model
 from workbench.domain.specs.common import LoraPart
-from workbench.engine import rollout, rollout_plan
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.models import Loaded
+from workbench.engine.plans import checked, reader
+from workbench.engine.plans.checked import agrees
+from workbench.engine.plans.families import read_plan
+from workbench.engine.plans.planned import Planned
 from workbench.engine.rollout import Rollout, sample_batch
-from workbench.engine.rollout_families import read_plan
-from workbench.engine.rollout_fused import Fused, agrees
 
 # peft asks transformers by names that transformers has deprecated, and sets fan_in_fan_out itself, as GPT-2 needs it.
 pytestmark = pytest.mark.filterwarnings(
@@ -64,7 +65,7 @@ def _without_words(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFix
 def test_that_a_plan_samples_with_the_models_own_logprobs(
     name: str, packed: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rollout_plan, "_PACKED_FROM", 0 if packed else 2**30)
+    monkeypatch.setattr(reader, "_PACKED_FROM", 0 if packed else 2**30)
     model = make_model(name)
     assert read_plan(model) is not None
     found = sample(model)
@@ -77,7 +78,7 @@ def test_that_a_plan_samples_with_the_models_own_logprobs(
 def test_that_a_plan_says_what_the_models_own_layers_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(name)
     found = sample(model)
-    monkeypatch.setattr(rollout, "read_plan", lambda model: None)
+    monkeypatch.setattr(checked, "read_plan", lambda model: None)
     assert sample(model).completions == found.completions
 
 
@@ -176,7 +177,7 @@ def test_that_a_plan_that_is_wrong_is_noticed_and_not_used(
     blocks = [plan.blocks[0]._replace(out=lambda x: x * 0), plan.blocks[1]]
     assert not agrees(plan._replace(blocks=blocks), model, PROMPTS)
     expected = sample(make_model("llama"))
-    monkeypatch.setattr(rollout, "read_plan", lambda model: plan._replace(blocks=blocks))
+    monkeypatch.setattr(checked, "read_plan", lambda model: plan._replace(blocks=blocks))
     for _ in range(2):  # what disagreed is never taken for agreed
         caplog.clear()
         assert sample(model).completions == expected.completions
@@ -185,7 +186,7 @@ def test_that_a_plan_that_is_wrong_is_noticed_and_not_used(
 
 def test_that_a_plan_is_compared_once_for_each_state_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[Any] = []
-    monkeypatch.setattr(rollout, "agrees", lambda plan, *more: (compared.append(plan.state), agrees(plan, *more))[1])
+    monkeypatch.setattr(checked, "agrees", lambda plan, *more: (compared.append(plan.state), agrees(plan, *more))[1])
     model = adapted("llama")
     for _ in range(2):
         sample(model)
@@ -230,8 +231,13 @@ def test_that_half_precision_is_computed_in_half_precision(name: str, caplog: py
 
 def test_that_equal_prompts_are_read_once_and_say_different_things(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[tuple[int, ...]]] = []
-    ours: Callable[..., Any] = Fused._read
-    monkeypatch.setattr(Fused, "_read", lambda self, piece: (read.append(piece.prompts), ours(self, piece))[1])
+    ours: Callable[..., Any] = Planned._read
+
+    def spied(self: Planned, piece: Any, *args: Any, **more: Any) -> Any:
+        read.append(piece.prompts)
+        return ours(self, piece, *args, **more)
+
+    monkeypatch.setattr(Planned, "_read", spied)
     model = make_model("llama")
     found = sample(model)
     assert [len(piece) for piece in read[1:]] == [4]  # the first reading is the comparison with the model
@@ -240,12 +246,12 @@ def test_that_equal_prompts_are_read_once_and_say_different_things(monkeypatch: 
 
 
 def test_that_few_tokens_are_left_to_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "read_plan", lambda model: pytest.fail("reading the weights would not pay"))
+    monkeypatch.setattr(checked, "read_plan", lambda model: pytest.fail("reading the weights would not pay"))
     assert len(sample(make_model("llama"), max_new_tokens=2).completions) == len(PROMPTS)
 
 
 def test_that_rms_norm_is_the_formula() -> None:
     x, gain = torch.randn(5, 7), torch.randn(7)
     expected = x.double() / (x.double().square().mean(-1, keepdim=True) + 1e-3).sqrt() * gain
-    torch.testing.assert_close(rollout_plan.rms_norm(gain, 1e-3)(x).double(), expected, atol=1e-6, rtol=1e-6)
-    assert not rollout_plan.rms_norm(gain, 1e-6)(torch.zeros(2, 7)).any()
+    torch.testing.assert_close(reader.rms_norm(gain, 1e-3)(x).double(), expected, atol=1e-6, rtol=1e-6)
+    assert not reader.rms_norm(gain, 1e-6)(torch.zeros(2, 7)).any()

@@ -4,36 +4,29 @@ How: prompts are sorted by length and prefilled right-padded, so that no mask is
 longest prompt, the gap between is masked; rows that have ended are dropped from the batch. Each row has its own random numbers,
 drawn before the first token, so that what a row says doesn't depend on which rows are sampled with it.
 
-On a CPU, models of the common families are decoded by a plan of their weights (rollout_families.py, rollout_plan.py, rollout_fused.py),
-which is read anew for each rollout and compared with the model before it is first used. Everything else goes through the model's own
+On a CPU, models of the common families are decoded by a plan of their weights (plans/), which is read
+anew for each rollout and compared with the model before it is first used. Everything else goes through the model's own
 layers (rollout_layers.py), on a GPU as a captured graph where that can be (rollout_cuda.py).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from workbench.engine.forward import core
 from workbench.engine.optim import NotFinite
+from workbench.engine.plans.checked import checked_plan
+from workbench.engine.plans.planned import Planned
+from workbench.engine.plans.reader import Plan
 from workbench.engine.rollout_cuda import GRAPHED_FROM, Graphed
-from workbench.engine.rollout_families import read_plan
-from workbench.engine.rollout_fused import Fused, agrees
 from workbench.engine.rollout_layers import Layers, maskable
-from workbench.engine.rollout_plan import Plan
 
 _KEEP = 0.75  # the cache is rewritten without ended rows when at most this share is still alive
 _PLANNED_FROM = 8  # new tokens from which it pays to read the weights into a plan
-
-
-# What was found to compute as its model does: weights change between rollouts, what is done with them only with a plan's `state`.
-_AGREED: WeakKeyDictionary[nn.Module, set[Hashable]] = WeakKeyDictionary()
 
 
 class Rollout(NamedTuple):
@@ -79,7 +72,7 @@ def sample_batch(
     training = model.training
     model.eval()
     with torch.inference_mode():
-        plan = _checked_plan(model, prompts) if max_new_tokens >= _PLANNED_FROM else None
+        plan = checked_plan(model, prompts) if max_new_tokens >= _PLANNED_FROM else None
         ragged = plan is not None or maskable(model)
         graphed = ragged and device.type == "cuda" and max_new_tokens >= GRAPHED_FROM
         start = partial(Fused, plan) if plan is not None else partial(Graphed if graphed else Layers, model)
@@ -127,17 +120,21 @@ class _Decoder(Protocol):
         """Go on with these rows only; False where they all must stay."""
 
 
-def _checked_plan(model: Any, prompts: Sequence[Sequence[int]]) -> Plan | None:
-    """The plan of a model's weights if there is one and it computes what the model does."""
-    plan = read_plan(model) if prompts else None
-    if plan is None:
-        return None
-    agreed = _AGREED.setdefault(core(model), set())
-    if plan.state in agreed or agrees(plan, model, prompts):
-        agreed.add(plan.state)
-        return plan
-    logging.getLogger(__name__).warning("the fast sampler disagrees with the model; its own layers are used")
-    return None
+class Fused:
+    """Rows that are decoded by a plan."""
+
+    def __init__(self, plan: Plan, prompts: Sequence[Sequence[int]], room: int) -> None:
+        self._rows = Planned(plan)
+        self.logits = self._rows.prefill(prompts, room)
+
+    def step(self, ids: Tensor, positions: Tensor) -> None:
+        """Append ids [B]; the rows know their positions."""
+        self.logits = self._rows.step(ids)
+
+    def keep(self, rows: Tensor) -> bool:
+        """Go on with these rows only."""
+        self._rows.reorder(rows.tolist())
+        return True
 
 
 def _groups(prompts: Sequence[Sequence[int]], size: int, *, ragged: bool) -> list[list[int]]:

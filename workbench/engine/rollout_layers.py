@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from workbench.engine.forward import core, project, prompt_cache, virtual_tokens
-from workbench.engine.rollout_prefill import Piece, padded, pieces
+from workbench.engine.plans.prefill import Piece, padded, pieces
 
 
 class Layers:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from workbench.engine.decoding.fast import Fast
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.voice import Voice
 
@@ -49,5 +50,7 @@ class Stepper(Protocol):
 
 
 def stepper_for(voice: Voice, *, hidden: bool = False, fast: bool = True) -> Stepper:
-    """A stepper for a model; with `hidden` it also tells the last layer's states."""
+    """A stepper for a model: by its plan where it has one, unless `fast` is False; with `hidden` it also tells the last layer's states."""
+    if fast and voice.plan is not None:
+        return Fast(voice.plan, hidden=hidden)
     return General(voice.model, hidden=hidden)

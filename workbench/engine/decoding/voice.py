@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding.pieces import Pieces
 from workbench.engine.forward import virtual_tokens
+from workbench.engine.plans.checked import checked_plan
+from workbench.engine.plans.reader import Plan
+
+_PROBE = 8  # tokens on which a plan is compared with its model
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,13 @@ class Voice:
     tokenizer: Any
     eos: frozenset[int]
     pieces: Pieces
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """The weights as a plan, read once and compared with the model, or None where it must run by its own layers."""
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        probe = [place * (vocabulary - 1) // (_PROBE - 1) for place in range(_PROBE)]
+        return checked_plan(self.model, [probe[2:5], probe])
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any, eos: list[int]) -> Voice:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.forward import core, virtual_tokens
-from workbench.engine.rollout_plan import Block, Map, Plan, Reader, Unplanned
+from workbench.engine.plans.reader import Block, Map, Plan, Reader, Unplanned
 
 
 def read_plan(model: Any) -> Plan | None:

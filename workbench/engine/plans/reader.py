@@ -1,7 +1,7 @@
 """A decoder's weights as a plan for one step: projections joined, LoRA merged, weights packed for few rows; on a CPU only.
 
-A plan holds copies that are good for one rollout: the weights may change before the next. Which module is what in each family says
-rollout_families.py.
+A plan holds copies of weights as they are when it is read: a rollout reads one anew, a loaded model that only speaks keeps its plan.
+Which module is what in each family says families.py.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ class Block(NamedTuple):
 class Plan(NamedTuple):
     """A whole decoder. `rotated` numbers of each head are turned by position; `turns` gives their tables [P, rotated / 2], complex.
 
+    `finish` is what stands between the last block and the `head`; the head gives logits [N, V]. `bytes` counts the copies.
     `state` tells plans of one model apart that don't differ in weights only: by dtype, and by which adapters are active where.
     """
 
     embed: Callable[[Tensor, Tensor], Tensor]
     blocks: list[Block]
+    finish: Map
     head: Map
     heads: int
     groups: int
@@ -60,6 +62,7 @@ class Plan(NamedTuple):
     turns: Callable[[int], dict[str, Tensor]]
     dtype: torch.dtype
     state: tuple[torch.dtype, tuple[Any, ...]]
+    bytes: int
 
     @property
     def order(self) -> Tensor:
@@ -75,6 +78,7 @@ class Reader:
         self.dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else model.dtype
         self._seen: set[int] = set()
         self._adapted: list[tuple[Any, ...]] = []
+        self._bytes = 0
 
     def read_all(self) -> bool:
         """Whether all parameters were read, and nothing is hooked into the layers (a hook on the embedding is called with it)."""
@@ -115,6 +119,7 @@ class Reader:
         """A map [B, in] -> [B, out]. oneDNN's own order of weights makes few rows two to three times as fast: nothing is reordered per call."""
         weight = weight.to(self.dtype).contiguous()
         bias = None if bias is None else bias.to(self.dtype)
+        self._bytes += weight.nbytes
         if weight.numel() < _PACKED_FROM or not _can_pack(self.dtype):
             return lambda x: functional.linear(x.to(weight.dtype), weight, bias)
         dtype, packed = self.dtype, torch.ops.mkldnn._reorder_linear_weight(weight, None)
@@ -180,11 +185,11 @@ class Reader:
         head, config = self.map(self.model.get_output_embeddings()), self.config
 
         def logits(x: Tensor) -> Tensor:
-            return shape_logits(head(finish(x)), config)
+            return shape_logits(head(x), config)
 
         shape = (self.heads, self.groups, self.width, self.rotated)
         state = (self.dtype, tuple(self._adapted))
-        return Plan(embed, blocks, logits, *shape, turns or (lambda _: {}), self.dtype, state)
+        return Plan(embed, blocks, finish, logits, *shape, turns or (lambda _: {}), self.dtype, state, self._bytes)
 
 
 def rms_norm(gain: Tensor, eps: float) -> Map:

@@ -10,7 +10,14 @@ from tests.postgres import PrivateServer
 from tests.services.conftest import make_item
 from tests.services.test_together import at_once, judge_everything
 from workbench.domain.errors import BadInput, Conflict, StorageFailed
-from workbench.services.workbench import Workbench, last_workspace, new_workspace, remember_workspace, server_of
+from workbench.services.workbench import (
+    Workbench,
+    join_server,
+    last_workspace,
+    new_workspace,
+    remember_workspace,
+    server_of,
+)
 from workbench.store.server import SERVER
 
 Team = tuple[Workbench, Workbench]
@@ -148,3 +155,25 @@ def test_that_a_folder_in_use_is_not_joined_to_a_server(tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="empty folder"):
         new_workspace(path, server="postgresql://me@host/team")
     assert not (path / SERVER).exists()
+
+
+def test_that_joining_makes_a_folder_once_and_looks_at_it_the_next_time(server_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "anna"
+    assert join_server(folder, server_url) == (folder, "")
+    written = (folder / SERVER).read_text()
+    assert join_server(folder, server_url) == (folder, "")
+    assert (folder / SERVER).read_text() == written
+    with pytest.raises(Conflict):
+        join_server(folder, f"{server_url}&schema=other")
+    with pytest.raises(Conflict):
+        join_server(new_workspace(tmp_path / "plain"), server_url)
+
+
+def test_that_a_password_is_given_back_and_not_written(server_url: str, tmp_path: Path) -> None:
+    address = server_url.replace("postgres@", "postgres:open-sesame@")
+    assert join_server(tmp_path / "anna", address) == (tmp_path / "anna", "open-sesame")
+    assert join_server(tmp_path / "anna", server_url, "other") == (tmp_path / "anna", "other")
+    assert "open-sesame" not in (tmp_path / "anna" / SERVER).read_text()
+    with Workbench.open(tmp_path / "anna", password="open-sesame") as bench:
+        assert bench.datasets.list() == []
+        assert "open-sesame" not in bench.server

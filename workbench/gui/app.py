@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +15,13 @@ from typing import Any
 from PySide6.QtCore import QSettings, QStandardPaths, Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
+from shiboken6 import isValid
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.settings import Settings
 from workbench.gui.bridge import unexpected
 from workbench.gui.icons import picture
+from workbench.gui.server_panel import ServerPanel
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
 
@@ -95,12 +99,16 @@ class Opener:
     def __init__(self, window: Window) -> None:
         self._window = window
         menu = window.top.menu
-        for title, run in (("Open workspace…", self.choose), ("New workspace…", self.choose_new)):
+        for title, run in (
+            ("Open workspace…", self.choose),
+            ("New workspace…", self.choose_new),
+            ("Workspace on a server…", self.connect_server),
+        ):
             action = menu.addAction(title)
             action.triggered.connect(lambda _=False, run=run: run())
 
-    def open(self, path: Path | None, *, create: bool = False) -> None:
-        """Open a workspace; None means the last one, or the starter when there is none."""
+    def open(self, path: Path | None, *, create: bool = False, password: str = "") -> None:
+        """Open a workspace; None means the last one, or the starter when there is none. The password is for its server."""
         window = self._window
         before = window.services
         window.opening(path or Path("the workspace"))
@@ -109,9 +117,19 @@ class Opener:
             path,
             create,
             before,
+            password,
             then=self._opened,
-            failed=lambda error: window.failed_to_open(error, lambda: self.open(path, create=create)),
+            failed=partial(self._not_opened, path, partial(self.open, path, create=create, password=password)),
         )
+
+    def connect_server(self, folder: Path | None = None, address: str = "") -> None:
+        """The form for a workspace on a server; with a folder that is one already, for its password."""
+        window = self._window
+        beside = window.services.path.parent if window.services is not None else Path.home() / APP_NAME
+        panel = ServerPanel(window, lambda *asked: self._join(panel, *asked), beside)
+        if folder is not None:
+            panel.fill(folder, address)
+        panel.show()
 
     def choose(self) -> None:
         """Let the user choose an existing workspace."""
@@ -132,12 +150,54 @@ class Opener:
         dialog.fileSelected.connect(lambda name: then(Path(name)))
         dialog.open()
 
+    def _join(self, panel: ServerPanel, folder: Path, address: str, password: str) -> None:
+        self._window.bridge.run(
+            join_server,
+            folder,
+            address,
+            password,
+            then=lambda joined: self._joined(panel, *joined),
+            failed=lambda error: panel.failed(error) if isValid(panel) else self._window.report(error),
+            lane="long",
+        )
+
+    def _joined(self, panel: ServerPanel, path: Path, password: str) -> None:
+        if not isValid(panel):  # it was closed meanwhile: nobody waits for this workspace any more
+            self._window.notify(f"{path.name} is ready.", "Open it from the menu of workspaces.", "good")
+            return
+        panel.close()
+        self.open(path, password=password)
+
+    def _not_opened(self, path: Path | None, again: Callable[[], None], error: WorkbenchError) -> None:
+        folder, address = server_behind(path)
+        ask = partial(self.connect_server, folder, address)
+        self._window.failed_to_open(error, again, ("Give a password…", ask) if address else None)
+
     def _opened(self, answer: tuple[Any, Settings]) -> None:
         services, settings = answer
         self._window.wear(services, settings)
 
 
-def open_services(path: Path | None, create: bool, before: Any) -> tuple[Any, Settings]:
+def join_server(folder: Path, address: str, password: str) -> tuple[Path, str]:
+    """Make a folder over a workspace on a server, or try the one that is there; runs on a lane."""
+    from workbench.services import workbench as services
+
+    return services.join_server(folder, address, password)
+
+
+def server_behind(path: Path | None) -> tuple[Path | None, str]:
+    """The folder that was to be opened and the address of its server, "" where it has none that can be read."""
+    from workbench.services import workbench as services
+
+    folder = path or services.last_workspace()
+    with contextlib.suppress(WorkbenchError):
+        address = services.server_of(folder) if folder is not None else None
+        if address is not None:
+            return folder, address.parted()[0].written()
+    return folder, ""
+
+
+def open_services(path: Path | None, create: bool, before: Any, password: str = "") -> tuple[Any, Settings]:
     """Open a workspace's services; runs on a lane, so that the window stands before the database is loaded."""
     from workbench.services import workbench as services
 
@@ -150,6 +210,6 @@ def open_services(path: Path | None, create: bool, before: Any) -> tuple[Any, Se
             services.new_workspace(folder, starter=True)
     elif create:
         services.new_workspace(folder)
-    opened = services.Workbench.open(folder)
+    opened = services.Workbench.open(folder, password=password)
     services.remember_workspace(folder)
     return opened, opened.settings.get()

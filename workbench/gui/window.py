@@ -112,9 +112,11 @@ class Window(QMainWindow):
         self.top.show_workspace(path)
         self.deck.show_only(BusyState(f"Opening {path.name}", name="window.busy"))
 
-    def failed_to_open(self, error: WorkbenchError, retry: Callable[[], Any] | None) -> None:
-        """A workspace could not be opened."""
-        self.deck.show_only(ErrorState(error, retry, name="window.error", theme=self.theme))
+    def failed_to_open(
+        self, error: WorkbenchError, retry: Callable[[], Any] | None, more: tuple[str, Callable[[], Any]] | None = None
+    ) -> None:
+        """A workspace could not be opened; `more` is another way on."""
+        self.deck.show_only(ErrorState(error, retry, more=more, name="window.error", theme=self.theme))
 
     def wear(self, services: Any, settings: Settings) -> None:
         """Show the pages over the services of an opened workspace."""

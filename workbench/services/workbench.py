@@ -40,6 +40,7 @@ class Workbench:
         self._closed = False
         self.workspace = workspace
         self.path = workspace.path
+        self.server = workspace.store.server  # "" where the database is a file
         self.settings = SettingsService(workspace)
         self.models = ModelsService(workspace)
         self.datasets = DatasetsService(workspace)
@@ -58,14 +59,17 @@ class Workbench:
         self.aftercare = AftercareService(workspace, self.training)
 
     @classmethod
-    def open(cls, path: Path, create: bool = False) -> Workbench:
-        """Open a workspace; NotFound when there is none here and `create` is False."""
+    def open(cls, path: Path, create: bool = False, password: str = "") -> Workbench:
+        """Open a workspace; NotFound when there is none here and `create` is False.
+
+        A password is for the server that the workspace is on; it is kept in memory only.
+        """
         path = Path(path).expanduser().absolute()
         if not is_workspace(path) and not create:
             raise NotFound(f"There is no workspace in {path}.", f"Make one with: workbench new {path}")
         lane = Lane()
         try:
-            store = lane.do(open_store, path)
+            store = lane.do(open_store, path, password)
         except BaseException:
             lane.close()
             raise
@@ -102,12 +106,31 @@ def new_workspace(path: Path, starter: bool = False, server: str = "") -> Path:
     With the address of a PostgreSQL server, datasets and labels are there, shared with every folder made with the same address;
     this folder signs with the name of the account until somebody chooses another.
     """
+    return _make(Path(path).expanduser().absolute(), starter, new_address(server) if server else None)
+
+
+def join_server(path: Path, server: str, password: str = "") -> tuple[Path, str]:
+    """A folder over the workspace on a server: made, or looked at if it is there already; returns its absolute path and the password.
+
+    The password is used to look, and isn't written down, also when it stands in the address.
+    """
     path = Path(path).expanduser().absolute()
+    address, inside = new_address(server).parted()
+    password = password or inside
+    if not is_workspace(path):
+        return _make(path, False, address, password), password
+    known = read_address(path)
+    if known is None or not known.same(address):
+        raise Conflict(f"{path} is another workspace.", "Choose a new folder, or open that one as it is.")
+    open_store(path, password).close()
+    return path, password
+
+
+def _make(path: Path, starter: bool, address: ServerAddress | None, password: str = "") -> Path:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise Conflict(f"{path} exists and isn't an empty folder.", "Choose another place for the workspace.")
     if starter:
         kit_folder()  # a kit that is missing must not leave half a workspace
-    address = new_address(server) if server else None
     present = path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -117,7 +140,7 @@ def new_workspace(path: Path, starter: bool = False, server: str = "") -> Path:
             f"{path} can't be made: {error.strerror}.", "Check the place and its permissions.", str(error)
         ) from error
     try:
-        with Workbench.open(path, create=True) as bench:
+        with Workbench.open(path, create=True, password=password) as bench:
             _furnish(bench, starter)
     except WorkbenchError:
         if written is not None and set(path.iterdir()) == {written}:  # the server let nobody in: nothing is left of it

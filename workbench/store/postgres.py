@@ -29,8 +29,11 @@ MARK, NUL = "\ufdd0", "\x00"
 
 _LATER = "Try again in a moment; if it lasts, ask who looks after the server."
 _RIGHTS = "Ask who looks after the server for the right to create and write tables in this schema."
-_ADDRESS = "Check the address in server.json, the network, and whether the server runs: pg_isready -h HOST."
-_SECRET = "Set PGPASSWORD, or write HOST:PORT:DATABASE:USER:PASSWORD into ~/.pgpass (readable by you alone)."
+_ADDRESS = "Check the address (a workspace keeps it in server.json), the network, and whether the server runs: pg_isready -h HOST."
+_SECRET = (
+    "Check user and password. The window asks for it; or set PGPASSWORD, or write HOST:PORT:DATABASE:USER:PASSWORD into ~/.pgpass, "
+    "readable by you alone."
+)
 _HINTS = (
     ("28P01 28000", ("password authentication failed", "no password supplied", "pg_hba.conf", "authentication failed"),
      "The server doesn't let this user in.", _SECRET),

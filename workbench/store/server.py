@@ -29,6 +29,20 @@ class ServerAddress(NamedTuple):
         """Whether a password stands in the address."""
         return bool(self.url.password) or "password" in self.url.query
 
+    def parted(self) -> tuple[ServerAddress, str]:
+        """The address without the password that stands in it, and that password, "" when there is none."""
+        inside = self.url.query.get("password", "")
+        bare = self.url.difference_update_query(["password"])._replace(password=None)
+        return self._replace(url=bare), self.url.password or (inside if isinstance(inside, str) else "")
+
+    def written(self) -> str:
+        """The whole address as a person writes it, the password included."""
+        return self.url.update_query_dict({"schema": self.schema}).render_as_string(hide_password=False)
+
+    def same(self, other: ServerAddress) -> bool:
+        """Whether two folders with these addresses share a workspace, as far as addresses tell."""
+        return (self.parted()[0].url, self.schema) == (other.parted()[0].url, other.schema)
+
     def __str__(self) -> str:
         shown = self.url.difference_update_query(["password"])
         return f"{shown.render_as_string(hide_password=True)}, schema {self.schema}"
@@ -57,8 +71,7 @@ def new_address(text: str) -> ServerAddress:
 
 def write_address(workspace: Path, address: ServerAddress) -> Path:
     """Write `server.json`, readable by its owner alone."""
-    url = address.url.update_query_dict({"schema": address.schema})
-    content = {"server": url.render_as_string(hide_password=False), "home": address.home}
+    content = {"server": address.written(), "home": address.home}
     path = workspace / SERVER
     path.touch(mode=0o600)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -73,13 +73,16 @@ def is_workspace(folder: Path) -> bool:
     return (folder / DATABASE).exists() or (folder / SERVER).exists()
 
 
-def open_store(workspace: Path) -> Store:
-    """Open (or make) the workspace's database; migrates an older one after a backup, refuses a newer one."""
+def open_store(workspace: Path, password: str = "") -> Store:
+    """Open (or make) the workspace's database; migrates an older one after a backup, refuses a newer one.
+
+    A password is for the server that the workspace is on; it is kept in memory only.
+    """
     workspace = workspace.absolute()
     with explained():
         workspace.mkdir(parents=True, exist_ok=True)
     address = read_address(workspace)
-    database = _file(workspace / DATABASE) if address is None else _server(address)
+    database = _file(workspace / DATABASE) if address is None else _server(address, password)
     try:
         bring_up_to_date(database, workspace / "backups")
         store = Store(database, workspace, address)
@@ -96,7 +99,8 @@ def _file(path: Path) -> Database:
     return Database(path)
 
 
-def _server(address: ServerAddress) -> Database:
+def _server(address: ServerAddress, password: str) -> Database:
     from workbench.store.postgres import PostgresServer
 
-    return Database(PostgresServer(address.url, address.schema))
+    url = address.url.set(password=password) if password else address.url
+    return Database(PostgresServer(url, address.schema))

@@ -118,6 +118,9 @@ class SettingsPage(QWidget):
         card.column.setSpacing(4)
         card.column.addWidget(text(str(self._services.path), "mono", wrap=True, select=True))
         words = "A workspace is a folder: copy, zip or carry it away. Nothing leaves this machine."
+        if self._services.server:
+            card.column.addWidget(text(f"Datasets and labels are on {self._services.server}.", wrap=True, select=True))
+            words = "Runs, models and these settings are in the folder. Nothing goes anywhere else."
         card.column.addWidget(text(words, "quiet", wrap=True))
         return card
 

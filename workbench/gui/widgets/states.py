@@ -126,6 +126,7 @@ class ErrorState(_Centered):
         error: WorkbenchError,
         retry: Callable[[], Any] | None = None,
         *,
+        more: Step | None = None,
         name: str = "error",
         theme: Theme | None = None,
     ) -> None:
@@ -136,6 +137,8 @@ class ErrorState(_Centered):
         buttons: list[QWidget] = []
         if retry is not None:
             buttons.append(button("Try again", f"{name}.retry", retry, "primary"))
+        if more is not None:
+            buttons.append(button(more[0], f"{name}.more", more[1]))
         self.details = QPlainTextEdit(error.details)
         self.details.setObjectName(f"{name}.details")
         self.details.setAccessibleName("Details")

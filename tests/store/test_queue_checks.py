@@ -159,3 +159,48 @@ def test_that_a_label_that_redo_brings_back_too_late_does_not_count(ten: Store, 
     assert ten.queues.redo("pairs", "q", "anna").notice == ""
     assert [j.annotator for j in ten.labels.current("pairs")] == ["anna"]
     assert ten.queues.get("q", "anna").record.full == 1
+
+
+def test_that_saying_and_clearing_an_answer_tell_what_was_known_before(hundred: Store) -> None:
+    other = Ranking(tiers=((0, 1),))
+    assert hundred.golds.set("pairs", "i4", KNOWN, "me") is None
+    assert hundred.golds.set("pairs", "i4", other, "me") == KNOWN
+    assert hundred.golds.clear("pairs", "i4") == other
+    with pytest.raises(NotFound):
+        hundred.golds.clear("pairs", "i4")
+
+
+def test_that_known_answers_tell_their_texts_and_whether_somebody_has_judged_them(hundred: Store, judge: Judge) -> None:
+    for name in ("i7", "i2"):
+        hundred.golds.set("pairs", name, KNOWN, "lead")
+    hundred.labels.add(judge("i2", annotator="anna"), "pairs")
+    found = hundred.golds.known("pairs", "anna")
+    assert [(one.item, one.judged, one.author, one.ranking) for one in found] == [
+        ("i2", True, "lead", KNOWN), ("i7", False, "lead", KNOWN),
+    ]  # fmt: skip
+    placed = hundred.labels.item("pairs", "i2").item
+    assert found[0].prompt == placed.prompt.text
+    assert found[0].responses == tuple(candidate.text for candidate in placed.candidates)
+    assert not any(one.judged for one in hundred.golds.known("pairs", "ben"))
+
+
+def test_that_an_item_that_was_left_is_taken_again_unless_somebody_else_has_it(hundred: Store, judge: Judge) -> None:
+    make(hundred)
+    anna = hundred.queues.begin("pairs", "q", "anna")
+    hundred.queues.leave("q", "anna")
+    assert hundred.queues.resume("q", item_of(anna), "anna")
+    ben = hundred.queues.begin("pairs", "q", "ben")
+    assert item_of(ben) != item_of(anna)  # it is kept from ben again
+    hundred.queues.leave("q", "anna")
+    assert item_of(hundred.queues.begin("pairs", "q", "carl")) == item_of(anna)
+    assert not hundred.queues.resume("q", item_of(anna), "anna")
+    assert not hundred.queues.resume("q", "nothing", "anna")
+    hundred.queues.set_open("q", False)
+    assert hundred.queues.resume("q", item_of(anna), "anna")  # a closed queue keeps nothing from anybody
+
+
+def test_that_a_gold_item_is_taken_again_whoever_looks_at_it(hundred: Store) -> None:
+    make(hundred, golds=0.5)
+    hundred.golds.set("pairs", "i0", KNOWN, "me")
+    for who in ("anna", "ben"):
+        assert hundred.queues.resume("q", "i0", who)

@@ -6,11 +6,11 @@ import builtins
 from collections.abc import Iterator
 from typing import Literal
 
-from workbench.domain.judgement import Ranking
+from workbench.domain.judgement import Judgement, Ranking
 from workbench.domain.queues import QueueSpec
 from workbench.services.datasets import checked_name
 from workbench.services.settings import SettingsService
-from workbench.services.views import Presentation, QueueView
+from workbench.services.views import KnownAnswer, Presentation, QueueView
 from workbench.services.workspace import Workspace
 from workbench.store.queues import QueueFigures
 
@@ -67,13 +67,27 @@ class QueueService:
         if presentation.queue:
             self._lane.do(self._queues.leave, presentation.queue, self._me)
 
-    def set_gold(self, dataset: str, item: str, ranking: Ranking) -> None:
-        """Say what an item's answer is; queues with a share of gold items mix it in."""
-        self._lane.do(self._store.golds.set, dataset, item, ranking, self._me)
+    def resume(self, presentation: Presentation) -> bool:
+        """Keep an item on screen from others again that was left; False when others have or look at all that it needs."""
+        if not presentation.queue or presentation.purpose == "repeat":
+            return True
+        return self._lane.do(self._queues.resume, presentation.queue, presentation.item.id, self._me)
 
-    def clear_gold(self, dataset: str, item: str) -> None:
-        """Forget an item's answer."""
-        self._lane.do(self._store.golds.clear, dataset, item)
+    def voices(self, dataset: str, item: str) -> builtins.list[Judgement]:
+        """What others say of an item by now, for whoever settles it."""
+        return [j for j in self._lane.do(self._store.labels.for_item, item, dataset) if j.annotator != self._me]
+
+    def set_gold(self, dataset: str, item: str, ranking: Ranking) -> Ranking | None:
+        """Say what an item's answer is; returns what it was before. Queues with a share of gold items mix it in."""
+        return self._lane.do(self._store.golds.set, dataset, item, ranking, self._me)
+
+    def clear_gold(self, dataset: str, item: str) -> Ranking:
+        """Forget an item's answer, and return it; NotFound when it has none."""
+        return self._lane.do(self._store.golds.clear, dataset, item)
+
+    def known_answers(self, dataset: str) -> builtins.list[KnownAnswer]:
+        """The known answers of a dataset to read, each with whether you have judged its item."""
+        return [KnownAnswer(*known) for known in self._lane.do(self._store.golds.known, dataset, self._me)]
 
     def golds(self, dataset: str) -> dict[str, Ranking]:
         """The known answers of a dataset, by item."""

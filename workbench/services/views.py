@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import DecodingSettings
-from workbench.domain.judgement import Comparison, Item, Judgement, Purpose
+from workbench.domain.judgement import Comparison, Item, Judgement, Purpose, Ranking
 from workbench.domain.profiles import Colour
 from workbench.domain.queues import Guidelines, QueueSpec
 from workbench.domain.rows import DatasetKind
@@ -130,6 +130,19 @@ class QueueView:
     left_for_you: int
     state: Literal["open", "closed"]
     created: datetime
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """A gold item: the beginnings of its texts, its answer (in candidate indices), who gave it, and whether you have judged it."""
+
+    item: str
+    prompt: str
+    responses: tuple[str, ...]
+    ranking: Ranking
+    author: str
+    created: datetime
+    judged: bool
 
 
 @dataclass(frozen=True)

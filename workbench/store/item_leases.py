@@ -33,12 +33,16 @@ def renew_lease(connection: Connection, queue: QueueRecord, row: int, annotator:
     now = datetime.now(UTC)
     if expires is None:
         return False
-    if expires <= now:
-        state = row_state(queue.spec, answers_of(connection, [row]).get(row, ()))
-        if annotator not in state.labelled and state.missing <= leased(connection, queue, [row], annotator, now)[row]:
-            return False
+    if expires <= now and not free_for(connection, queue, row, annotator, now):
+        return False
     connection.execute(update(t.item_leases).where(mine).values(expires=until))
     return True
+
+
+def free_for(connection: Connection, queue: QueueRecord, row: int, annotator: str, now: datetime) -> bool:
+    """Whether others leave a row to an annotator, or their label is among those that it has."""
+    state = row_state(queue.spec, answers_of(connection, [row]).get(row, ()))
+    return annotator in state.labelled or state.missing > leased(connection, queue, [row], annotator, now)[row]
 
 
 def give_back(connection: Connection, queue: int, annotator: str) -> None:

@@ -22,7 +22,7 @@ from workbench.store.asking import Asked, choose, left_for, queue_size
 from workbench.store.database import Database
 from workbench.store.datasets import READY, DatasetRecord
 from workbench.store.drafts import forget_draft
-from workbench.store.item_leases import give_back, renew_lease, take_lease
+from workbench.store.item_leases import free_for, give_back, renew_lease, take_lease
 from workbench.store.judging import append_judgements, next_redo, redo, undo
 from workbench.store.labels import (
     ProgressRecord,
@@ -198,9 +198,27 @@ class Queues:
         """Prolong an annotator's lease of an item; False when they have none any more."""
         with self._database.write() as connection:
             queue = find_queue(connection, name)
-            here = (t.rows.c.item == item) & (t.rows.c.dataset_id == queue.dataset)
-            row = connection.execute(select(t.rows.c.id).where(here)).scalar_one_or_none()
+            row = _row(connection, queue, item)
             return row is not None and renew_lease(connection, queue, row, annotator, _until(queue))
+
+    def resume(self, name: str, item: str, annotator: str) -> bool:
+        """Take the lease of an item again; False when others have, or look at, all that it needs.
+
+        Golds come to everybody. In a queue that was closed or deleted meanwhile nothing is kept from anybody.
+        """
+        with self._database.write() as connection:
+            found = connection.execute(select(t.queues).where(_Q.name == name, _Q.state == OPEN)).one_or_none()
+            if found is None:
+                return True
+            queue = queue_record(found)
+            row = _row(connection, queue, item)
+            if row is None:
+                return False
+            gold = bool(queue.spec.golds) and _is_gold(connection, row)
+            if not gold and not free_for(connection, queue, row, annotator, datetime.now(UTC)):
+                return False
+            take_lease(connection, queue, row, annotator, _until(queue))
+            return True
 
     def leave(self, name: str, annotator: str) -> None:
         """Let others have what an annotator was looking at in a queue."""
@@ -234,6 +252,11 @@ def is_extra(
         return False
     state = row_state(queue.spec, answers)
     return state.missing == 0 and judgement.annotator not in state.labelled
+
+
+def _row(connection: Connection, queue: QueueRecord, item: str) -> int | None:
+    here = (t.rows.c.item == item) & (t.rows.c.dataset_id == queue.dataset)
+    return connection.execute(select(t.rows.c.id).where(here)).scalar_one_or_none()
 
 
 def _is_gold(connection: Connection, row: int) -> bool:

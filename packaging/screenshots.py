@@ -1,6 +1,7 @@
 """Takes a picture of every page in both themes and two sizes: `python packaging/screenshots.py OUT [WORKSPACE]`.
 
-Without a workspace a new one is made from the starter kit. The window is real, its services are real; only the screen is
+Without a workspace a new one is made from the starter kit. `--desk` takes every state of the annotation desk and of statistics
+in its place (`desk_scenes.py`), over a workspace made for it. The window is real, its services are real; only the screen is
 not (it runs off screen unless QT_QPA_PLATFORM says otherwise).
 """
 
@@ -10,17 +11,19 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from desk_scenes import SCENES, Scene, press
+from desk_scenes import fill as fill_desk
 from PySide6.QtCore import QObject, QSettings, QTimer
 from PySide6.QtGui import QCursor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
 from workbench.domain.judgement import ranking_from_scores
 from workbench.gui.app import Opener, make_app
@@ -36,23 +39,13 @@ SETTLE_MS = 900
 
 
 class Photographer(QObject):
-    """Walks through every scene; each gets a moment to load before its picture is taken."""
+    """Walks through every scene; each gets a moment to load, and one after its keys, before its picture is taken."""
 
-    def __init__(self, window: Window, out: Path, pages: set[str]) -> None:
+    def __init__(self, window: Window, out: Path, scenes: Sequence[Scene]) -> None:
         super().__init__()
         self.window, self.out = window, out
         self.taken: list[Path] = []
-        scenes: list[tuple[str, Callable[[], Any]]] = [
-            (entry.id, lambda page=entry.id: self.go(page)) for entry in PAGES if not pages or entry.id in pages
-        ]
-        if not pages or "palette" in pages:
-            scenes.append(("palette", window.find_anything))
         self.shots = list(product(THEMES, SIZES, scenes))
-
-    def go(self, page: str) -> None:
-        """Show a page; Runs shows a run that has a curve."""
-        ended = [run.id for run in self.window.services.runs.list() if run.spark] if page == "runs" else []
-        self.window.go(page, **({"run": ended[0]} if ended else {}))
 
     def begin(self) -> None:
         """Wait until the workspace is open, then start."""
@@ -67,21 +60,44 @@ class Photographer(QObject):
             self.window.close()
             QApplication.quit()
             return
-        theme, size, (name, prepare) = self.shots.pop(0)
+        theme, size, scene = self.shots.pop(0)
         settings = self.window.settings
         if settings.theme != theme:
             self.window.settings_changed(settings.model_copy(update={"theme": theme}))
         self.window.palette_.leave()
         self.window.resize(*size)
-        prepare()
-        QTimer.singleShot(SETTLE_MS, self, lambda: self.shoot(f"{name}-{theme}-{size[0]}x{size[1]}.png"))
+        scene.go(self.window)
+        name = f"{scene.name}-{theme}-{size[0]}x{size[1]}.png"
 
-    def shoot(self, name: str) -> None:
-        """Take the picture."""
+        def shoot() -> None:
+            QTimer.singleShot(SETTLE_MS if scene.keys else 0, self, lambda: self.shoot(name, scene))
+
+        keys = shoot if scene.at_once else partial(press, self.window, scene.keys, shoot)
+        QTimer.singleShot(SETTLE_MS, self, keys)
+
+    def shoot(self, name: str, scene: Scene) -> None:
+        """Take the picture: of the window, or of the small one that stands over it."""
+        over = [w for w in self.window.findChildren(QDialog) if w.isVisible()]
         file = self.out / name
-        self.window.grab().save(str(file))
+        (over[-1] if over else self.window).grab().save(str(file))
         self.taken.append(file)
-        self.next()
+        for panel in over:
+            panel.close()
+        press(self.window, scene.back, self.next)
+
+
+def page_scenes(pages: set[str]) -> list[Scene]:
+    """Every page as it opens, and the palette."""
+    scenes = [Scene(entry.id, partial(_go, entry.id)) for entry in PAGES if not pages or entry.id in pages]
+    return scenes + (
+        [] if pages and "palette" not in pages else [Scene("palette", lambda window: window.find_anything())]
+    )
+
+
+def _go(page: str, window: Window) -> None:
+    """Show a page; Runs shows a run that has a curve."""
+    ended = [run.id for run in window.services.runs.list() if run.spark] if page == "runs" else []
+    window.go(page, **({"run": ended[0]} if ended else {}))
 
 
 def fill(workspace: Path) -> None:
@@ -114,19 +130,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("workspace", type=Path, nargs="?")
-    parser.add_argument("--pages", nargs="*", default=[], help="only these pages")
+    parser.add_argument("--pages", nargs="*", default=[], help="only these pages, or with --desk only these scenes")
+    parser.add_argument("--desk", action="store_true", help="every state of the desk and of statistics")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["XDG_CONFIG_HOME"] = temporary
-        workspace = options.workspace or new_workspace(Path(temporary) / "my-workspace", starter=True)
-        if options.workspace is None:
-            fill(workspace)
+        workspace = options.workspace or Path(temporary) / "my-workspace"
+        if options.workspace is None and options.desk:
+            fill_desk(workspace)
+        elif options.workspace is None:
+            fill(new_workspace(workspace, starter=True))
+        wanted = set(options.pages)
+        scenes = page_scenes(wanted)
+        if options.desk:
+            scenes = [scene for scene in SCENES if not wanted or scene.name in wanted]
         app = make_app()
         theme = Theme(app)
         theme.apply("light")
         window = Window(theme, QSettings(str(Path(temporary) / "window.ini"), QSettings.Format.IniFormat))
-        photographer = Photographer(window, options.out, set(options.pages))
+        photographer = Photographer(window, options.out, scenes)
         QCursor.setPos(4000, 3000)  # nothing looks as if the mouse were on it
         window.show()
         Opener(window).open(workspace)

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from workbench.domain.judgement import Item
 from workbench.domain.text import Candidate, Prompt
-from workbench.gui.pages.annotate import AnnotatePage
+from workbench.gui.pages.annotate import AnnotatePage, bars
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
 from workbench.services.lane import Lane
@@ -62,6 +62,12 @@ def window(qtbot: QtBot, theme: Theme, memory: QSettings, bench: Workbench) -> I
     yield made
     made.close()
     made.deleteLater()
+
+
+@pytest.fixture(autouse=True)
+def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the desk says for a moment is still there when a busy machine comes to look at it."""
+    monkeypatch.setattr(bars, "EARLY_STAYS", 600_000)
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def test_that_everything_on_annotate_has_a_key_or_can_be_reached_with_tab(visit:
         "annotate.guidelines_button",
         *(f"annotate.place_{n}" for n in range(1, 10)),
     }
+    keyed |= {f"annotate.card_{n}.repair" for n in range(1, 10)}
     reading = {"annotate.prompt", *(f"annotate.card_{n}.text" for n in range(1, 10))}  # Page Up, Page Down and Space
     for widget in acted_on(page):
         if widget.isVisible() and widget.objectName() not in keyed | reading:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.gui.pages.annotate import AnnotatePage
@@ -109,6 +109,22 @@ def test_that_a_repair_becomes_a_pair_and_a_demonstration(
     names = {view.name: view.rows for view in bench.datasets.list()}
     assert names["pairs-demonstrations"] == 1
     assert any("better than B" in notice.what for notice in window.notices.history)
+
+
+def test_that_the_button_of_a_card_repairs_that_response(page: AnnotatePage, press: Press, qtbot: QtBot) -> None:
+    assert page.presentation is not None
+    texts = [page.presentation.item.candidates[c].text for c in page.presentation.shown]
+    for name, letter, words in (("left", "A", texts[0]), ("right", "B", texts[1])):
+        pencil = page.findChild(QPushButton, f"annotate.{name}.repair")
+        assert pencil is not None
+        assert pencil.accessibleName() == f"Repair response {letter}"
+        assert "Shift+E" in pencil.toolTip()
+        QTest.mouseClick(pencil, Qt.MouseButton.LeftButton)
+        assert page.desk.write.heading.text().startswith(f"Repair {letter}:")
+        assert page.desk.write.field.toPlainText() == words
+        assert page.desk.write.field.hasFocus()
+        press(Qt.Key.Key_Escape)
+        assert page.hasFocus()
 
 
 def test_that_escape_leaves_the_question_which_response_is_repaired(

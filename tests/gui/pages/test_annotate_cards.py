@@ -30,8 +30,15 @@ def drops() -> list[tuple[int, int, bool]]:
 
 
 @pytest.fixture
-def board(qtbot: QtBot, theme: Theme, pressed: list[int], drops: list[tuple[int, int, bool]]) -> CandidateBoard:
-    made = CandidateBoard(theme, pressed.append, lambda *drop: drops.append(drop))
+def repairs() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def board(
+    qtbot: QtBot, theme: Theme, pressed: list[int], repairs: list[int], drops: list[tuple[int, int, bool]]
+) -> CandidateBoard:
+    made = CandidateBoard(theme, pressed.append, repairs.append, lambda *drop: drops.append(drop))
     qtbot.addWidget(made)
     made.resize(900, 600)
     made.show()
@@ -236,7 +243,7 @@ def test_that_texts_count_as_seen_only_when_they_were_painted(board: CandidateBo
 
 
 def test_that_a_hidden_board_is_never_seen(qtbot: QtBot, theme: Theme) -> None:
-    board = CandidateBoard(theme, print, print)
+    board = CandidateBoard(theme, print, print, print)
     qtbot.addWidget(board)
     board.show_texts(["one", "two"], raw=False, differences=False)
     qtbot.wait(20)

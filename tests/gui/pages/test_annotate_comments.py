@@ -81,7 +81,7 @@ def test_that_a_quotation_is_one_short_visible_line() -> None:
 
 @pytest.fixture
 def board(qtbot: QtBot, theme: Theme) -> CandidateBoard:
-    made = CandidateBoard(theme, print, print)
+    made = CandidateBoard(theme, print, print, print)
     qtbot.addWidget(made)
     made.resize(900, 500)
     made.show()

@@ -25,7 +25,7 @@ _Line = QTextCharFormat.UnderlineStyle
 
 @pytest.fixture
 def board(qtbot: QtBot, theme: Theme) -> CandidateBoard:
-    made = CandidateBoard(theme, print, print)
+    made = CandidateBoard(theme, print, print, print)
     qtbot.addWidget(made)
     made.resize(900, 500)
     made.show()

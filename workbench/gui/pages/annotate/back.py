@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import QObject
 
@@ -15,11 +17,11 @@ from workbench.services.views import Presentation, Said
 class LookingBack(QObject):
     """Opens the list and brings an item back."""
 
-    def __init__(self, reach: Reach, parent: QObject) -> None:
+    def __init__(self, reach: Reach, parent: QObject, gold: Callable[[Judgement], Any]) -> None:
         super().__init__(parent)
         self._reach = reach
         self.wanted = ""  # an item that somebody asked for, to show once its dataset is here
-        self.pane = HistoryPane(reach.shell.theme, self._look, self._again, reach.leave_side)
+        self.pane = HistoryPane(reach.shell.theme, self._look, self._again, gold, reach.leave_side)
 
     def toggle(self) -> None:
         """Open the list, or go back to the item."""

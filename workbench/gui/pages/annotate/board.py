@@ -23,9 +23,15 @@ class CandidateBoard(QWidget):
     spans_changed = Signal()
     released = Signal()  # a field or a caret is done with the keyboard
 
-    def __init__(self, theme: Theme, press: Callable[[int], Any], dropped: Callable[[int, int, bool], Any]) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        press: Callable[[int], Any],
+        repair: Callable[[int], Any],
+        dropped: Callable[[int, int, bool], Any],
+    ) -> None:
         super().__init__()
-        self._theme, self._press, self._dropped = theme, press, dropped
+        self._theme, self._press, self._repair, self._dropped = theme, press, repair, dropped
         self.cards: list[CandidateCard] = []
         self.focused: int | None = None
         self.together = False
@@ -142,7 +148,8 @@ class CandidateBoard(QWidget):
             card.deleteLater()
         across = count if count <= 3 else 2 if count == 4 else 3
         self.cards = [
-            CandidateCard(place, count == 2, self._theme, self._press, self._commenting) for place in range(count)
+            CandidateCard(place, count == 2, self._theme, self._press, self._repair, self._commenting)
+            for place in range(count)
         ]
         self.focused = None
         for place, card in enumerate(self.cards):

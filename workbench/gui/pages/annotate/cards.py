@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from workbench.domain.judgement import Span
 from workbench.gui.pages.annotate.caret import CommentPane
@@ -14,7 +15,7 @@ from workbench.gui.pages.annotate.comment_strip import CommentStrip
 from workbench.gui.pages.annotate.draft import LETTERS
 from workbench.gui.pages.annotate.keycap import KeyButton
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import restyle, text
+from workbench.gui.widgets.basics import button, restyle, text, wear_icon
 
 
 class CommentDeeds(Protocol):
@@ -34,7 +35,13 @@ class CandidateCard(QFrame):
     """One candidate under its letter, with a button that does what its key does. It never knows who wrote the text."""
 
     def __init__(
-        self, place: int, pair: bool, theme: Theme, press: Callable[[int], Any], commented: CommentDeeds
+        self,
+        place: int,
+        pair: bool,
+        theme: Theme,
+        press: Callable[[int], Any],
+        repair: Callable[[int], Any],
+        commented: CommentDeeds,
     ) -> None:
         super().__init__()
         self.place = place
@@ -64,6 +71,7 @@ class CandidateCard(QFrame):
         self.left.setObjectName(f"{name}.left_below")
         self.left.setToolTip("How much of the text is below what you see")
         top.addWidget(self.left)
+        top.addWidget(_repair_button(f"{name}.repair", letter, theme, lambda: repair(self.place)))
         deed = ("annotate.prefer_left", "annotate.prefer_right")[place] if pair else f"annotate.place_{place + 1}"
         words = f"{letter} is better" if pair else "place next"
         self.button = KeyButton(
@@ -113,3 +121,10 @@ class CandidateCard(QFrame):
         """What was said of it before the judgement was undone."""
         self.earlier.setText(words)
         self.earlier.setVisible(bool(words))
+
+
+def _repair_button(name: str, letter: str, theme: Theme, run: Callable[[], Any]) -> QPushButton:
+    """A pencil that never takes the keyboard: its key is Shift+E and the card's digit."""
+    made = button("", name, run, "flat", accessible=f"Repair response {letter}", tip=f"Repair {letter}   Shift+E")
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return wear_icon(made, "pencil", theme)

@@ -10,13 +10,14 @@ from PySide6.QtWidgets import QWidget
 
 from workbench.gui.pages.annotate.after import Effects, Retraining
 from workbench.gui.pages.annotate.back import LookingBack
+from workbench.gui.pages.annotate.golds import Golds
 from workbench.gui.pages.annotate.guiding import Guiding
 from workbench.gui.pages.annotate.keeping import DraftKeeper, LeaseKeeper
 from workbench.gui.pages.annotate.people import People
 from workbench.gui.pages.annotate.places import Places
 from workbench.gui.pages.annotate.reach import Reach
 from workbench.gui.pages.annotate.repairing import Repairing
-from workbench.gui.pages.annotate.reveal import Reveal
+from workbench.gui.pages.annotate.reveal import Reveal, Voices
 from workbench.services.views import LabelProgress, Presentation
 
 
@@ -27,7 +28,8 @@ class Crew(QObject):
         super().__init__(page)
         self._reach = reach
         self.guiding = Guiding(reach, self)
-        self.back = LookingBack(reach, self)
+        self.golds = Golds(reach, self)
+        self.back = LookingBack(reach, self, self.golds.keep)
         self.places = Places(reach, self)
         self.people = People(reach, self)
         self.drafts = DraftKeeper(reach, self)
@@ -36,6 +38,8 @@ class Crew(QObject):
         self.effects = Effects(reach, self)
         self.retraining = Retraining(reach, self)
         self.reveal: Reveal
+        self.voices: Voices
+        self._front = False
         self._deeds: dict[str, Callable[[], Any]] = {}
 
     @property
@@ -43,17 +47,23 @@ class Crew(QObject):
         """What can stand beside the candidates."""
         return {
             "guidelines": self.guiding.pane, "history": self.back.pane, "queue": self.places.panel,
-            "person": self.people.panel,
+            "person": self.people.panel, "golds": self.golds.pane,
         }  # fmt: skip
 
     def settle(self) -> None:
         """The desk is made."""
         reach, desk = self._reach, self._reach.desk
         self.reveal = Reveal(reach.services.labelling, reach.bridge, desk, lambda: reach.place()[0])
+        self.voices = Voices(reach.services.queues, reach.bridge, desk, lambda: reach.place()[0])
         desk.top.manage.setMenu(self.places.menu)
+        self.places.checks = (
+            ("Known answer of this item…   K", "annotate.menu_gold", desk.ask_gold),
+            ("Known answers…   Shift+K", "annotate.menu_golds", self.golds.toggle),
+        )
         reach.open_side("guidelines" if reach.guidelines_open else "")
         self._deeds = {
-            "reveal": self.reveal.ask, "guidelines": self.guiding.toggle, "history": self.back.toggle,
+            "reveal": self.reveal.ask, "voices": self.voices.ask, "guidelines": self.guiding.toggle, "history": self.back.toggle,
+            "golds": self.golds.toggle,
             "queue": desk.top.queue.showPopup, "new_queue": self.places.open_panel,
             "person": self.people.chip.showMenu, "effects": self.effects.toggle,
             "retrain": self.retraining.retrain, "mistakes": self.retraining.mistakes,
@@ -80,8 +90,10 @@ class Crew(QObject):
         if presentation is not None and presentation.draft:
             self._reach.desk.restore(presentation.draft)
         self.drafts.begin(presentation.draft if presentation is not None else None)
-        queue = self.places.queue() if presentation is not None and presentation.queue else None
-        self.leases.begin(None if queue is None else queue.spec.lease_minutes)
+        if self._front:
+            self.leases.begin(self._lease_of(presentation))
+        else:
+            self.leases.release(presentation)  # the page was left while the item was on its way
         self.effects.changed()
         self.back.refresh()
 
@@ -91,13 +103,28 @@ class Crew(QObject):
         self.effects.changed()
 
     def shown(self) -> None:
-        """The page is in front."""
+        """The page is in front: the item on screen is this person's again, unless somebody else has taken it."""
         self.people.refresh()
+        here, was_front, self._front = self._reach.desk.presentation, self._front, True
+        minutes = self._lease_of(here)
+        if here is not None and minutes is not None and not was_front:
+            self.leases.resume(here, minutes, self._gone)
 
     def hidden(self) -> None:
-        """Another page is in front."""
+        """Another page is in front: others may have the item; what was begun is kept."""
+        self._front = False
         self.drafts.flush()
-        self.leases.pause()
+        self.leases.release(self._reach.desk.presentation)
+
+    def _gone(self) -> None:
+        hint = "What you had begun is kept with it. Here is the next one."
+        self._reach.shell.notify("Somebody else has taken the item that you left.", hint)
+        self._reach.choose(self._reach.place())
+
+    def _lease_of(self, presentation: Presentation | None) -> float | None:
+        """For how many minutes an item is kept from others; None where nothing is leased."""
+        queue = self.places.queue() if presentation is not None and presentation.queue else None
+        return None if queue is None else queue.spec.lease_minutes
 
     def closing(self) -> None:
         """The workspace is being left."""

@@ -18,6 +18,7 @@ from workbench.gui.pages.annotate.chooser import Place
 from workbench.gui.pages.annotate.dimensions import DimensionTabs
 from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet, in_words
 from workbench.gui.pages.annotate.effects import EffectsStrip
+from workbench.gui.pages.annotate.gold_panel import GoldPanel
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.pages.annotate.panels import NotePanel, RepairPanel, SkipPanel, WritePanel
 from workbench.gui.pages.annotate.prompt import PromptPane
@@ -82,13 +83,20 @@ class Desk(QWidget):
         )
         together.setCheckable(True)
         self.prompt.heading.add("C", "comment", "comment", partial(asked.command, Command("comment")))
-        self.board = CandidateBoard(theme, lambda place: asked.command(Command("place", place)), asked.dropped)
+        repair = partial(Command, "repair")
+        self.board = CandidateBoard(
+            theme,
+            lambda place: asked.command(Command("place", place)),
+            lambda place: asked.command(repair(place + 1)),
+            asked.dropped,
+        )
         self.board.spans_changed.connect(self.said)
         self.skip = SkipPanel(asked.skip)
         self.tabs = DimensionTabs(asked.dimension)
         self.note = NotePanel(self.close_panels, asked.changed)
         self.write = WritePanel(asked.write, self.close_panels, asked.changed)
-        self.repair = RepairPanel(lambda place: asked.command(Command("repair", place + 1)))
+        self.repair = RepairPanel(lambda place: asked.command(repair(place + 1)))
+        self.gold = GoldPanel(asked.command)
         self.effects = EffectsStrip(deeds["mistakes"], deeds["retrain"])
         self.side = SidePane(panes)
         self.bottom = BottomBar(deeds)
@@ -198,12 +206,14 @@ class Desk(QWidget):
         self.bottom.say_restored()
 
     def open_panel(self, name: str) -> None:
-        """Open the panel for "skip", "repair", "note" or "write" and let the person type."""
+        """Open the panel for "skip", "repair", "gold", "note" or "write" and let the person type."""
         self.close_panels()
         if name == "skip":
             self.skip.show()
         elif name == "repair":
             self.repair.offer(len(self.sheet.shown))
+        elif name == "gold":
+            self.gold.offer(self.sheet.shown)
         elif name == "note":
             self.note.show()
             self.note.field.setFocus()
@@ -211,9 +221,13 @@ class Desk(QWidget):
             self.write.show()
             self.write.field.setFocus()
 
+    def ask_gold(self) -> None:
+        """Ask for the known answer of the item on screen."""
+        self._asked.command(Command("gold"))
+
     def close_panels(self) -> None:
         """Close all panels; the keyboard goes back to the item."""
-        was_open = [one for one in (self.skip, self.note, self.write, self.repair) if not one.isHidden()]
+        was_open = [one for one in (self.skip, self.note, self.write, self.repair, self.gold) if not one.isHidden()]
         for panel in was_open:
             panel.hide()
         if was_open:
@@ -263,7 +277,7 @@ class Desk(QWidget):
         work.setSpacing(12)
         work.addWidget(self.split, 1)
         work.addWidget(self.done, 1)
-        for panel in (self.skip, self.repair, self.note, self.write, self.effects):
+        for panel in (self.skip, self.repair, self.gold, self.note, self.write, self.effects):
             work.addWidget(panel)
         self.beside = QSplitter(Qt.Orientation.Horizontal)
         self.beside.setObjectName("annotate.beside")

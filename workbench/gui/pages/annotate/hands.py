@@ -12,7 +12,7 @@ from workbench.gui.pages.annotate.draft import Verdict
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.pages.annotate.reach import Reach
 
-PANELS = frozenset({"skip", "note", "write", "repair"})
+PANELS = frozenset({"skip", "note", "write", "repair", "gold"})
 LOOKS = frozenset({"differences", "turn", "escape"})  # these change nothing that is said
 
 
@@ -40,7 +40,7 @@ class Hands:
 
     def _act(self, asked: Command) -> None:
         desk = self.desk
-        if not desk.skip.isHidden() or not desk.repair.isHidden():
+        if any(not panel.isHidden() for panel in (desk.skip, desk.repair, desk.gold)):
             self._pick(asked)
         elif asked.name == "differences":
             desk.differences = not desk.differences
@@ -56,8 +56,10 @@ class Hands:
             self._take(self._verdict(asked))
 
     def _pick(self, asked: Command) -> None:
-        """A digit while the desk asks for a reason to skip, or for the response to repair."""
-        if asked.name == "place" and not self.desk.skip.isHidden():
+        """A digit while the desk asks for a reason to skip, for the response to repair, or for the known answer."""
+        if not self.desk.gold.isHidden() and asked.name in {"place", "level", "accept"}:
+            self._crew.golds.press(asked)
+        elif asked.name == "place" and not self.desk.skip.isHidden():
             self.desk.skip.digit(asked.place)
         elif asked.name == "place" or (asked.name == "repair" and asked.place):
             self._crew.repairing.repair(asked.place - (asked.name == "repair"))

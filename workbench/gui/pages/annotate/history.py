@@ -24,12 +24,18 @@ class HistoryPane(QWidget):
     """The list takes the keyboard while it is open: arrows walk, Enter judges again, H or Escape go back."""
 
     def __init__(
-        self, theme: Theme, look: Callable[[str], Any], again: Callable[[str], Any], leave: Callable[[], Any]
+        self,
+        theme: Theme,
+        look: Callable[[str], Any],
+        again: Callable[[str], Any],
+        gold: Callable[[Judgement], Any],
+        leave: Callable[[], Any],
     ) -> None:
         super().__init__()
         self.setObjectName("annotate.history")
         self.setAccessibleName("Judged before")
-        self._look, self._again, self._leave = look, again, leave
+        self._look, self._again, self._gold, self._leave = look, again, gold, leave
+        self._said: dict[str, Judgement] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -48,6 +54,11 @@ class HistoryPane(QWidget):
         row = QHBoxLayout()
         self.again_button = button("Judge again", "annotate.judge_again", self.judge_again, tip="Enter")
         row.addWidget(self.again_button)
+        self.gold_button = button(
+            "Known answer", "annotate.judged_gold", self.make_gold, tip="Make it the item's known answer   K",
+            accessible="Make this judgement the item's known answer",
+        )  # fmt: skip
+        row.addWidget(self.gold_button)
         row.addStretch(1)
         row.addWidget(KeyHint("Esc", "back"))
         column.addLayout(row)
@@ -55,7 +66,8 @@ class HistoryPane(QWidget):
     def show_said(self, said: Sequence[Said]) -> None:
         """The judgements that count now, newest first."""
         self.none.setVisible(not said)
-        for part in (self.list, self.revisions, self.again_button):
+        self._said = {s.judgement.item: s.judgement for s in said}
+        for part in (self.list, self.revisions, self.again_button, self.gold_button):
             part.setVisible(bool(said))
         self.list.show_lines(
             [Line(s.judgement.item, all_in_words(s.judgement), s.prompt, ago(s.judgement.created)) for s in said]
@@ -76,14 +88,22 @@ class HistoryPane(QWidget):
         if item := self.list.key():
             self._again(item)
 
+    def make_gold(self) -> None:
+        """Make the chosen judgement the known answer of its item."""
+        if (judgement := self._said.get(self.list.key())) is not None:
+            self._gold(judgement)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Escape and H close the list, Enter judges again; no other key reaches the item."""
+        """Escape and H close the list, Enter judges again, K makes a known answer; no other key reaches the item."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             if event.key() in {Qt.Key.Key_Escape, Qt.Key.Key_H}:
                 self._leave()
                 return True
             if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
                 self.judge_again()
+                return True
+            if event.key() == Qt.Key.Key_K and not event.modifiers():
+                self.make_gold()
                 return True
         return super().eventFilter(watched, event)
 

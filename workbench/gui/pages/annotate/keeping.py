@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer
@@ -67,9 +68,14 @@ class LeaseKeeper(QObject):
             return
         self._timer.start(max(SHORTEST_LEASE_MS, min(LEASE_MS, round(minutes * 60_000 / 3))))
 
-    def pause(self) -> None:
-        """Another page is in front: the lease runs out by itself, unless the person comes back before."""
-        self._timer.stop()
+    def resume(self, presentation: Presentation, minutes: float, gone: Callable[[], Any]) -> None:
+        """The item is looked at again; `gone` is called when somebody else has it by now."""
+
+        def resumed(mine: bool) -> None:
+            if self._reach.desk.presentation is presentation:
+                self.begin(minutes) if mine else gone()
+
+        self._reach.run(self._reach.services.queues.resume, presentation, then=resumed)
 
     def release(self, presentation: Presentation | None) -> None:
         """Nobody looks at this item any more: others may have it at once."""

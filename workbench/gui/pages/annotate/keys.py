@@ -34,6 +34,7 @@ ACTIONS = (
     ("repair", "Repair a response", "Shift+E", Command("repair")),
     ("differences", "Show word-level differences", "D", Command("differences")),
     ("reveal", "Reveal who wrote the last item's responses", "R", Command("reveal")),
+    ("voices", "What others said, where you settle a disagreement", "V", Command("voices")),
     ("guidelines", "Guidelines", "G", Command("guidelines")),
     ("history", "What you judged before, to judge it again", "H", Command("history")),
     ("queue", "Choose a dataset or a queue", "Q", Command("queue")),
@@ -41,6 +42,8 @@ ACTIONS = (
     ("mistakes", "Judge what the reward model gets wrong", "M", Command("mistakes")),
     ("effects", "What this label will do", "W", Command("effects")),
     ("retrain", "Retrain the reward model on your labels", "L", Command("retrain")),
+    ("gold", "Say the known answer of this item (gold)", "K", Command("gold")),
+    ("golds", "Known answers of this dataset", "Shift+K", Command("golds")),
     ("statistics", "Statistics of these labels", "", Command("statistics")),
     ("person", "Who judges", "U", Command("person")),
     ("undo", "Undo the last judgement", "Ctrl+Z", Command("undo")),
@@ -53,7 +56,9 @@ _LETTERS: dict[int, str] = {
     _K.Key_T: "together", _K.Key_P: "unfold", _K.Key_C: "comment",
     _K.Key_G: "guidelines", _K.Key_H: "history", _K.Key_Q: "queue", _K.Key_U: "person",
     _K.Key_W: "effects", _K.Key_L: "retrain", _K.Key_M: "mistakes",
+    _K.Key_K: "gold", _K.Key_V: "voices",
 }  # fmt: skip
+_SHIFTED_LETTERS: dict[int, str] = {_K.Key_E: "repair", _K.Key_K: "golds"}
 _ARROWS: dict[int, Command] = {
     _K.Key_Left: Command("focus", -1), _K.Key_Right: Command("focus", 1),
     _K.Key_Up: Command("lines", -1), _K.Key_Down: Command("lines", 1),
@@ -75,8 +80,8 @@ def command(event: QKeyEvent) -> Command | None:
         if key == _K.Key_Z:
             return Command("redo" if shift else "undo")
         return Command("redo") if key == _K.Key_Y else None
-    if shift and key == _K.Key_E:
-        return Command("repair")
+    if shift and key in _SHIFTED_LETTERS:
+        return Command(_SHIFTED_LETTERS[key])
     if key in _TURNS:
         return Command("turn", _TURNS[key])
     if key in _LETTERS:

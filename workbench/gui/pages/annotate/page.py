@@ -51,8 +51,15 @@ class AnnotatePage(QWidget):
         "You don't see which model wrote what until you have judged; R tells it for the last item.\n\n"
         "Where the guidelines (G) ask for dimensions, the same keys rank one after the other; Tab or ] goes on, [ goes back. "
         "A dimension may be left out; the last one, Overall, is what counts for training, and it commits them all.\n\n"
-        "What you have begun to say of an item is kept, also when the window is closed. H lists what you judged before, W "
-        "says what a label will do, L trains the reward model on your labels, and M asks about what it gets wrong."
+        "Arrows, Page Up and Page Down or Space scroll; Left and Right choose the response that they mean. T scrolls the "
+        "responses together or apart, D marks the words in which they differ, P shows the earlier turns of a conversation, C "
+        "comments on a part of a response. N writes a note, E a better response, Shift+E repairs one of those shown.\n\n"
+        "What you have begun to say of an item is kept, also when the window is closed; in a queue, others may have the item "
+        "while you look at another page. H lists what you judged before, Q chooses a dataset or a queue, U who judges, W "
+        "says what a label will do, L trains the reward model on your labels, and M asks about what it gets wrong.\n\n"
+        "K says the known answer of an item (it judges nothing), Shift+K lists the answers that are known. Queues with a "
+        "share of gold items ask them unmarked; Statistics tell how often each annotator gave the known answer. In a queue of "
+        "disagreements, V tells what the others said."
     )
 
     def __init__(self, services: Workbench, bridge: Bridge, shell: Shell) -> None:
@@ -152,7 +159,7 @@ class AnnotatePage(QWidget):
             event.ignore()
             return
         asked = command(event)
-        if asked is None or (self.desk.side.focused and asked.name not in {"escape", "guidelines", "history"}):
+        if asked is None or (self.desk.side.focused and asked.name not in {"escape", "guidelines", "history", "golds"}):
             super().keyPressEvent(event)
             return
         self._do(asked)

@@ -27,6 +27,7 @@ class Places(QObject):
         self._reach = reach
         self.datasets: list[DatasetView] = []
         self.queues: list[QueueView] = []
+        self.checks: tuple[tuple[str, str, Callable[[], Any]], ...] = ()  # what the menu says of gold items
         self.panel = QueuePanel(reach.shell.theme, self._create, reach.leave_side)
         self.menu = QMenu()
         self.menu.setObjectName("annotate.queue_menu")
@@ -79,6 +80,9 @@ class Places(QObject):
         self.menu.clear()
         queue, services = self.queue(), self._reach.services
         self._add("New queue…", "annotate.menu_new_queue", self.open_panel)
+        self.menu.addSeparator()
+        for title, name, run in self.checks:
+            self._add(title, name, run)
         if queue is None:
             return
         self.menu.addSeparator()

@@ -1,14 +1,16 @@
-"""Who wrote what in the item judged last: asked with the key r, told only after the judgement, also after a restart."""
+"""What is told on request only: who wrote what in the item judged last, and what others said of an item that is to be settled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
+from workbench.domain.judgement import Judgement
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.annotate.desk import Desk
-from workbench.gui.pages.annotate.draft import LETTERS
+from workbench.gui.pages.annotate.draft import LETTERS, in_words
 from workbench.services.labelling import LabellingService
+from workbench.services.queues import QueueService
 from workbench.services.views import Presentation
 
 Told = tuple[Presentation, tuple[str, ...]]
@@ -39,3 +41,30 @@ class Reveal:
         judged, models = found
         names = [f"{LETTERS[place]} {models[candidate]}" for place, candidate in enumerate(judged.shown)]
         label.setText("written by: " + "  ·  ".join(names))
+
+
+class Voices:
+    """Who settles a disagreement may read what it is, after thinking for themselves; in any other queue others stay unheard."""
+
+    def __init__(self, queues: QueueService, bridge: Bridge, desk: Desk, current: Callable[[], str]) -> None:
+        self._queues, self._bridge, self._desk, self._current = queues, bridge, desk, current
+
+    def ask(self) -> None:
+        """Tell what others said of the item on screen, if it is one to settle."""
+        here = self._desk.presentation
+        if here is None or here.purpose != "adjudication":
+            words = "What others say stays unheard, but in a queue of disagreements."
+            self._desk.bottom.revealed.setText(words if here is not None else "")
+            return
+        told = partial(self._tell, here)
+        self._bridge.run(self._queues.voices, self._current(), here.item.id, then=told)
+
+    def _tell(self, here: Presentation, said: list[Judgement]) -> None:
+        if self._desk.presentation is here:
+            voices = [f"{j.annotator}: {as_shown(j, here)}{f' – {j.note}' if j.note else ''}" for j in said]
+            self._desk.bottom.revealed.setText("  ·  ".join(voices) or "Nobody else has said anything.")
+
+
+def as_shown(judgement: Judgement, here: Presentation) -> str:
+    """Somebody's judgement in the letters that stand over the cards now."""
+    return in_words(judgement.model_copy(update={"shown": here.shown}))

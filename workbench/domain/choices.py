@@ -167,7 +167,8 @@ class DraftRound(_Said):
     """One round of speculative decoding: what was drafted, and the token that the target added (residual or bonus).
 
     `expected` of a drafted token is the chance that it is accepted there, the sum over the vocabulary of min(p, q). Seconds are
-    those of drafting and of the target's one pass.
+    those of drafting and of the target's one pass with the judging; `plain_seconds`, taken in a few rounds only, are those of
+    one token of plain decoding at this place.
     """
 
     kind: Literal["draft"] = "draft"
@@ -178,6 +179,7 @@ class DraftRound(_Said):
     verdict: Literal["residual", "bonus"] | None = None
     draft_seconds: float = 0.0
     target_seconds: float = 0.0
+    plain_seconds: float | None = None
 
 
 Aside = BeamLevel | DraftRound  # told apart by `kind`
@@ -213,6 +215,43 @@ class Distribution(_Said):
     bars: tuple[Bar, ...]
     chosen: int
     changed: int | None = None
+
+
+class LosslessCell(_Said):
+    """One outcome of the test: the text of its tokens ("" for all others together), how often it came, how often it should."""
+
+    text: str
+    observed: int
+    expected: float
+
+
+class LosslessRule(_Said):
+    """How one way of judging drafts did: chi-square with its degrees of freedom, the chance `p` of a worse one if it were exact.
+
+    `acceptance` is the share of judged drafts that were taken. `cells` are the likeliest outcomes, most probable first.
+    `impossible` counts texts that the model never says with these settings: p is 0 where there are any.
+    """
+
+    name: str
+    chi_square: float
+    degrees: int
+    p: float
+    acceptance: float | None
+    impossible: int
+    cells: tuple[LosslessCell, ...]
+
+
+class LosslessReport(_Said):
+    """Does speculative decoding leave the model's distribution as it was?
+
+    `exact` is the rule in use, `wrong` are rules with a deliberate mistake, which show what the test can find; all drew the same
+    number of texts of `tokens` tokens.
+    """
+
+    samples: int
+    tokens: int
+    exact: LosslessRule
+    wrong: tuple[LosslessRule, ...]
 
 
 class Aligned(_Said):

@@ -10,6 +10,9 @@ RuleName = Literal["temperature", "top_k", "top_p", "min_p", "typical_p", "epsil
 ORDER: tuple[RuleName, ...] = get_args(RuleName)
 
 
+NGRAM = "ngram"  # a draft that needs no model
+
+
 class _Common(BaseModel):
     """Settings that every strategy has."""
 
@@ -67,10 +70,9 @@ class Greedy(_Common):
     strategy: Literal["greedy"] = "greedy"
 
 
-class Sample(_Common):
-    """Draw each token from the (cut and reshaped) distribution."""
+class Sampling(_Common):
+    """Settings of every strategy that draws its tokens."""
 
-    strategy: Literal["sample"] = "sample"
     temperature: float = Field(
         1.0, ge=0.0, le=10.0, description="Divide logits by this: below 1 sharper, above 1 flatter, 0 is greedy."
     )
@@ -114,20 +116,6 @@ class Sample(_Common):
         description="Keep tokens with at least this probability, less where the entropy H is high: min(eta, √eta · e^-H) (0 = all).",
         json_schema_extra={"advanced": True},
     )
-    mirostat_tau: float = Field(
-        0.0,
-        ge=0.0,
-        le=32.0,
-        description="Steer the surprise of the text towards this, cutting what surprises more (mirostat 2; 0 = off, usual 5).",
-        json_schema_extra={"unit": "bits", "advanced": True},
-    )
-    mirostat_eta: float = Field(
-        0.1,
-        gt=0.0,
-        le=1.0,
-        description="How fast mirostat's bound follows the surprise of the tokens drawn.",
-        json_schema_extra={"advanced": True},
-    )
     order: tuple[RuleName, ...] = Field(
         ORDER,
         description="Order in which the rules act; those that aren't named follow in their usual order.",
@@ -146,6 +134,44 @@ class Sample(_Common):
         if doubled:
             raise ValueError(f"{', '.join(doubled)} stands twice")
         return (*value, *(name for name in ORDER if name not in value))
+
+
+class Sample(Sampling):
+    """Draw each token from the (cut and reshaped) distribution."""
+
+    strategy: Literal["sample"] = "sample"
+    mirostat_tau: float = Field(
+        0.0,
+        ge=0.0,
+        le=32.0,
+        description="Steer the surprise of the text towards this, cutting what surprises more (mirostat 2; 0 = off, usual 5).",
+        json_schema_extra={"unit": "bits", "advanced": True},
+    )
+    mirostat_eta: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="How fast mirostat's bound follows the surprise of the tokens drawn.",
+        json_schema_extra={"advanced": True},
+    )
+
+
+class Speculative(Sampling):
+    """Draw as `sample` does, several tokens a pass: a draft proposes them, the model keeps what fits its own distribution.
+
+    There is no mirostat: its bound moves with every token, so tokens that are proposed together would each need another one.
+    """
+
+    strategy: Literal["speculative"] = "speculative"
+    draft: str = Field(
+        NGRAM,
+        min_length=1,
+        max_length=4096,
+        description="What proposes tokens: a smaller model with the same tokenizer, a run's checkpoint (RUN@STEP), or ngram: the text so far.",
+    )
+    gamma: int = Field(
+        4, ge=1, le=32, description="Tokens proposed in each round, at most.", json_schema_extra={"unit": "tokens"}
+    )
 
 
 class Beam(_Common):
@@ -191,5 +217,20 @@ class Beam(_Common):
         return value
 
 
-DecodingSettings = Annotated[Greedy | Sample | Beam, Field(discriminator="strategy")]
-STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam]] = {"greedy": Greedy, "sample": Sample, "beam": Beam}
+DecodingSettings = Annotated[Greedy | Sample | Beam | Speculative, Field(discriminator="strategy")]
+STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam] | type[Speculative]] = {
+    "greedy": Greedy,
+    "sample": Sample,
+    "beam": Beam,
+    "speculative": Speculative,
+}
+
+
+def other_model(settings: DecodingSettings) -> str | None:
+    """The second model that these settings need, as they name it; None when they need none."""
+    return settings.draft if isinstance(settings, Speculative) and settings.draft != NGRAM else None
+
+
+def with_folder(settings: DecodingSettings, folder: str) -> DecodingSettings:
+    """The settings with their second model's name replaced by its folder; those without one stay as they are."""
+    return settings if other_model(settings) is None else settings.model_copy(update={"draft": folder})

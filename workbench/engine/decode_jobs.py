@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from workbench.domain.choices import Aside
+from workbench.domain.decoding import DecodingSettings, other_model
 from workbench.domain.errors import BadInput, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.engine.batches import Batch, collate
@@ -18,7 +19,7 @@ from workbench.engine.decoding.decode import Choices, Ending, decode
 from workbench.engine.decoding.many import decode_many
 from workbench.engine.decoding.measures import Tally
 from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
-from workbench.engine.decoding.voice import context_length
+from workbench.engine.decoding.voice import Voice, context_length
 from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory
 from workbench.engine.models import Loaded
@@ -73,6 +74,7 @@ class _Column:
             return self._done(finished.value)
         if isinstance(choice, Aside):
             self._tally.stop(None)
+            self._tally.note(choice)
             return Asides(job=self.job, column=self.number, asides=(choice,))
         self._tally.stop(choice)
         if choice is None:
@@ -138,6 +140,14 @@ class Jobs:
             self._send(Phase(job=job, column=column, phase="loading the model"))
         return self._shelf.take(model, role).loaded
 
+    def _others(self, job: int, column: int, settings: DecodingSettings) -> dict[str, Voice]:
+        """The voices of the further models that these settings name."""
+        name = other_model(settings)
+        if name is None:
+            return {}
+        self._take(job, column, name)
+        return {name: self._shelf.policy(name)[1]}
+
     def _generate(self, request: Generate) -> None:
         columns = [
             column
@@ -155,7 +165,8 @@ class Jobs:
             self._take(request.job, number, asked.model)
             loaded, voice = self._shelf.policy(asked.model)
             prompt = encode_opening(loaded.tokenizer, request.prompt, request.prefill, request.chat_format)
-            steps = decode(voice, prompt, asked.settings, start=asked.start)
+            others = self._others(request.job, number, asked.settings)
+            steps = decode(voice, prompt, asked.settings, start=asked.start, others=others)
         except Exception as error:  # noqa: BLE001 - one column's trouble is not the others'
             self._fail(request.job, number, error)
             return None
@@ -187,6 +198,7 @@ class Jobs:
                 voice,
                 prompts,
                 request.settings,
+                others=self._others(request.job, 0, request.settings),
                 wanted=lambda: self._wanted(request.job),
                 progress=lambda done, total: self._send(Progress(job=request.job, done=done, total=total)),
             ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workbench.domain.decoding import DecodingSettings
+from workbench.domain.decoding import DecodingSettings, other_model, with_folder
 from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
 from workbench.domain.specs.kinds import explain
@@ -53,7 +53,7 @@ class PlaygroundService:
             raise BadInput(f"The playground has 1 to {MOST_COLUMNS} columns.", "Add or remove columns.")
         if not prompt.text.strip():
             raise BadInput("The prompt is empty.", "Type what the models should answer or continue.")
-        asked = [(self._folder(column.model), column.settings, column.start) for column in columns]
+        asked = [(self._folder(column.model), self._with_folders(column.settings), column.start) for column in columns]
         if self._job:
             self._decoder.stop(self._job)
         self._places = tuple(places) or tuple(range(len(columns)))
@@ -80,6 +80,7 @@ class PlaygroundService:
 
         `progress(done, total)` may say False to stop, which raises Conflict.
         """
+        settings = self._with_folders(settings)
         return self._decoder.generate_many(self._folder(model), prompts, settings, progress) if prompts else []
 
     def score(self, model: str, pairs: Sequence[tuple[Prompt, str]]) -> builtins.list[Scored]:
@@ -168,6 +169,11 @@ class PlaygroundService:
     def _change_presets(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         stored = self._store.settings.get().get(_PRESETS) or {}
         self._store.settings.set(**{_PRESETS: change(stored)})
+
+    def _with_folders(self, settings: DecodingSettings) -> DecodingSettings:
+        """The settings with the folder of their second model in place of its name."""
+        name = other_model(settings)
+        return settings if name is None else with_folder(settings, str(self._folder(name)))
 
     def _folder(self, model: str) -> Path:
         """The folder of a model by its name in the workspace, or a folder given as a path."""

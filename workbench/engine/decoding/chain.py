@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, Greedy, RuleName, Sample
+from workbench.domain.decoding import Beam, Greedy, RuleName, Sample, Sampling
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding import cuts
 
@@ -69,7 +69,7 @@ def require_choice(scores: Tensor) -> None:
         )
 
 
-def chain_for(settings: Greedy | Sample | Beam, eos: frozenset[int]) -> Chain:
+def chain_for(settings: Greedy | Sampling | Beam, eos: frozenset[int]) -> Chain:
     """The rules that these settings switch on, in transformers' order."""
     s = settings
     rules = [
@@ -79,12 +79,12 @@ def chain_for(settings: Greedy | Sample | Beam, eos: frozenset[int]) -> Chain:
         Rule("no_repeat_ngram", no_repeat_ngram(s.no_repeat_ngram)) if s.no_repeat_ngram else None,
         Rule("min_new_tokens", min_new_tokens(s.min_new_tokens, eos)) if s.min_new_tokens and eos else None,
     ]
-    if isinstance(s, Sample) and s.temperature > 0:
+    if isinstance(s, Sampling) and s.temperature > 0:
         rules += [_of_sampling(name, s) for name in s.order]
     return Chain(tuple(rule for rule in rules if rule is not None))
 
 
-def _of_sampling(name: RuleName, s: Sample) -> Rule | None:
+def _of_sampling(name: RuleName, s: Sampling) -> Rule | None:
     """The movable rule of this name, or None when it is off."""
     apply: Apply | None = None
     match name:
@@ -102,7 +102,7 @@ def _of_sampling(name: RuleName, s: Sample) -> Rule | None:
             apply = plain(cuts.epsilon(s.epsilon))
         case "eta" if s.eta:
             apply = plain(cuts.eta(s.eta))
-        case "mirostat" if s.mirostat_tau:
+        case "mirostat" if isinstance(s, Sample) and s.mirostat_tau:
             apply = mirostat(s.mirostat_tau)
         case _:
             pass

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Beam, Greedy, Sample, Speculative
 from workbench.engine.decoding.beam import beam
+from workbench.engine.decoding.drafts import draft_voice
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.naming import choice, named
 from workbench.engine.decoding.pieces import TextStream, completion_of, cut_at_stop, text_of, undecided_tail
 from workbench.engine.decoding.sample import sample
+from workbench.engine.decoding.speculative import speculative
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Hypothesis, Outcome, Reason, Steps, Task
-from workbench.engine.decoding.voice import Voice, room_after
+from workbench.engine.decoding.voice import Voice, context_length, room_after
 
-Settings = Greedy | Sample | Beam
+Settings = Greedy | Sample | Beam | Speculative
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str,
             return sample(stepper_for(voice), task, settings)
         case Beam():
             return beam(stepper_for(voice), task, settings)
+        case Speculative():
+            other = draft_voice(voice, settings.draft, others)
+            if other is None:
+                return speculative(stepper_for(voice), task, settings, None)
+            return speculative(stepper_for(voice), task, settings, stepper_for(other), room=context_length(other.model))
 
 
 def _over(voice: Voice, task: Task) -> Reason | None:

@@ -5,11 +5,11 @@ Row i draws from the settings' seed + i, so each text can be made again alone, u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, Sample
+from workbench.domain.decoding import Beam, Sample, Speculative
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.decode import Ending, Settings, decode
 from workbench.engine.decoding.mirostat import Bound
@@ -32,6 +32,7 @@ def decode_many(
     prompts: list[list[int]],
     settings: Settings,
     *,
+    others: Mapping[str, Voice] | None = None,
     wanted: Callable[[], bool] = lambda: True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str] | None:
@@ -39,11 +40,11 @@ def decode_many(
     texts: dict[int, str] = {}
     # Rows of similar length share a batch: less padding. The order of the answers is that of the prompts.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    size = 1 if isinstance(settings, Beam) else ROWS
+    size = 1 if isinstance(settings, Beam | Speculative) else ROWS
     for first in range(0, len(order), size):
         numbers = order[first : first + size]
         made = (
-            _alone(voice, prompts[numbers[0]], seed_of_row(settings, numbers[0]), wanted)
+            _alone(voice, prompts[numbers[0]], seed_of_row(settings, numbers[0]), others, wanted)
             if size == 1
             else _batch(voice, [prompts[i] for i in numbers], [seed_of_row(settings, i) for i in numbers], wanted)
         )
@@ -54,8 +55,10 @@ def decode_many(
     return [texts[i] for i in range(len(prompts))]
 
 
-def _alone(voice: Voice, prompt: list[int], settings: Settings, wanted: Callable[[], bool]) -> list[str] | None:
-    steps = decode(voice, prompt, settings)
+def _alone(
+    voice: Voice, prompt: list[int], settings: Settings, others: Mapping[str, Voice] | None, wanted: Callable[[], bool]
+) -> list[str] | None:
+    steps = decode(voice, prompt, settings, others=others)
     while wanted():
         try:
             next(steps)

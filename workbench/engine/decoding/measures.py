@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, DraftRound, TokenChoice
+from workbench.engine.decoding.rounds import numbers_of
 
 
 def distinct(ids: Sequence[int], size: int) -> float:
@@ -24,6 +25,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._choices: list[TokenChoice] = []
+        self._rounds: list[DraftRound] = []
         self._seconds = 0.0
         self._first: float | None = None
         self._since = 0.0
@@ -40,6 +42,12 @@ class Tally:
             if self._first is None:
                 self._first = self._seconds
 
+    def note(self, aside: Aside) -> None:
+        """Keep what an aside says about the text's numbers; time that was spent on measuring alone is not the column's."""
+        if isinstance(aside, DraftRound):
+            self._rounds.append(aside)
+            self._seconds -= aside.plain_seconds or 0.0
+
     @property
     def ids(self) -> list[int]:
         """The tokens so far."""
@@ -51,7 +59,7 @@ class Tally:
         return "".join(choice.text for choice in self._choices)
 
     def numbers(self) -> dict[str, float]:
-        """Tokens, seconds, tokens_per_second, first_token_seconds, logprob (nats), distinct_1, distinct_2, repetition."""
+        """Tokens, seconds, tokens_per_second, first_token_seconds, logprob (nats), distinct_1, distinct_2, repetition; those of its rounds."""
         ids = self.ids
         found = {
             "tokens": float(len(ids)),
@@ -64,4 +72,5 @@ class Tally:
         if self._first is not None and self._seconds > 0:
             found["first_token_seconds"] = self._first
             found["tokens_per_second"] = len(ids) / self._seconds
+        found |= numbers_of(self._rounds)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QVBoxLayout
 
 from workbench.domain.choices import TokenChoice
+from workbench.gui.pages.playground.branching import replaced
 from workbench.gui.pages.playground.column_head import ColumnHead
 from workbench.gui.pages.playground.heat import Mode
 from workbench.gui.pages.playground.numbers import Foot
@@ -32,6 +34,7 @@ class ColumnCard(QFrame):
         self.news: ColumnNews | None = None
         self.masked = False
         self._held: list[TokenChoice] = []  # tokens of a masked column: the view tells too much
+        self._pending: tuple[TokenChoice, int] | None = None  # a branch's token, until the decoder tells how long it is
         self._letter = ""
         self._waiting_since = 0.0
         self._phase = ""
@@ -148,15 +151,24 @@ class ColumnCard(QFrame):
         self.news = None
         self._phase = ""
         self._held = []
+        self._pending = None
         self.view.clear()
         self.plain.clear()
         self._show_words(words)
         self.foot.clear()
 
-    def begin(self, kept: Sequence[TokenChoice] = ()) -> None:
-        """Wait for the first news, behind these tokens."""
+    @property
+    def unfinished(self) -> bool:
+        """Whether the column could go on: it was stopped, reached its limit, or failed on its way."""
+        return self.news is not None and (self.news.reason in {"stopped", "length"} or bool(self.news.error_what))
+
+    def begin(self, kept: Sequence[TokenChoice] = (), branch: int | None = None) -> None:
+        """Wait for the first news behind these tokens; with `branch`, that token stands in the place of the last of them."""
         kept = tuple(kept)
         self.reset("")
+        if branch is not None:
+            self._pending = kept[-1], branch
+            kept = kept[:-1]
         if kept and not self.masked:
             self._stack.setCurrentWidget(self.view)
             self.view.add(kept)
@@ -179,6 +191,8 @@ class ColumnCard(QFrame):
         elif not news.phase and not news.done and not news.tokens and not self.tokens:
             self._phase = "reading the prompt"
             self.tick()
+        if self._pending is not None and (news.tokens or news.done):
+            news = self._with_branch(news, *self._pending)
         if news.tokens and self.masked:
             self._phase = "writing"
             self._held.extend(news.tokens)
@@ -189,6 +203,13 @@ class ColumnCard(QFrame):
             self.foot.counting(len(self.view.tokens))
         if news.done:
             self._finish(news)
+
+    def _with_branch(self, news: ColumnNews, choice: TokenChoice, token: int) -> ColumnNews:
+        """The news with the token that was branched to in front, as long as the decoder's offsets say that it is."""
+        self._pending = None
+        end = news.tokens[0].start if news.tokens else len(news.text) if not news.error_what else None
+        first = replaced(choice, token, None if end is None else max(0, end - choice.start))
+        return dataclasses.replace(news, tokens=(first, *news.tokens))
 
     def show_measured(self, numbers: Mapping[str, float]) -> None:
         """Numbers that came after the text."""
@@ -211,14 +232,15 @@ class ColumnCard(QFrame):
             self._show_words("Ready; waiting for the others.")
             return
         if news.error_what:
-            self._show_words(f"{news.error_what} {news.error_hint}".strip(), "bad")
-            self.foot.failed()
+            if not self.view.tokens:
+                self._show_words(f"{news.error_what} {news.error_hint}".strip(), "bad")
+            self.foot.failed(news.error_what if self.view.tokens else "")
             return
         if self.view.tokens:
             self._stack.setCurrentWidget(self.view)
         else:
             self._show_words("Stopped before the first token." if news.stopped else "The model said nothing.")
-        self.foot.ended(news)
+        self.foot.ended(news, self.view.tokens)
 
     def _show_words(self, words: str, role: str = "quiet") -> None:
         self._words.setText(words)

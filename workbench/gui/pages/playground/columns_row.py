@@ -8,6 +8,7 @@ from functools import partial
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 
+from workbench.domain.choices import TokenChoice
 from workbench.domain.text import Candidate
 from workbench.gui.pages.playground.column_card import LETTERS, ColumnCard
 from workbench.gui.pages.playground.heat import Mode
@@ -81,12 +82,13 @@ class ColumnsRow(QScrollArea):
         self._renumber()
         self.numbered.emit()
 
-    def add(self, column: Column) -> None:
-        """One more at the right, if there is room."""
+    def add(self, column: Column, *, quietly: bool = False) -> None:
+        """One more at the right, if there is room; `quietly` when what the others said goes on to count."""
         if not self.full:
             self._add(column)
             self._renumber()
-            self.numbered.emit()
+            if not quietly:
+                self.numbered.emit()
 
     def link(self, linked: bool) -> None:
         """Whether all columns have the settings of the one that was changed last; linking starts with the first column's."""
@@ -105,11 +107,23 @@ class ColumnsRow(QScrollArea):
         for card in self.cards:
             card.head.lock(locked)
 
-    def begin(self) -> None:
-        """All wait for their first news."""
+    def begin(self, places: Sequence[int] | None = None) -> None:
+        """All wait for their first news, or these go on behind what they have said."""
         self._partings = Partings()
-        for card in self.cards:
-            card.begin()
+        for place, card in enumerate(self.cards):
+            if places is None:
+                card.begin()
+            elif place in places:
+                card.begin(card.tokens)
+
+    def branch(self, place: int, kept: Sequence[TokenChoice], token: int) -> None:
+        """A column waits behind these tokens, with `token` in the place of the last."""
+        self._partings = Partings()
+        self.cards[place].begin(kept, token)
+
+    def unfinished(self) -> list[int]:
+        """The columns that could go on."""
+        return [place for place, card in enumerate(self.cards) if card.unfinished]
 
     def arrange(self, order: Sequence[int]) -> None:
         """Show at place p the column that a person has put at `order[p]`."""

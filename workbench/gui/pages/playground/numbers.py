@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
+from workbench.domain.choices import TokenChoice
 from workbench.gui.widgets.basics import Elided, text
 from workbench.services.views import ColumnNews
 
@@ -57,6 +59,20 @@ def with_perplexity(numbers: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
+def counted(tokens: Sequence[TokenChoice]) -> dict[str, float]:
+    """What can be counted in tokens: how many, their log-probability, distinct pairs, and repeated runs of four."""
+    if not tokens:
+        return {}
+    ids = [choice.id for choice in tokens]
+    pairs, fours = list(pairwise(ids)), list(zip(ids, ids[1:], ids[2:], ids[3:], strict=False))
+    return {
+        "tokens": float(len(ids)),
+        "logprob": sum(choice.logprob for choice in tokens),
+        "distinct_2": len(set(pairs)) / len(pairs) if pairs else 1.0,
+        "repetition": 1 - len(set(fours)) / len(fours) if fours else 0.0,
+    }
+
+
 def in_words(numbers: Mapping[str, float]) -> list[tuple[str, str]]:
     """(name, value) of every number that is shown, in the order of the table."""
     return [(name, words(numbers[key])) for key, (name, _, words) in NUMBERS.items() if key in numbers]
@@ -96,14 +112,15 @@ class Foot(QWidget):
         """So many tokens are there already."""
         self.verdict.setText(f"{tokens} tokens")
 
-    def failed(self) -> None:
-        """There is no text."""
-        self.verdict.setText("failed")
+    def failed(self, why: str = "") -> None:
+        """There is no text, or no more of it."""
+        self.verdict.setText(f"failed · {why}" if why else "failed")
 
-    def ended(self, news: ColumnNews) -> None:
-        """Tell how the text ended, and its numbers."""
-        self.verdict.setText(f"{ENDS.get(news.reason, 'ended')} · {news.numbers.get('tokens', 0):.0f} tokens")
-        self.numbers = with_perplexity(news.numbers)
+    def ended(self, news: ColumnNews, tokens: Sequence[TokenChoice]) -> None:
+        """Tell how the text ended, and its numbers; those of the text are of all its tokens, also of those from before a stop."""
+        numbers = with_perplexity({**news.numbers, **counted(tokens)})
+        self.verdict.setText(f"{ENDS.get(news.reason, 'ended')} · {numbers.get('tokens', 0):.0f} tokens")
+        self.numbers = numbers
         self._show()
 
     def add(self, numbers: Mapping[str, float]) -> None:

@@ -6,14 +6,16 @@ A blind round shuffles the columns by a seed that is kept with the vote, and hid
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.text import Candidate, Prompt
 from workbench.gui.bridge import Bridge
+from workbench.gui.pages.playground.branching import ids_of, with_room
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.services.labelling import SEED_BITS, order_shown
 from workbench.services.playground import PlaygroundService
@@ -26,13 +28,15 @@ FRAME = 16  # milliseconds between two looks at what the decoder said
 class Asked:
     """What a round asked. `columns` and `order` go by places on the screen: at place p stands what a person had put at `order[p]`.
 
-    `order_seed` is what the order was drawn from; None when models and settings were in sight.
+    `order_seed` is what the order was drawn from; None when models and settings were in sight. Going on and branching keep the `id`.
     """
 
     prompt: Prompt
     columns: tuple[Column, ...]
     order: tuple[int, ...]
     order_seed: int | None = None
+    prefill: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Round(QObject):
@@ -56,21 +60,52 @@ class Round(QObject):
         """Whether it is still hidden who speaks."""
         return self._row.masked
 
-    def start(self, prompt: Prompt, seed: int, *, blind: bool) -> None:
+    def start(self, prompt: Prompt, seed: int, *, blind: bool, prefill: str = "") -> None:
         """Ask all columns; what was under way ends."""
         self._row.disclose()
         order_seed = secrets.randbits(SEED_BITS) if blind else None
         places = len(self._row.cards)
         order = tuple(range(places)) if order_seed is None else order_shown(places, order_seed)
         self._row.arrange(order)
-        self.asked = Asked(prompt, tuple(self._row.columns(seed)), order, order_seed)
+        self.asked = Asked(prompt, tuple(self._row.columns(seed)), order, order_seed, prefill)
         if blind:
             self._row.conceal()
         self._row.begin()
-        self._set_running(True)
-        self._bridge.run(
-            self._service.start, prompt, self.asked.columns, then=lambda _: self._began(), failed=self._refuse
-        )
+        self._ask(self.asked, range(places), [()] * places)
+
+    def go_on(self) -> None:
+        """Let columns that were stopped, failed or reached their limit go on; with the same seed nothing shows the seam."""
+        places = self._row.unfinished()
+        if self.running or self.asked is None or not places:
+            return
+        cards = [self._row.cards[place] for place in places]
+        columns = list(self.asked.columns)
+        for place, card in zip(places, cards, strict=True):
+            reached = card.news is not None and card.news.reason == "length"
+            settings = with_room(columns[place].settings, len(card.tokens), reached)
+            columns[place] = Column(columns[place].model, settings)
+        starts = [ids_of(card.tokens) for card in cards]
+        self.asked = replace(self.asked, columns=tuple(columns))
+        self._row.begin(places)
+        self._ask(self.asked, places, starts)
+
+    def branch(self, place: int, position: int, token: int, *, new: bool) -> None:
+        """Go on from a token's place with another token, in a new column at the right or in the same one."""
+        if self.running or self.asked is None or self.blind or (new and self._row.full):
+            return
+        kept = self._row.cards[place].tokens[: position + 1]
+        column = self.asked.columns[place]
+        column = Column(column.model, with_room(column.settings, len(kept), False))
+        columns, order, goal = list(self.asked.columns), self.asked.order, place
+        if new:
+            goal = len(columns)
+            self._row.add(self._row.cards[place].column, quietly=True)
+            columns.append(column)
+            order = (*order, goal)
+        columns[goal] = column
+        self.asked = replace(self.asked, columns=tuple(columns), order=order)
+        self._row.branch(goal, kept, token)
+        self._ask(self.asked, [goal], [(*ids_of(kept[:-1]), token)])
 
     def stop(self) -> None:
         """End every column before its next token."""
@@ -99,6 +134,14 @@ class Round(QObject):
             self._timer.start()
         elif not visible:
             self._timer.stop()
+
+    def _ask(self, asked: Asked, places: Sequence[int], starts: Sequence[tuple[int, ...]]) -> None:
+        self._set_running(True)
+        columns = [replace(asked.columns[place], start=start) for place, start in zip(places, starts, strict=True)]
+        self._bridge.run(
+            self._service.start, asked.prompt, columns, prefill=asked.prefill, places=tuple(places),
+            then=lambda _: self._began(), failed=self._refuse,
+        )  # fmt: skip
 
     def _began(self) -> None:
         if self._in_sight:

@@ -65,7 +65,7 @@ class PlaygroundPage(QWidget):
         self.bar, self.row, self.drawer = self._desk.bar, self._desk.row, self._desk.drawer
         self.round = Round(service, self._bridge, self.row)
         self.voting = Voting(service, self._bridge, self._desk.votes, self.round)
-        self.panels = Panels(service, self._bridge, theme, self.row, self.drawer)
+        self.panels = Panels(service, self._bridge, theme, self.row, self.drawer, self.round)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
         self.row.changed.connect(self._remember)
@@ -74,6 +74,7 @@ class PlaygroundPage(QWidget):
         self.round.refused.connect(self._refused)
         self.bar.started.connect(self.start)
         self.bar.stopped.connect(self.round.stop)
+        self.bar.went_on.connect(self.round.go_on)
         self.bar.added.connect(self.add_column)
         self.bar.mode_changed.connect(self._set_mode)
         self.bar.linked.connect(self.row.link)
@@ -109,6 +110,7 @@ class PlaygroundPage(QWidget):
         return [
             Action("playground.start", "Start decoding", "Ctrl+Enter", self.start),
             Action("playground.stop", "Stop decoding", "Esc", self.round.stop),
+            Action("playground.go_on", "Let stopped columns go on", "Ctrl+Shift+Enter", self.round.go_on),
             Action("playground.add", "Add a column", "", self.add_column),
             Action("playground.blind", "Compare blind, or no longer", "", self.bar.blind.toggle),
             Action("playground.linked", "Same settings for all columns, or each its own", "", self.bar.same.toggle),
@@ -130,7 +132,10 @@ class PlaygroundPage(QWidget):
             event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}
             and event.modifiers() & Qt.KeyboardModifier.ControlModifier
         ):
-            self.start()
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self.round.go_on()
+            else:
+                self.start()
         else:
             super().keyPressEvent(event)
 
@@ -158,10 +163,11 @@ class PlaygroundPage(QWidget):
             return
         self.panels.forget()
         self._remember()
-        self.round.start(self.bar.asked(), self.bar.seed.value(), blind=self.bar.blind.isChecked())
+        asked, blind = self.bar.asked(), self.bar.blind.isChecked()
+        self.round.start(asked, self.bar.seed.value(), blind=blind, prefill=self.bar.opening())
 
     def _ran(self, running: bool) -> None:
-        self.bar.set_running(running)
+        self.bar.set_running(running, bool(self.round.asked and self.row.unfinished()))
         self._allow_adding()
         if running:
             self.voting.close(len(self.row.cards))
@@ -175,6 +181,7 @@ class PlaygroundPage(QWidget):
         """Columns came or went: what they said can't be compared any more."""
         self.panels.close()
         self.round.drop()
+        self.bar.set_running(self.round.running)
         self._allow_adding()
         self.voting.close(len(self.row.cards))
         self._remember()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground.column_card import LETTERS
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.gui.pages.playground.drawer import Drawer, PresetsPanel, SettingsPanel
+from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.token_panel import TokenPanel
 from workbench.gui.pages.playground.token_words import name_of, shown
 from workbench.gui.theme import Theme
@@ -16,14 +19,28 @@ from workbench.services.playground import PlaygroundService
 from workbench.services.views import Preset
 
 
+class Below(QWidget):
+    """Widgets one below another."""
+
+    def __init__(self, *widgets: QWidget) -> None:
+        super().__init__()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 0, 0)
+        for widget in widgets:
+            box.addWidget(widget)
+        box.addStretch(1)
+
+
 class Panels(QObject):
     """Opens one panel at a time in the drawer."""
 
     def __init__(
-        self, service: PlaygroundService, bridge: Bridge, theme: Theme, row: ColumnsRow, drawer: Drawer
+        self, service: PlaygroundService, bridge: Bridge, theme: Theme, row: ColumnsRow, drawer: Drawer, round: Round
     ) -> None:
         super().__init__()
         self._service, self._bridge, self._theme, self._row, self.drawer = service, bridge, theme, row, drawer
+        self._round = round
+        self._branch_new = True
         row.settings_wanted.connect(self.open_settings)
         row.token_opened.connect(self.open_token)
 
@@ -47,7 +64,26 @@ class Panels(QObject):
         """A token's alternatives."""
         choice = self._row.cards[place].view.tokens[token]
         title = f"{LETTERS[place]} · token {token + 1}: {shown(name_of(choice))}"
-        self.drawer.open(title, TokenPanel(self._theme, choice, token))
+        panel = TokenPanel(self._theme, choice, token)
+        panel.branch.connect(partial(self._branch, place))
+        self.drawer.open(title, Below(self._branch_choice(), panel))
+
+    def _branch_choice(self) -> QCheckBox:
+        """Where a branch goes."""
+        box = QCheckBox("Branch in a new column")
+        box.setObjectName("playground.branch.new")
+        box.setAccessibleName(box.text())
+        box.setToolTip("Otherwise the column itself goes on from here")
+        box.setChecked(self._branch_new and not self._row.full)
+        box.setEnabled(not self._row.full)
+        box.clicked.connect(self._set_branch)
+        return box
+
+    def _set_branch(self, new: bool) -> None:
+        self._branch_new = new
+
+    def _branch(self, place: int, position: int, token: int) -> None:
+        self._round.branch(place, position, token, new=self._branch_new and not self._row.full)
 
     def open_presets(self) -> None:
         """Kept choices of columns; in a blind round they would tell too much."""

@@ -28,7 +28,10 @@ class PromptEdit(QPlainTextEdit):
             event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}
             and event.modifiers() & Qt.KeyboardModifier.ControlModifier
         ):
-            self.submitted.emit()
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                event.ignore()  # the page lets columns go on
+            else:
+                self.submitted.emit()
         else:
             super().keyPressEvent(event)
 
@@ -38,6 +41,7 @@ class PromptBar(QFrame):
 
     started = Signal()
     stopped = Signal()
+    went_on = Signal()
     added = Signal()
     linked = Signal(bool)
     mode_changed = Signal(str)
@@ -63,7 +67,7 @@ class PromptBar(QFrame):
         self._build_buttons()
         row = QHBoxLayout()
         row.setSpacing(8)
-        for widget in (self.start, self.stop, self.kind, text("Seed", "quiet"), self.seed, self.blind):
+        for widget in (self.start, self.stop, self.go_on, self.kind, text("Seed", "quiet"), self.seed, self.blind):
             row.addWidget(widget)
         row.addStretch(1)
         for widget in (self.mode, self.add, self.more):
@@ -79,6 +83,10 @@ class PromptBar(QFrame):
         if self.raw or not system or not self.context.isChecked():
             return Prompt.from_text(words, raw=self.raw)
         return Prompt(turns=(Turn(role="system", content=system), Turn(role="user", content=words)))
+
+    def opening(self) -> str:
+        """How every answer begins; nothing while that can't be seen."""
+        return self.prefill.toPlainText() if self.context.isChecked() else ""
 
     @property
     def raw(self) -> bool:
@@ -110,10 +118,14 @@ class PromptBar(QFrame):
         self.system.setVisible(shown)
         self.prefill.setVisible(shown)
 
-    def set_running(self, running: bool) -> None:
-        """Stop while something runs, Start otherwise."""
+    def set_running(self, running: bool, can_go_on: bool = False) -> None:
+        """Stop while something runs, Start otherwise; Go on when a column has more to say."""
+        focused = self.start.hasFocus() or self.stop.hasFocus()
         self.start.setVisible(not running)
         self.stop.setVisible(running)
+        self.go_on.setEnabled(can_go_on and not running)
+        if focused:
+            (self.stop if running else self.start).setFocus()
 
     def dress(self) -> None:
         """The theme's fonts."""
@@ -148,6 +160,10 @@ class PromptBar(QFrame):
         self.stop = wear_icon(button("Stop", "playground.stop", self.stopped.emit, tip="Esc"), "stop", theme)
         for one in (self.start, self.stop):
             one.setMinimumWidth(96)
+        self.go_on = button(
+            "Go on", "playground.go_on", self.went_on.emit,
+            tip="Let columns that were stopped or reached their limit go on (Ctrl+Shift+Enter)",
+        )  # fmt: skip
         self.add = wear_icon(
             button("Column", "playground.add", self.added.emit, accessible="Add a column"), "plus", theme
         )

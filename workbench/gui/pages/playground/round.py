@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -19,7 +20,7 @@ from workbench.gui.pages.playground.branching import ids_of, with_room
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.services.labelling import SEED_BITS, order_shown
 from workbench.services.playground import PlaygroundService
-from workbench.services.views import Column
+from workbench.services.views import Column, ColumnNews
 
 FRAME = 16  # milliseconds between two looks at what the decoder said
 
@@ -140,17 +141,17 @@ class Round(QObject):
         columns = [replace(asked.columns[place], start=start) for place, start in zip(places, starts, strict=True)]
         self._bridge.run(
             self._service.start, asked.prompt, columns, prefill=asked.prefill, places=tuple(places),
-            then=lambda _: self._began(), failed=self._refuse,
+            then=lambda _: self._began(), failed=partial(self._refuse, tuple(places)),
         )  # fmt: skip
 
     def _began(self) -> None:
         if self._in_sight:
             self._timer.start()
 
-    def _refuse(self, error: WorkbenchError) -> None:
-        self.asked = None
-        self._row.disclose()
-        self._row.reset()
+    def _refuse(self, places: Sequence[int], error: WorkbenchError) -> None:
+        """Nothing was begun; what columns had said before stays."""
+        told = [ColumnNews(place, done=True, error_what=error.what, error_hint=error.hint) for place in places]
+        self._row.take(told)
         self._set_running(False)
         self.refused.emit(error)
 

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 from workbench.cli.common import command, opened
 from workbench.cli.output import Output
 from workbench.cli.values import parse_sets
-from workbench.domain.choices import TokenChoice
-from workbench.domain.decoding import STRATEGIES, DecodingSettings
+from workbench.domain.choices import LosslessReport, TokenChoice
+from workbench.domain.decoding import STRATEGIES, DecodingSettings, Speculative
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Prompt
 from workbench.services.views import Column, ColumnNews
 
+SURPRISING = 0.001  # a p below this isn't put down to chance
+LEAST_TEXTS = 50
 LOOK = 0.02  # seconds between two looks at the worker
 
 
@@ -30,6 +32,11 @@ def add(commands: Any, name: str, sentence: str) -> None:
     parser.add_argument("--raw", action="store_true", help="give the prompt to the model without its chat template")
     parser.add_argument("--strategy", default="greedy", choices=sorted(STRATEGIES))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the strategy")
+    parser.add_argument(
+        "--check-lossless", type=int, nargs="?", const=2000, metavar="TEXTS",
+        help="with --strategy speculative: draw so many short texts (2000 unless told) and test whether the draft leaves "
+        "the model's distribution as it was",
+    )  # fmt: skip
     parser.add_argument("--tokens", action="store_true", help="with --json: every token with its probabilities")
 
 
@@ -46,17 +53,48 @@ def run_generate(arguments: argparse.Namespace, output: Output) -> int:
     settings = settings_of(arguments.strategy, arguments.set)
     prompt = Prompt.from_text(arguments.prompt, raw=arguments.raw)
     with opened(arguments) as bench:
+        if arguments.check_lossless is not None:
+            return _check(bench, arguments.model, prompt, settings, arguments.check_lossless, output)
         bench.playground.start(prompt, [Column(arguments.model, settings)])
         tokens, last, seconds = _follow(bench, output)
     text = last.text
     document: dict[str, Any] = {
         "text": text, "strategy": arguments.strategy, "settings": settings.model_dump(mode="json"), "seconds": round(seconds, 3),
-        "tokens_per_second": round(len(tokens) / seconds, 1) if seconds else 0.0,
+        "tokens_per_second": round(len(tokens) / seconds, 1) if seconds else 0.0, "numbers": last.numbers,
     }  # fmt: skip
     if arguments.tokens:
         document["tokens"] = [t.model_dump(mode="json") for t in tokens]
     output.result(document, text)
     return 0
+
+
+def _check(bench: Any, model: str, prompt: Prompt, settings: DecodingSettings, samples: int, output: Output) -> int:
+    """The test of losslessness: exit code 1 when the rule in use fails it."""
+    if not isinstance(settings, Speculative):
+        raise BadInput("Only drafts can change a distribution.", "Add --strategy speculative.")
+    if samples < LEAST_TEXTS:
+        raise BadInput(
+            f"{samples} texts are too few for the test.", f"Draw at least {LEAST_TEXTS}; 2000 tell much more."
+        )
+    report = bench.playground.lossless(
+        model, prompt, settings, samples, lambda done, total: output.progress(done, total, "texts")
+    )
+    lossless = report.exact.p >= SURPRISING
+    output.result({"lossless": lossless, **report.model_dump(mode="json")}, _in_words(report, lossless))
+    return 0 if lossless else 1
+
+
+def _in_words(report: LosslessReport, lossless: bool) -> str:
+    lines = [f"{report.samples} texts of {report.tokens} tokens with each rule:"]
+    for rule in (report.exact, *report.wrong):
+        name = "the rule in use" if rule is report.exact else f"wrong on purpose: {rule.name}"
+        taken = "" if rule.acceptance is None else f", {rule.acceptance:.0%} of the drafts taken"
+        lines.append(f"  {name}: chi-square {rule.chi_square:.1f} of {rule.degrees} degrees, p = {rule.p:.2g}{taken}")
+    if not lossless:
+        return "\n".join([*lines, "The texts don't have the model's distribution."])
+    found = sum(rule.p < SURPRISING for rule in report.wrong)
+    power = f"{found} of {len(report.wrong)} deliberately wrong rules were found out by the same test."
+    return "\n".join([*lines, f"The texts have the model's distribution as far as this test can see; {power}"])
 
 
 def _follow(bench: Any, output: Output) -> tuple[list[TokenChoice], ColumnNews, float]:

@@ -16,6 +16,7 @@ from workbench.domain.errors import BadInput, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.engine.batches import Batch, collate
 from workbench.engine.decoding.decode import Choices, Ending, decode
+from workbench.engine.decoding.lossless import lossless_between
 from workbench.engine.decoding.many import decode_many
 from workbench.engine.decoding.measures import Tally
 from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
@@ -33,6 +34,7 @@ from workbench.protocol.decode_wire import (
     Generate,
     GenerateMany,
     Load,
+    Lossless,
     Phase,
     Progress,
     Read,
@@ -104,7 +106,7 @@ class Jobs:
         self._send = send
         self._wanted = wanted
 
-    def do(self, request: Load | Generate | GenerateMany | Score | Reward | Read) -> None:
+    def do(self, request: Load | Generate | GenerateMany | Score | Reward | Read | Lossless) -> None:
         """Answer one request; raises WorkbenchError for what can't be done."""
         if not self._wanted(request.job):
             self._send(Done(job=request.job, stopped=True))
@@ -123,6 +125,8 @@ class Jobs:
                 self._reward(request)
             case Read():
                 self._read(request)
+            case Lossless():
+                self._lossless(request)
 
     def explained(self, error: Exception) -> WorkbenchError:
         """Any exception as a sentence; the trace goes to the log."""
@@ -205,6 +209,22 @@ class Jobs:
             request.model,
         )
         self._send(Done(job=request.job, stopped=texts is None, texts=tuple(texts or ())))
+
+    def _lossless(self, request: Lossless) -> None:
+        loaded = self._take(request.job, 0, request.model)
+        _, voice = self._shelf.policy(request.model)
+        work = partial(
+            lossless_between,
+            voice,
+            self._others(request.job, 0, request.settings),
+            encode_prompt(loaded.tokenizer, request.prompt, request.chat_format),
+            request.settings,
+            request.samples,
+            lambda: self._wanted(request.job),
+            lambda done, total: self._send(Progress(job=request.job, done=done, total=total)),
+        )
+        report = short_of_memory(work, request.model)
+        self._send(Done(job=request.job, stopped=report is None, lossless=report))
 
     def _score(self, request: Score) -> None:
         loaded = self._take(request.job, 0, request.model)

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import DecodingSettings
+from workbench.domain.choices import Aside, LosslessReport, TokenChoice
+from workbench.domain.decoding import DecodingSettings, Speculative
 from workbench.domain.errors import BadInput, Conflict, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.jobs.launch import environment
@@ -135,6 +135,18 @@ class Decoder:
     def reward(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
         """A reward model's score of each completion."""
         return list(self._ask(lambda job: wire.Reward(job=job, model=str(model), pairs=tuple(pairs))).rewards)
+
+    def lossless(
+        self, model: Path, prompt: Prompt, settings: Speculative, samples: int, progress: Progress | None = None
+    ) -> LosslessReport:
+        """Test on so many drawn texts whether drafts leave the model's distribution as it was."""
+        done = self._ask(
+            lambda job: wire.Lossless(job=job, model=str(model), prompt=prompt, settings=settings, samples=samples),
+            progress,
+        )
+        if done.lossless is None:
+            raise RunFailed("The decoder gave no report.", f"Its log is {self._log}.")
+        return done.lossless
 
     def read(self, model: Path, prompt: Prompt, prefill: str) -> list[tuple[int, str]]:
         """The tokens, with their pieces, that a model is given."""

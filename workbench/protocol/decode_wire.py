@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import DecodingSettings
+from workbench.domain.choices import Aside, LosslessReport, TokenChoice
+from workbench.domain.decoding import DecodingSettings, Speculative
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
 
@@ -91,6 +91,18 @@ class Read(_Message):
     model: str
     prompt: Prompt
     prefill: str = ""
+    chat_format: str = "auto"
+
+
+class Lossless(_Message):
+    """Test whether drafts leave the model's distribution as it was; `settings.draft` is a folder, or ngram."""
+
+    kind: Literal["lossless"] = "lossless"
+    job: int
+    model: str
+    prompt: Prompt
+    settings: Speculative
+    samples: int = Field(2000, ge=50, le=1_000_000)
     chat_format: str = "auto"
 
 
@@ -175,7 +187,7 @@ class Progress(_Message):
 
 
 class Done(_Message):
-    """A job has ended, with what it was asked for: texts, log-probabilities of tokens, scores, or tokens with their pieces."""
+    """A job has ended, with what it was asked for: texts, log-probabilities of tokens, scores, tokens with their pieces, a report."""
 
     kind: Literal["done"] = "done"
     job: int
@@ -184,6 +196,7 @@ class Done(_Message):
     logprobs: tuple[tuple[float, ...], ...] = ()
     rewards: tuple[float, ...] = ()
     pieces: tuple[tuple[int, str], ...] = ()
+    lossless: LosslessReport | None = None
 
 
 class Failed(_Message):
@@ -197,7 +210,7 @@ class Failed(_Message):
 
 
 Request = Annotated[
-    Load | Generate | GenerateMany | Score | Reward | Read | Stop | Quit, Field(discriminator="kind")
+    Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Stop | Quit, Field(discriminator="kind")
 ]  # fmt: skip
 Reply = Annotated[
     Ready | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")

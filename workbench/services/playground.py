@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workbench.domain.decoding import DecodingSettings, other_model, with_folder
+from workbench.domain.choices import LosslessReport
+from workbench.domain.decoding import DecodingSettings, Speculative, other_model, with_folder
 from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
 from workbench.domain.specs.kinds import explain
@@ -91,6 +92,22 @@ class PlaygroundService:
     def reward(self, model: str, pairs: Sequence[tuple[Prompt, str]]) -> builtins.list[float]:
         """A reward model's score of each completion."""
         return self._decoder.reward(self._folder(model), pairs) if pairs else []
+
+    def lossless(
+        self,
+        model: str,
+        prompt: Prompt,
+        settings: Speculative,
+        samples: int = 2000,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> LosslessReport:
+        """Whether these drafts leave the model's distribution as it was: a chi-square test on drawn texts, and on wrong rules.
+
+        `progress(done, total)` may say False to stop, which raises Conflict.
+        """
+        if other_model(settings) is not None:
+            settings = settings.model_copy(update={"draft": str(self._folder(settings.draft))})
+        return self._decoder.lossless(self._folder(model), prompt, settings, samples, progress)
 
     def reading(self, model: str, prompt: Prompt, prefill: str = "") -> builtins.list[tuple[int, str]]:
         """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""

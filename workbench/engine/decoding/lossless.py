@@ -7,7 +7,7 @@ expected comes from the model alone. The same test on rules with a deliberate mi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -18,13 +18,15 @@ from workbench.domain.choices import DraftRound, LosslessCell, LosslessReport, L
 from workbench.domain.decoding import Speculative
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding.chain import chain_for
-from workbench.engine.decoding.drafts import Chooser, Reader
+from workbench.engine.decoding.drafts import Chooser, Reader, draft_voice
 from workbench.engine.decoding.measure import Measured
 from workbench.engine.decoding.pieces import Pieces
 from workbench.engine.decoding.remembered import Remembered
 from workbench.engine.decoding.speculative import speculative
+from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Task
 from workbench.engine.decoding.verify import EXACT, WRONG, Rule
+from workbench.engine.decoding.voice import Voice, context_length, room_after
 
 TOKENS = 2  # of each text that are looked at
 LEAST = 5.0  # texts that an outcome should at least have for the chi-square law to hold
@@ -76,6 +78,28 @@ def lossless(
             return None
         found.append(_tested(rule, told, expected, pieces))
     return LosslessReport(samples=samples, tokens=TOKENS, exact=found[0], wrong=tuple(found[1:]))
+
+
+def lossless_between(
+    voice: Voice,
+    others: Mapping[str, Voice],
+    prompt: list[int],
+    settings: Speculative,
+    samples: int,
+    wanted: Callable[[], bool],
+    progress: Callable[[int, int], None],
+) -> LosslessReport | None:
+    """`lossless` for a model and the draft that the settings name, which is looked for among `others`."""
+    other = draft_voice(voice, settings.draft, others)
+    task = Task(prompt, room_after(voice.model, prompt, TOKENS + 1), voice.eos)
+    if task.limit <= TOKENS:
+        raise BadInput(
+            "The prompt leaves no room for an answer.", "Shorten it, or choose a model with a longer context."
+        )
+    return lossless(
+        stepper_for(voice), task, settings, None if other is None else stepper_for(other), samples, voice.pieces,
+        room=None if other is None else context_length(other.model), wanted=wanted, progress=progress,
+    )  # fmt: skip
 
 
 def expectation(reader: Reader, task: Task, settings: Speculative, samples: int) -> dict[Outcome, float]:

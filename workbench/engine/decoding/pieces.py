@@ -40,7 +40,8 @@ class TextStream:
     def __init__(self, tokenizer: Any, prompt: list[int]) -> None:
         self._tokenizer = tokenizer
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
-        self._stream = DecodeStream(list(prompt), skip_special_tokens=True)
+        self._prompt = list(prompt)
+        self._stream = DecodeStream(self._prompt, skip_special_tokens=True)
         self._ids = list(prompt)
         self._said = tokenizer.decode(self._ids, skip_special_tokens=True) if self._backend is None else ""
 
@@ -48,7 +49,12 @@ class TextStream:
         """The text that this token completes: empty for a special token or while a character is incomplete."""
         if self._backend is None:
             return self._push_slowly(token)
-        return self._stream.step(self._backend, token) or ""
+        try:
+            return self._stream.step(self._backend, token) or ""
+        except Exception:  # noqa: BLE001 - the library has no class of its own for it
+            # Single bytes that are no text have changed what was said before them: they are left out, and the text goes on.
+            self._stream = DecodeStream(self._prompt, skip_special_tokens=True)
+            return self._stream.step(self._backend, token) or ""
 
     def _push_slowly(self, token: int) -> str:
         """For the few tokenizers without a fast backend: decode everything and take what is new."""

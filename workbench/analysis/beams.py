@@ -32,6 +32,7 @@ class Tree:
         self.levels: list[tuple[BeamNode, ...]] = []
         self._parents: list[list[int]] = []
         self._slots: list[dict[int, int]] = []
+        self.finished: list[Place] = []
 
     def __bool__(self) -> bool:
         return bool(self.levels)
@@ -47,6 +48,8 @@ class Tree:
         self.levels.append(nodes)
         self._parents.append([above.get(node.parent, -1) for node in nodes])
         self._slots.append({node.slot: number for number, node in enumerate(nodes)})
+        here = len(self.levels) - 1
+        self.finished += [(here, number) for number, node in enumerate(nodes) if node.state == "finished"]
 
     def node(self, place: Place) -> BeamNode:
         """The node at a place."""
@@ -82,15 +85,9 @@ def ranked(tree: Tree, settings: Beam) -> list[Ranked]:
 
     This ranks what the search has seen: under another rule the search itself might have looked elsewhere. Ties keep their order.
     """
-    ended = [
-        (level, number)
-        for level, nodes in enumerate(tree.levels)
-        for number, node in enumerate(nodes)
-        if node.state == "finished"
-    ]
     last = len(tree.levels) - 1
     alive = [(last, n) for n, node in enumerate(tree.levels[last]) if node.state == "live"] if tree else []
-    return [*_by_score(tree, ended, settings, True), *_by_score(tree, alive, settings, False)]
+    return [*_by_score(tree, tree.finished, settings, True), *_by_score(tree, alive, settings, False)]
 
 
 def _by_score(tree: Tree, places: Sequence[Place], settings: Beam, finished: bool) -> list[Ranked]:

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+import workbench.store.labels as labels_reading
 import workbench.store.statistics as reading
 from tests.services.conftest import make_item
 from tests.services.pandalm import PEOPLE, write_pandalm
@@ -236,3 +239,35 @@ def test_that_a_tie_of_items_by_name_reads_each_dataset_alone(ten: Workbench) ->
     judge(ten, "i0", "ann", *A)
     assert ten.statistics.report("others").labels.judgements == 0
     assert ten.statistics.report("pairs").labels.judgements == 1
+
+
+@pytest.mark.parametrize("where", ["_said", "_shapes", "_newest"])
+def test_that_a_label_is_recorded_in_the_midst_of_any_reading(
+    ten: Workbench, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    for who in ("ann", "bob"):
+        judge(ten, "i9", who, *A)
+    module = labels_reading if where == "_newest" else reading
+    begun, go_on, before = threading.Event(), threading.Event(), getattr(module, where)
+
+    def slow(rows: Any) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return before(rows)
+
+    monkeypatch.setattr(module, where, slow)
+    shown, _ = ten.labelling.start("pairs")
+    with ThreadPoolExecutor() as readers:
+        wanted = readers.submit(
+            ten.labelling.agreement if where == "_newest" else lambda: ten.statistics.report("pairs")
+        )
+        try:
+            assert begun.wait(60)
+            assert shown is not None
+            said = ten.labelling.record("pairs", shown, outcome="all_bad", milliseconds=1)
+            assert said.next is not None
+            assert said.progress.judged == 1
+        finally:
+            go_on.set()
+        found = wanted.result(60)
+    assert found == 1.0 if where == "_newest" else found.labels.judgements == 2  # what was there when it began to read

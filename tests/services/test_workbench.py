@@ -102,6 +102,33 @@ def test_that_the_lane_keeps_order_hands_errors_back_and_nests() -> None:
         lane.do(list)
 
 
+def test_that_what_reads_beside_the_lane_keeps_nobody_waiting_and_is_waited_for_at_the_end() -> None:
+    lane, begun, go_on = Lane(), threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def read() -> int:
+        begun.set()
+        assert go_on.wait(30)
+        order.append("read")
+        return threading.get_ident()
+
+    found: list[int] = []
+    reader = threading.Thread(target=lambda: found.append(lane.beside(read)))
+    reader.start()
+    assert begun.wait(30)
+    assert lane.do(lambda: "at once") == "at once"
+    closer = threading.Thread(target=lane.close, args=(lambda: order.append("last"),))
+    closer.start()
+    while lane._open:
+        closer.join(0.001)
+    with pytest.raises(Conflict, match="closed"):
+        lane.beside(list)
+    go_on.set()
+    for thread in (reader, closer):
+        thread.join(30)
+    assert (found, order) == ([reader.ident], ["read", "last"])
+
+
 def judge_all(bench: Workbench) -> None:
     """Ten items: one all bad, one tie, one skipped, one much better, the rest plain; the last is not judged."""
     shown, _ = bench.labelling.start("pairs")

@@ -152,7 +152,7 @@ class LabellingService:
         if self._agreed is None or self._agreed[0] != mark:
             records = self._lane.do(self._store.datasets.list)
             judged = [r.name for r in records if r.kind == "preferences" and r.judged]
-            share = agreement_of([self._lane.do(self._store.labels.overlapping, name) for name in judged])
+            share = agreement_of([self._lane.beside(self._store.labels.overlapping, name) for name in judged])
             self._agreed = mark, share
         return self._agreed[1]
 

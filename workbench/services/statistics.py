@@ -25,21 +25,21 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class StatisticsService:
-    """Reads labels in slices, so that a label never waits for statistics."""
+    """Reads labels beside the lane and in slices, so that a label never waits for statistics."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._store = workspace.store
-        self._lane = workspace.lane
+        self._read_beside = workspace.lane.beside
         self._kept: OrderedDict[str, tuple[Any, Report]] = OrderedDict()
 
     def report(self, dataset: str, progress: Progress | None = None) -> Report:
         """Every figure about a dataset's labels, with what plots and lists need; Cancelled when `progress` says False."""
-        record = self._lane.do(self._store.datasets.get, dataset)
+        record = self._read_beside(self._store.datasets.get, dataset)
         if record.kind != "preferences":
             raise BadInput(f"{dataset} holds {record.kind}, not items to judge.", "Choose a dataset of preferences.")
-        golds = self._lane.do(self._store.statistics.golds, dataset)
-        strategies = self._lane.do(self._store.statistics.strategies, dataset)
-        mark = (self._lane.do(self._store.labels.mark), record.id, record.rows, golds, strategies)
+        golds = self._read_beside(self._store.statistics.golds, dataset)
+        strategies = self._read_beside(self._store.statistics.strategies, dataset)
+        mark = (self._read_beside(self._store.labels.mark), record.id, record.rows, golds, strategies)
         kept = self._kept.get(dataset)
         if kept is not None and kept[0] == mark:
             return kept[1]
@@ -52,7 +52,7 @@ class StatisticsService:
             chosen=self._chosen(dataset, made, strategies),
             same=self._same(dataset, shapes),
         )
-        found = replace(found, prompts=self._lane.do(self._store.statistics.snippets, dataset, found.named_items))
+        found = replace(found, prompts=self._read_beside(self._store.statistics.snippets, dataset, found.named_items))
         self._kept[dataset] = mark, found
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -78,7 +78,7 @@ class StatisticsService:
         made: list[Said] = []
         start = 0
         while start < rows:
-            found = self._lane.do(self._store.statistics.part, dataset, start)
+            found = self._read_beside(self._store.statistics.part, dataset, start)
             start = found.stop
             shapes.update((shape.item, shape) for shape in found.shapes)
             made.extend(found.said)
@@ -92,7 +92,7 @@ class StatisticsService:
         if not choosing:
             return []
         names = sorted(name for name in choosing if name)
-        random = self._lane.do(self._store.statistics.random_items, dataset, names)
+        random = self._read_beside(self._store.statistics.random_items, dataset, names)
         return [s for s in made if s.queue in choosing and (s.queue, s.item) not in random]
 
     def _same(self, dataset: str, shapes: Mapping[str, Shape]) -> Same:
@@ -102,7 +102,7 @@ class StatisticsService:
         names: dict[str, tuple[Hashable, ...]] = {}
         for start in range(0, len(several), SLICE):
             part = several[start : start + SLICE]
-            for item, texts in self._lane.do(self._store.statistics.texts, dataset, part).items():
+            for item, texts in self._read_beside(self._store.statistics.texts, dataset, part).items():
                 names[item] = tuple((shapes[item].prompt, hash(text)) for text in texts)
 
         def same(item: str, candidate: int) -> Hashable:

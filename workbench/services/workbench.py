@@ -90,8 +90,7 @@ class Workbench:
         for service in reversed(list(vars(self).values())):
             if service not in (self.workspace, self.queues) and callable(getattr(service, "close", None)):
                 service.close()
-        self.workspace.lane.do(self.workspace.store.close)
-        self.workspace.lane.close()
+        self.workspace.lane.close(self.workspace.store.close)
 
     def __enter__(self) -> Workbench:
         return self

@@ -11,7 +11,7 @@ from workbench.store.store import Store
 
 @dataclass(frozen=True)
 class Workspace:
-    """An open workspace. Every call into `store` goes through `lane.do`."""
+    """An open workspace. Every call into `store` goes through `lane.do`; what reads for long goes through `lane.beside`."""
 
     path: Path
     store: Store

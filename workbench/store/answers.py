@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from workbench.domain.queues import QueueSpec
 from workbench.store import schema as t
@@ -17,6 +17,14 @@ from workbench.store import schema as t
 DONE, UNDONE, DROPPED = "done", "undone", "dropped"
 IMPORTED = "import"  # the annotator of judgements that came with a file
 KEYS_AT_ONCE = 500
+_S, _J = t.standings.c, t.judgements.c
+_BY_PERSONS = (
+    select(_S.row_id, _J.annotator, _J.outcome, _J.purpose, _J.queue, _S.counts)
+    .select_from(t.standings.join(t.judgements, _J.id == _S.judgement_id))
+    .where(_S.row_id.in_(bindparam("rows", expanding=True)), _S.state == DONE)
+    .where(_J.annotator_kind == "person", _J.annotator != IMPORTED)
+    .order_by(_J.id)
+)
 
 
 class Answer(NamedTuple):
@@ -39,14 +47,9 @@ class RowState(NamedTuple):
 
 def answers_of(connection: Connection, rows: Sequence[int]) -> dict[int, list[Answer]]:
     """The judgements of persons that stand, by row, oldest first."""
-    s, j = t.standings.c, t.judgements.c
-    joined = t.standings.join(t.judgements, j.id == s.judgement_id)
-    columns = select(s.row_id, j.annotator, j.outcome, j.purpose, j.queue, s.counts).select_from(joined)
     found: dict[int, list[Answer]] = {}
     for start in range(0, len(rows), KEYS_AT_ONCE):
-        here = s.row_id.in_(rows[start : start + KEYS_AT_ONCE]) & (s.state == DONE)
-        persons = (j.annotator_kind == "person") & (j.annotator != IMPORTED)
-        for row, *answer in connection.execute(columns.where(here, persons).order_by(j.id)):
+        for row, *answer in connection.execute(_BY_PERSONS, {"rows": rows[start : start + KEYS_AT_ONCE]}):
             found.setdefault(row, []).append(Answer(*answer))
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from workbench.domain.judgement import Judgement, Purpose
 from workbench.store import schema as t
@@ -26,6 +26,26 @@ REPEAT_LOOK = 50
 FIRST_LOOK, WIDEST_LOOK = 16, 1024
 PUSH_EVERY = 16
 _S, _J = t.standings.c, t.judgements.c
+_LENGTH = select(t.datasets.c.rows).where(t.datasets.c.id == bindparam("dataset"))
+_PLACES = (
+    select(t.queue_items.c.place, t.queue_items.c.row_id)
+    .where(t.queue_items.c.queue_id == bindparam("queue"), t.queue_items.c.place >= bindparam("start"))
+    .order_by(t.queue_items.c.place)
+    .limit(bindparam("limit"))
+)
+_POSITIONS = (
+    select(t.rows.c.position, t.rows.c.id)
+    .where(t.rows.c.dataset_id == bindparam("dataset"), t.rows.c.position >= bindparam("start"))
+    .order_by(t.rows.c.position)
+    .limit(bindparam("limit"))
+)
+_GOLDS = select(t.golds.c.row_id).where(t.golds.c.row_id.in_(bindparam("rows", expanding=True)))
+_LABEL = (
+    select(_S.judgement_id)
+    .where(_S.row_id == bindparam("row"), _S.annotator == bindparam("who"), _S.state == DONE, _S.counts)
+    .order_by(_S.judgement_id.desc())
+    .limit(1)
+)
 
 
 class Asked(NamedTuple):
@@ -47,8 +67,7 @@ def queue_size(connection: Connection, queue: QueueRecord) -> int:
     """How many items a queue has."""
     if not queue.follows:
         return queue.size
-    count = select(t.datasets.c.rows).where(t.datasets.c.id == queue.dataset)
-    return int(connection.execute(count).scalar_one())
+    return int(connection.execute(_LENGTH, {"dataset": queue.dataset}).scalar_one())
 
 
 def choose(connection: Connection, queue: QueueRecord, annotator: str, mine: Progress, now: datetime) -> Asked | None:
@@ -85,9 +104,7 @@ def newest_of(connection: Connection, row: int, annotator: str) -> Judgement | N
 
 
 def _newest_label(connection: Connection, row: int, annotator: str) -> int | None:
-    mine = (_S.row_id == row) & (_S.annotator == annotator) & (_S.state == DONE) & _S.counts
-    newest = select(_S.judgement_id).where(mine).order_by(_S.judgement_id.desc()).limit(1)
-    return connection.execute(newest).scalar_one_or_none()
+    return connection.execute(_LABEL, {"row": row, "who": annotator}).scalar_one_or_none()
 
 
 class _Place(NamedTuple):
@@ -97,12 +114,11 @@ class _Place(NamedTuple):
 
 def places_from(connection: Connection, queue: QueueRecord, start: int, limit: int) -> list[_Place]:
     """Some places of a queue, in its order."""
-    r, i = t.rows.c, t.queue_items.c
-    wanted = select(i.place, i.row_id).where(i.queue_id == queue.id, i.place >= start).order_by(i.place)
     if queue.follows:
-        here = (r.dataset_id == queue.dataset) & (r.position >= start)
-        wanted = select(r.position, r.id).where(here).order_by(r.position)
-    return [_Place(place, row) for place, row in connection.execute(wanted.limit(limit))]
+        found = connection.execute(_POSITIONS, {"dataset": queue.dataset, "start": start, "limit": limit})
+    else:
+        found = connection.execute(_PLACES, {"queue": queue.id, "start": start, "limit": limit})
+    return [_Place(place, row) for place, row in found]
 
 
 def _walk(connection: Connection, queue: QueueRecord, annotator: str, mine: Progress, now: datetime) -> int | None:
@@ -142,8 +158,7 @@ def _push(connection: Connection, queue: QueueRecord) -> None:
 
 
 def _golds_among(connection: Connection, rows: Sequence[int]) -> frozenset[int]:
-    g = t.golds.c
-    return frozenset(connection.execute(select(g.row_id).where(g.row_id.in_(rows))).scalars())
+    return frozenset(connection.execute(_GOLDS, {"rows": rows}).scalars())
 
 
 def _gold(connection: Connection, queue: QueueRecord, annotator: str, draw: random.Random) -> int | None:

@@ -83,12 +83,14 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the database."""
         with explained(), self._reading.connect() as connection, connection.begin():
+            self.dialect.begin(connection, writes=False)
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction that writes alone: committed at the end, rolled back on any error."""
         with explained(), self._writing.connect() as connection, connection.begin() as transaction:
+            self.dialect.begin(connection, writes=True)
             yield connection
             try:
                 transaction.commit()
@@ -96,6 +98,14 @@ class Database:
                 if error.connection_invalidated:
                     raise _in_doubt(error) from error
                 raise
+
+    @contextmanager
+    def tried(self) -> Iterator[Database]:
+        """A database like this one of which nothing is kept: every transaction is a part of one that is rolled back."""
+        with explained(), self._writing.connect() as connection, connection.begin() as transaction:
+            self.dialect.begin(connection, writes=True)
+            yield _Trial(self.dialect, connection)
+            transaction.rollback()
 
     def backup(self, target: Path) -> None:
         """A consistent copy; only where the dialect keeps copies."""
@@ -105,3 +115,22 @@ class Database:
     def close(self) -> None:
         """Close every connection; a file's last one folds the write-ahead log into it."""
         self._engine.dispose()
+        self.dialect.closed()
+
+
+class _Trial(Database):
+    """Transactions that are parts of another one."""
+
+    def __init__(self, dialect: Dialect, connection: Connection) -> None:
+        self.dialect = dialect
+        self._connection = connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """The one connection."""
+        yield self._connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The one connection."""
+        yield self._connection

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.judgement import Item
@@ -24,6 +24,12 @@ READY, FILLING, GOING = "ready", "filling", "going"
 FILL_SECONDS = 300.0
 DELETE_SLICE = 1_000
 SWEPT_AT_ONCE = 10
+_BY_NAME = select(t.datasets).where(t.datasets.c.name == bindparam("name"))
+_OFFERED = (
+    select(t.candidates)
+    .where(t.candidates.c.row_id.in_(bindparam("rows", expanding=True)))
+    .order_by(t.candidates.c.row_id, t.candidates.c.place)
+)
 
 
 class DatasetRecord(NamedTuple):
@@ -190,9 +196,7 @@ def read_rows(connection: Connection, kind: DatasetKind, found: Sequence[Row[Any
     """Database rows with their prompts joined, as domain objects; candidates are fetched for all at once."""
     offered: dict[int, list[Candidate]] = {}
     if kind == "preferences" and found:
-        c = t.candidates.c
-        ids = [r.id for r in found]
-        for r in connection.execute(select(t.candidates).where(c.row_id.in_(ids)).order_by(c.row_id, c.place)):
+        for r in connection.execute(_OFFERED, {"rows": [r.id for r in found]}):
             fields = {"text": r.text, "model": r.model, "settings": r.settings, "seed": r.seed, "score": r.score}
             offered.setdefault(r.row_id, []).append(Candidate.model_validate(fields))
     return [_row(r, kind, offered.get(r.id, [])) for r in found]
@@ -253,7 +257,7 @@ def _refuse_taken(connection: Connection, name: str) -> None:
 
 def get_dataset(connection: Connection, name: str) -> DatasetRecord:
     """One dataset by name (or handle); NotFound."""
-    row = connection.execute(select(t.datasets).where(t.datasets.c.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     if row is None:
         raise NotFound(f"There is no dataset called {name!r}.", "See the Data page or `workbench data list`.")
     return _record(row)

@@ -24,13 +24,19 @@ class Dialect(Protocol):
         """The place, as a person may read it."""
 
     def engine(self) -> Engine:
-        """A new engine, which begins each transaction by itself."""
+        """A new engine. Nothing listens to its transactions and statements: each of them would take a quarter longer."""
 
     def reading(self, engine: Engine) -> Engine:
         """The engine for transactions that see one state and change nothing."""
 
     def writing(self, engine: Engine) -> Engine:
-        """The engine for transactions that write: one at a time in the whole database, begun before anything is read."""
+        """The engine for transactions that write: one at a time in the whole database."""
+
+    def begin(self, connection: Connection, *, writes: bool) -> None:
+        """The first act of every transaction, before anything is read."""
+
+    def closed(self) -> None:
+        """The engine is closed: let go of what stands beside it."""
 
     def version(self, connection: Connection) -> int:
         """The number of the schema that is there; 0 when there is none yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from workbench.domain.errors import NotFound
 from workbench.store import schema as t
@@ -13,6 +13,13 @@ from workbench.store.database import Database
 from workbench.store.datasets import get_dataset
 
 _D = t.drafts.c
+_OF_ITEM = (
+    select(_D.body)
+    .join(t.rows, t.rows.c.id == _D.row_id)
+    .where(t.rows.c.item == bindparam("item"), t.rows.c.dataset_id == bindparam("dataset"))
+    .where(_D.annotator == bindparam("who"))
+)
+_FORGET = delete(t.drafts).where(_D.row_id == bindparam("row"), _D.annotator == bindparam("who"))
 
 
 class Drafts:
@@ -45,15 +52,14 @@ def read_draft(connection: Connection, row: int, annotator: str) -> dict[str, An
 
 def draft_of(connection: Connection, dataset: int, item: str, annotator: str) -> dict[str, Any] | None:
     """The draft of an item by its name, within the caller's transaction."""
-    here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset) & (_D.annotator == annotator)
-    found = select(_D.body).join(t.rows, t.rows.c.id == _D.row_id).where(here)
-    body: dict[str, Any] | None = connection.execute(found).scalar_one_or_none()
+    wanted = {"item": item, "dataset": dataset, "who": annotator}
+    body: dict[str, Any] | None = connection.execute(_OF_ITEM, wanted).scalar_one_or_none()
     return body
 
 
 def forget_draft(connection: Connection, row: int, annotator: str) -> None:
     """Throw a draft away, in the transaction of the judgement that it became."""
-    connection.execute(delete(t.drafts).where(_D.row_id == row, _D.annotator == annotator))
+    connection.execute(_FORGET, {"row": row, "who": annotator})
 
 
 def _row(connection: Connection, dataset: str, item: str) -> int:

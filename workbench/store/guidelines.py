@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from workbench.domain.queues import Dimension, Guidelines
 from workbench.store import schema as t
@@ -15,6 +15,7 @@ from workbench.store.database import Database
 from workbench.store.datasets import get_dataset
 
 _G = t.guidelines.c
+_NEWEST = select(t.guidelines).where(_G.dataset_id == bindparam("dataset")).order_by(_G.version.desc()).limit(1)
 
 
 class GuidelineVersions:
@@ -70,8 +71,7 @@ def said(guidelines: Guidelines) -> tuple[str, tuple[Dimension, ...]]:
 
 def newest_guidelines(connection: Connection, dataset: int) -> Guidelines | None:
     """The version of a dataset's guidelines that is shown now, within the caller's transaction."""
-    newest = select(t.guidelines).where(_G.dataset_id == dataset).order_by(_G.version.desc()).limit(1)
-    row = connection.execute(newest).one_or_none()
+    row = connection.execute(_NEWEST, {"dataset": dataset}).one_or_none()
     return None if row is None else _read(row)
 
 

@@ -9,21 +9,32 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from workbench.store import schema as t
 from workbench.store.answers import answers_of, row_state
 from workbench.store.queue_counts import QueueRecord
 
 _L = t.item_leases.c
+_MINE = (_L.queue_id == bindparam("queue")) & (_L.annotator == bindparam("who"))
+_HOLD = update(t.item_leases).where(_MINE).values(row_id=bindparam("row"), expires=bindparam("until"))
+_TAKE, _GIVE_BACK = insert(t.item_leases), delete(t.item_leases).where(_MINE)
+_LOOKERS = (
+    select(_L.row_id, func.count(_L.annotator.distinct()))
+    .where(
+        _L.row_id.in_(bindparam("rows", expanding=True)), _L.annotator != bindparam("me"), _L.expires > bindparam("now")
+    )
+    .group_by(_L.row_id)
+)
+_LOOKERS_HERE = _LOOKERS.where(_L.queue_id == bindparam("queue"))
 
 
 def take_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> None:
     """Keep a row for an annotator until then; what they held before in this queue is given back."""
-    mine = (_L.queue_id == queue.id) & (_L.annotator == annotator)
-    held = {"row_id": row, "expires": until}
-    if connection.execute(update(t.item_leases).where(mine).values(held)).rowcount == 0:
-        connection.execute(insert(t.item_leases).values(queue_id=queue.id, annotator=annotator, **held))
+    held = {"queue": queue.id, "who": annotator, "row": row, "until": until}
+    if connection.execute(_HOLD, held).rowcount == 0:
+        lease = {"queue_id": queue.id, "row_id": row, "annotator": annotator, "expires": until}
+        connection.execute(_TAKE, lease)
 
 
 def renew_lease(connection: Connection, queue: QueueRecord, row: int, annotator: str, until: datetime) -> bool:
@@ -47,13 +58,11 @@ def free_for(connection: Connection, queue: QueueRecord, row: int, annotator: st
 
 def give_back(connection: Connection, queue: int, annotator: str) -> None:
     """Let others have what an annotator looks at in a queue."""
-    connection.execute(delete(t.item_leases).where(_L.queue_id == queue, _L.annotator == annotator))
+    connection.execute(_GIVE_BACK, {"queue": queue, "who": annotator})
 
 
 def leased(connection: Connection, queue: QueueRecord, rows: Sequence[int], me: str, now: datetime) -> Counter[int]:
     """How many others look at rows now, in any queue; in a queue that asks again, only what is looked at there counts."""
-    live = _L.row_id.in_(rows) & (_L.annotator != me) & (_L.expires > now)
-    if queue.spec.strategy == "mistakes":
-        live &= _L.queue_id == queue.id
-    others = select(_L.row_id, func.count(_L.annotator.distinct()).label("lookers")).where(live).group_by(_L.row_id)
-    return Counter({found.row_id: found.lookers for found in connection.execute(others)})
+    wanted = {"rows": rows, "me": me, "now": now, "queue": queue.id}
+    found = connection.execute(_LOOKERS_HERE if queue.spec.strategy == "mistakes" else _LOOKERS, wanted)
+    return Counter(dict(found.all()))

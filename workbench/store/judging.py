@@ -3,25 +3,49 @@
 An annotator's standings in a dataset form a stack: every "done" judgement is older than every "undone" one. Undo takes the
 newest done one, redo the oldest undone one, and a new judgement drops what was undone. What counts for an item is the
 newest done label of each annotator; repeats and extras stand in the same stack and count for nothing.
+
+Statements that every label needs are built once, here and in the other files on its road: SQLAlchemy takes longer to build one
+than the database to answer it.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from workbench.domain.judgement import Judgement
 from workbench.store import schema as t
 from workbench.store.answers import DONE, DROPPED, KEYS_AT_ONCE, UNDONE
-from workbench.store.dialect import upsert
 from workbench.store.queue_counts import following
 
-_S = t.standings.c
+_S, _J, _T = t.standings.c, t.judgements.c, t.tallies.c
+_MINE = (_S.dataset_id == bindparam("dataset")) & (_S.annotator == bindparam("who"))
+_DONE_NEWEST = select(_S.judgement_id).where(_MINE, _S.state == DONE).order_by(_S.judgement_id.desc()).limit(1)
+_UNDONE_OLDEST = select(_S.judgement_id).where(_MINE, _S.state == UNDONE).order_by(_S.judgement_id).limit(1)
+_DROP_UNDONE = update(t.standings).where(_MINE, _S.state == UNDONE).values(state=DROPPED)
+_LAST_NUMBER = select(func.coalesce(func.max(_J.id), 0))
+_TAKEN_NAMES = select(_J.uid).where(_J.uid.in_(bindparam("names", expanding=True)))
+_COUNTING = select(_S.row_id, _S.annotator).where(
+    _S.row_id.in_(bindparam("rows", expanding=True)), _S.state == DONE, _S.counts
+)
+_LOG, _STAND = insert(t.judgements), insert(t.standings)
+_TALLY = (
+    update(t.tallies)
+    .where(_T.dataset_id == bindparam("dataset"), _T.annotator == bindparam("who"))
+    .values(judged=_T.judged + bindparam("change"))
+)
+_FIRST_TALLY = insert(t.tallies)
+_COUNT_JUDGED = (
+    update(t.datasets)
+    .where(t.datasets.c.id == bindparam("dataset"))
+    .values(judged=t.datasets.c.judged + bindparam("change"))
+)
 
 
 def insert_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
@@ -75,7 +99,7 @@ def can_move(connection: Connection, dataset: int, annotator: str) -> tuple[bool
 def append_judgements(connection: Connection, dataset: int, said: Sequence[tuple[int, Judgement]]) -> None:
     """Append judgements within the caller's `following`."""
     before = _judged_pairs(connection, sorted({row for row, _ in said}))
-    first = int(connection.execute(select(func.coalesce(func.max(t.judgements.c.id), 0))).scalar_one()) + 1
+    first = last_number(connection) + 1
     names = _free_uids(connection, [j.id for _, j in said])
     log, standing = [], []
     for i, (row, judgement) in enumerate(said):
@@ -87,15 +111,43 @@ def append_judgements(connection: Connection, dataset: int, said: Sequence[tuple
             }
         )  # fmt: skip
     for annotator in {j.annotator for _, j in said}:
-        mine = (_S.dataset_id == dataset) & (_S.annotator == annotator)
-        connection.execute(update(t.standings).where(mine, _S.state == UNDONE).values(state=DROPPED))
-    connection.execute(insert(t.judgements), log)
-    connection.execute(insert(t.standings), standing)
+        connection.execute(_DROP_UNDONE, {"dataset": dataset, "who": annotator})
+    connection.execute(_LOG, log)
+    connection.execute(_STAND, standing)
     fresh = {(row, j.annotator) for row, j in said if j.counts} - before
     kinds = {j.annotator: j.annotator_kind for _, j in said}
     for annotator, count in Counter(annotator for _, annotator in fresh).items():
         _tally(connection, dataset, annotator, count, kinds[annotator])
     _count_judged(connection, dataset, len({row for row, _ in fresh} - {row for row, _ in before}))
+
+
+def last_number(connection: Connection) -> int:
+    """The number of the newest judgement of the whole workspace; 0 when there is none."""
+    return int(connection.execute(_LAST_NUMBER).scalar_one())
+
+
+@contextmanager
+def counting_again(
+    connection: Connection, dataset: int, rows: Sequence[int], kinds: Mapping[str, str]
+) -> Iterator[None]:
+    """Keep what is counted of a dataset and its annotators (of these kinds) right while what stands for some rows changes."""
+    before = _judged_pairs(connection, rows)
+    yield
+    after = _judged_pairs(connection, rows)
+    changes = Counter(who for _, who in after - before)
+    changes.subtract(who for _, who in before - after)
+    for annotator in sorted({*changes, *kinds}):
+        _tally(connection, dataset, annotator, changes[annotator], kinds.get(annotator, "person"))
+    for row, annotator in sorted(before - after):
+        _begin_no_later(connection, dataset, annotator, row)
+    _count_judged(connection, dataset, len({row for row, _ in after}) - len({row for row, _ in before}))
+
+
+def _begin_no_later(connection: Connection, dataset: int, annotator: str, row: int) -> None:
+    """Let the search for what an annotator hasn't judged begin no later than at this row."""
+    position = connection.execute(select(t.rows.c.position).where(t.rows.c.id == row)).scalar_one()
+    mine = (_T.dataset_id == dataset) & (_T.annotator == annotator) & (_T.frontier > position)
+    connection.execute(update(t.tallies).where(mine).values(frontier=position))
 
 
 def _undo(connection: Connection, dataset: int, annotator: str, judgement: int, row: int) -> None:
@@ -104,10 +156,7 @@ def _undo(connection: Connection, dataset: int, annotator: str, judgement: int, 
     left = _judged_pairs(connection, [row])
     if (row, annotator) not in left:
         _tally(connection, dataset, annotator, -1)
-        position = connection.execute(select(t.rows.c.position).where(t.rows.c.id == row)).scalar_one()
-        tally = t.tallies.c
-        mine = (tally.dataset_id == dataset) & (tally.annotator == annotator) & (tally.frontier > position)
-        connection.execute(update(t.tallies).where(mine).values(frontier=position))
+        _begin_no_later(connection, dataset, annotator, row)
     if not left:
         _count_judged(connection, dataset, -1)
 
@@ -152,8 +201,7 @@ def _free_uids(connection: Connection, wanted: list[str]) -> list[str]:
     """Names that no judgement has yet: the same file imported twice gives new names to its judgements."""
     taken: set[str] = set()
     for i in range(0, len(wanted), KEYS_AT_ONCE):
-        part = t.judgements.c.uid.in_(wanted[i : i + KEYS_AT_ONCE])
-        taken.update(connection.execute(select(t.judgements.c.uid).where(part)).scalars())
+        taken.update(connection.execute(_TAKEN_NAMES, {"names": wanted[i : i + KEYS_AT_ONCE]}).scalars())
     names = []
     for name in wanted:
         names.append(uuid.uuid4().hex if name in taken else name)
@@ -165,16 +213,15 @@ def _judged_pairs(connection: Connection, rows: Sequence[int]) -> set[tuple[int,
     """(row, annotator) of every judgement that counts for these rows."""
     found: set[tuple[int, str]] = set()
     for i in range(0, len(rows), KEYS_AT_ONCE):
-        here = _S.row_id.in_(rows[i : i + KEYS_AT_ONCE]) & (_S.state == DONE) & _S.counts
-        found.update((r.row_id, r.annotator) for r in connection.execute(select(_S.row_id, _S.annotator).where(here)))
+        part = connection.execute(_COUNTING, {"rows": rows[i : i + KEYS_AT_ONCE]})
+        found.update((row, annotator) for row, annotator in part)
     return found
 
 
 def _edge(connection: Connection, dataset: int, annotator: str, state: str) -> int | None:
     """The newest done or the oldest undone judgement: where the two parts of the stack meet."""
-    order = _S.judgement_id.desc() if state == DONE else _S.judgement_id
-    mine = (_S.dataset_id == dataset) & (_S.annotator == annotator) & (_S.state == state)
-    return connection.execute(select(_S.judgement_id).where(mine).order_by(order).limit(1)).scalar_one_or_none()
+    edge = _DONE_NEWEST if state == DONE else _UNDONE_OLDEST
+    return connection.execute(edge, {"dataset": dataset, "who": annotator}).scalar_one_or_none()
 
 
 def _row(connection: Connection, judgement: int) -> int:
@@ -190,15 +237,11 @@ def _move(connection: Connection, judgement: int, move: str, state: str) -> bool
 
 
 def _tally(connection: Connection, dataset: int, annotator: str, change: int, kind: str = "person") -> None:
-    mine = {"dataset_id": dataset, "annotator": annotator, "annotator_kind": kind}
-    statement = upsert(connection, t.tallies).values(judged=change, frontier=0, **mine)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["dataset_id", "annotator"], set_={"judged": t.tallies.c.judged + change}
-        )
-    )
+    if connection.execute(_TALLY, {"dataset": dataset, "who": annotator, "change": change}).rowcount == 0:
+        first = {"dataset_id": dataset, "annotator": annotator, "annotator_kind": kind, "judged": change, "frontier": 0}
+        connection.execute(_FIRST_TALLY, first)
 
 
 def _count_judged(connection: Connection, dataset: int, change: int) -> None:
-    here = t.datasets.c.id == dataset
-    connection.execute(update(t.datasets).where(here).values(judged=t.datasets.c.judged + change))
+    if change:
+        connection.execute(_COUNT_JUDGED, {"dataset": dataset, "change": change})

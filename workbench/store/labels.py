@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item, Judgement
@@ -18,7 +18,7 @@ from workbench.store import schema as t
 from workbench.store.answers import DONE
 from workbench.store.answers import IMPORTED as IMPORTED
 from workbench.store.database import Database
-from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_of, rows_with_prompts
+from workbench.store.datasets import DatasetRecord, get_dataset, read_rows, rows_with_prompts
 from workbench.store.dialect import upsert
 from workbench.store.drafts import draft_of, forget_draft
 from workbench.store.feedback import signed_by_person
@@ -28,7 +28,32 @@ from workbench.store.judging import can_move, insert_judgements, read_judgement,
 RATE_OVER = 50
 PAUSE_SECONDS = 300.0
 FRONTIER_SLACK = 200
-_S = t.standings.c
+_S, _T = t.standings.c, t.tallies.c
+_TALLY = select(_T.judged, _T.frontier).where(_T.dataset_id == bindparam("dataset"), _T.annotator == bindparam("who"))
+_RECENT = (
+    select(_S.judgement_id, t.judgements.c.created)
+    .join(t.judgements, t.judgements.c.id == _S.judgement_id)
+    .where(_S.dataset_id == bindparam("dataset"), _S.annotator == bindparam("who"), _S.state == DONE)
+    .order_by(_S.judgement_id.desc())
+    .limit(RATE_OVER)
+)
+_SIZE = (
+    select(t.rows.c.id, func.count(t.candidates.c.id))
+    .outerjoin(t.candidates)
+    .where(t.rows.c.item == bindparam("item"), t.rows.c.dataset_id == bindparam("dataset"))
+    .group_by(t.rows.c.id)
+)
+
+
+def _unjudged() -> Any:
+    judged = (_S.row_id == t.rows.c.id) & (_S.annotator == bindparam("who")) & (_S.state == DONE) & _S.counts
+    open_ones = rows_with_prompts().where(t.rows.c.dataset_id == bindparam("dataset"))
+    ahead = open_ones.where(t.rows.c.position >= bindparam("frontier"), ~select(_S.judgement_id).where(judged).exists())
+    return ahead.order_by(t.rows.c.position).limit(bindparam("limit"))
+
+
+_UNJUDGED = _unjudged()
+_ROW = rows_with_prompts().where(t.rows.c.id == bindparam("row"))
 
 
 class PlacedItem(NamedTuple):
@@ -112,12 +137,8 @@ class Labels:
         with self._database.read() as connection:
             record = preferences(connection, dataset)
             frontier = _frontier(connection, record.id, annotator)
-            done = _S.row_id == t.rows.c.id
-            judged = (
-                select(_S.judgement_id).where(done, _S.annotator == annotator, _S.state == DONE, _S.counts).exists()
-            )
-            wanted = rows_of(record.id).where(t.rows.c.position >= frontier, ~judged)
-            found = connection.execute(wanted.order_by(t.rows.c.position).limit(limit + len(exclude))).all()
+            wanted = {"dataset": record.id, "who": annotator, "frontier": frontier, "limit": limit + len(exclude)}
+            found = connection.execute(_UNJUDGED, wanted).all()
             first = found[0].position if found else record.rows
             kept = [r for r in found if r.item not in exclude][:limit]
             items = [PlacedItem(r.position, r.item) for r in read_rows(connection, "preferences", kept) if r.item]
@@ -262,21 +283,19 @@ def progress_in(connection: Connection, record: DatasetRecord, annotator: str) -
 
 
 def _judged_by(connection: Connection, dataset: int, annotator: str) -> int:
-    here = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
-    return connection.execute(select(t.tallies.c.judged).where(here)).scalar_one_or_none() or 0
+    found = connection.execute(_TALLY, {"dataset": dataset, "who": annotator}).one_or_none()
+    return 0 if found is None else int(found.judged)
 
 
 def pace_in(connection: Connection, dataset: int, annotator: str) -> tuple[float, int | None]:
     """How many judgements an hour an annotator gives, from the last ones that stand, and the newest one's number."""
-    mine = (_S.dataset_id == dataset) & (_S.annotator == annotator) & (_S.state == DONE)
-    made = select(_S.judgement_id, t.judgements.c.created).join(t.judgements, t.judgements.c.id == _S.judgement_id)
-    newest = connection.execute(made.where(mine).order_by(_S.judgement_id.desc()).limit(RATE_OVER)).all()
+    newest = connection.execute(_RECENT, {"dataset": dataset, "who": annotator}).all()
     return _per_hour([created for _, created in reversed(newest)]), newest[0][0] if newest else None
 
 
 def placed_item(connection: Connection, row: int) -> PlacedItem:
     """An item by the number of its row."""
-    found = connection.execute(rows_with_prompts().where(t.rows.c.id == row)).all()
+    found = connection.execute(_ROW, {"row": row}).all()
     (read,) = read_rows(connection, "preferences", found)
     assert read.item is not None
     return PlacedItem(read.position, read.item)
@@ -284,9 +303,7 @@ def placed_item(connection: Connection, row: int) -> PlacedItem:
 
 def row_of(connection: Connection, dataset: DatasetRecord, item: str) -> tuple[int, int]:
     """The row id of an item and how many candidates it has."""
-    here = (t.rows.c.item == item) & (t.rows.c.dataset_id == dataset.id)
-    counted = select(t.rows.c.id, func.count(t.candidates.c.id)).outerjoin(t.candidates).where(here)
-    found = connection.execute(counted.group_by(t.rows.c.id)).one_or_none()
+    found = connection.execute(_SIZE, {"item": item, "dataset": dataset.id}).one_or_none()
     if found is None:
         raise NotFound(f"There is no item {item!r} in {dataset.name}.", "Open the dataset again.")
     return int(found[0]), int(found[1])
@@ -301,8 +318,8 @@ def row_for(connection: Connection, dataset: DatasetRecord, judgement: Judgement
 
 
 def _frontier(connection: Connection, dataset: int, annotator: str) -> int:
-    here = (t.tallies.c.dataset_id == dataset) & (t.tallies.c.annotator == annotator)
-    return connection.execute(select(t.tallies.c.frontier).where(here)).scalar_one_or_none() or 0
+    found = connection.execute(_TALLY, {"dataset": dataset, "who": annotator}).one_or_none()
+    return 0 if found is None else int(found.frontier)
 
 
 def judgements_with_items() -> Any:

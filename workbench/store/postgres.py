@@ -94,7 +94,6 @@ class PostgresServer:
                 str(error),
             ) from error
         event.listen(engine, "connect", self._configure)
-        event.listen(engine, "begin", self._begin)
         return engine
 
     def reading(self, engine: Engine) -> Engine:
@@ -103,7 +102,16 @@ class PostgresServer:
 
     def writing(self, engine: Engine) -> Engine:
         """Transactions that wait for their turn, and then see what the one before has left."""
-        return engine.execution_options(isolation_level="READ COMMITTED", workbench_writes=True)
+        return engine.execution_options(isolation_level="READ COMMITTED")
+
+    def begin(self, connection: Connection, *, writes: bool) -> None:
+        """Wait for the schema's one lock; a writer that falls silent is cut off."""
+        if writes:
+            silence = f"set_config('idle_in_transaction_session_timeout', '{IDLE_MILLISECONDS}', true)"
+            connection.exec_driver_sql(f"SELECT {silence}, pg_advisory_xact_lock({self._lock})")
+
+    def closed(self) -> None:
+        """Nothing stands beside a server."""
 
     def version(self, connection: Connection) -> int:
         """The number that Alembic has written down."""
@@ -158,11 +166,6 @@ class PostgresServer:
             f"SET statement_timeout = {STATEMENT_MILLISECONDS}"
         )
         connection.autocommit = False
-
-    def _begin(self, connection: Connection) -> None:
-        if connection.get_execution_options().get("workbench_writes", False):
-            silence = f"set_config('idle_in_transaction_session_timeout', '{IDLE_MILLISECONDS}', true)"
-            connection.exec_driver_sql(f"SELECT {silence}, pg_advisory_xact_lock({self._lock})")
 
 
 def _keep_nul(connection: psycopg.Connection[Any]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from workbench.domain.queues import QueueSpec
 from workbench.store import schema as t
@@ -20,6 +20,21 @@ from workbench.store.answers import KEYS_AT_ONCE, Answer, answers_of, row_state
 
 OPEN, CLOSED, FILLING, GOING = "open", "closed", "filling", "going"
 _Q, _P = t.queues.c, t.queue_progress.c
+_OVER = select(t.queues).where(_Q.dataset_id == bindparam("dataset"), _Q.state != GOING).order_by(_Q.id)
+_PLACES = select(t.queue_items.c.row_id, t.queue_items.c.place).where(
+    t.queue_items.c.queue_id == bindparam("queue"), t.queue_items.c.row_id.in_(bindparam("rows", expanding=True))
+)
+_POSITIONS = select(t.rows.c.id, t.rows.c.position).where(t.rows.c.id.in_(bindparam("rows", expanding=True)))
+_PROGRESS = select(_P.judged, _P.waiting, _P.frontier).where(
+    _P.queue_id == bindparam("queue"), _P.annotator == bindparam("who")
+)
+_GROW = (
+    update(t.queue_progress)
+    .where(_P.queue_id == bindparam("queue"), _P.annotator == bindparam("who"))
+    .values(judged=_P.judged + bindparam("said"), waiting=_P.waiting + bindparam("waits"))
+)
+_BEGIN = insert(t.queue_progress)
+_FULL = update(t.queues).where(_Q.id == bindparam("queue")).values(full=_Q.full + bindparam("more"))
 
 
 class QueueRecord(NamedTuple):
@@ -57,14 +72,12 @@ def queue_record(row: Row[Any]) -> QueueRecord:
 
 def queues_of(connection: Connection, dataset: int) -> list[QueueRecord]:
     """The queues over a dataset, also those that are being filled."""
-    found = connection.execute(select(t.queues).where(_Q.dataset_id == dataset, _Q.state != GOING).order_by(_Q.id))
-    return [queue_record(row) for row in found]
+    return [queue_record(row) for row in connection.execute(_OVER, {"dataset": dataset})]
 
 
 def progress_of(connection: Connection, queue: int, annotator: str) -> Progress:
     """How far an annotator is in a queue."""
-    mine = (_P.queue_id == queue) & (_P.annotator == annotator)
-    found = connection.execute(select(_P.judged, _P.waiting, _P.frontier).where(mine)).one_or_none()
+    found = connection.execute(_PROGRESS, {"queue": queue, "who": annotator}).one_or_none()
     return Progress(*found) if found is not None else Progress(0, 0, 0)
 
 
@@ -109,13 +122,11 @@ def places_of(connection: Connection, queue: QueueRecord, rows: Sequence[int]) -
     for start in range(0, len(rows), KEYS_AT_ONCE):
         part = rows[start : start + KEYS_AT_ONCE]
         if queue.follows:
-            here = select(t.rows.c.id, t.rows.c.position).where(t.rows.c.id.in_(part))
-            if queue.state == FILLING:
-                here = here.where(t.rows.c.position < queue.size)
+            places = connection.execute(_POSITIONS, {"rows": part})
         else:
-            i = t.queue_items.c
-            here = select(i.row_id, i.place).where(i.queue_id == queue.id, i.row_id.in_(part))
-        found.update((row, place) for row, place in connection.execute(here))
+            places = connection.execute(_PLACES, {"queue": queue.id, "rows": part})
+        filled = queue.size if queue.follows and queue.state == FILLING else None
+        found.update((row, place) for row, place in places if filled is None or place < filled)
     return found
 
 
@@ -143,10 +154,12 @@ def _correct(
         for answer in (a for told in answers.values() for a in told if a.queue == queue.spec.name):
             said[answer.annotator] += sign
     for who in sorted(w for w in {*waiting, *said} if waiting[w] or said[w]):
-        grown = {"judged": _P.judged + said[who], "waiting": _P.waiting + waiting[who]}
-        change_progress(connection, queue.id, who, grown)
+        grown = {"queue": queue.id, "who": who, "said": said[who], "waits": waiting[who]}
+        if connection.execute(_GROW, grown).rowcount == 0:
+            first = {"judged": said[who], "waiting": waiting[who], "frontier": 0}
+            connection.execute(_BEGIN, {"queue_id": queue.id, "annotator": who, **first})
     if full:
-        connection.execute(update(t.queues).where(_Q.id == queue.id).values(full=_Q.full + full))
+        connection.execute(_FULL, {"queue": queue.id, "more": full})
     if everyone is not None:
         lower = update(t.queues).where(_Q.id == queue.id, _Q.frontier > everyone).values(frontier=everyone)
         connection.execute(lower)

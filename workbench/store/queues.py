@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from workbench.domain.errors import Conflict, NotFound
 from workbench.domain.judgement import Judgement, Purpose
@@ -39,6 +39,7 @@ from workbench.store.queue_making import begin_queue, fill_queue, hide_queue, sh
 
 EXTRA = "Others have answered this item meanwhile: your answer is kept and can be undone, but it doesn't count."
 _Q = t.queues.c
+_BY_NAME = select(t.queues).where(_Q.name == bindparam("name"))
 
 
 class QueueFigures(NamedTuple):
@@ -230,13 +231,14 @@ class Queues:
 
 def seek_queue(connection: Connection, name: str, dataset: int) -> QueueRecord | None:
     """A queue over a dataset; None when there is none (any more)."""
-    row = connection.execute(select(t.queues).where(_Q.name == name, _Q.dataset_id == dataset)).one_or_none()
-    return queue_record(row) if row is not None and row.state in {OPEN, CLOSED} else None
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
+    there = row is not None and row.dataset_id == dataset and row.state in {OPEN, CLOSED}
+    return queue_record(row) if row is not None and there else None
 
 
 def find_queue(connection: Connection, name: str) -> QueueRecord:
     """A queue by name; NotFound."""
-    row = connection.execute(select(t.queues).where(_Q.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     if row is None or row.state not in {OPEN, CLOSED}:
         raise NotFound(f"There is no queue called {name!r}.", "See `workbench label queue list`.")
     return queue_record(row)

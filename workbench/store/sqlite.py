@@ -32,8 +32,6 @@ class SqliteFile:
         url = URL.create("sqlite", database=str(self._path))
         engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
         event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", self._begin)
-        event.listen(engine, "engine_disposed", lambda _engine: self._turns.close())
         return engine
 
     def reading(self, engine: Engine) -> Engine:
@@ -42,7 +40,25 @@ class SqliteFile:
 
     def writing(self, engine: Engine) -> Engine:
         """Transactions that hold the file's one lock from their beginning."""
-        return engine.execution_options(workbench_writes=True)
+        return engine
+
+    def begin(self, connection: Connection, *, writes: bool) -> None:
+        """BEGIN, or BEGIN IMMEDIATE when it is our turn."""
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        if not writes:
+            raw.execute("BEGIN").close()
+            return
+        raw.execute("PRAGMA busy_timeout = 0").close()  # the waiting is ours
+        try:
+            if not self._turns.take(lambda: _began_writing(raw), BUSY_MILLISECONDS / 1000):
+                raise sqlite3.OperationalError("database is locked")
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").close()
+
+    def closed(self) -> None:
+        """The file of numbers is opened again when it is needed."""
+        self._turns.close()
 
     def version(self, connection: Connection) -> int:
         """The number in the file's head."""
@@ -80,19 +96,6 @@ class SqliteFile:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-
-    def _begin(self, connection: Connection) -> None:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        if not connection.get_execution_options().get("workbench_writes", False):
-            raw.execute("BEGIN").close()
-            return
-        raw.execute("PRAGMA busy_timeout = 0").close()  # the waiting is ours
-        try:
-            if not self._turns.take(lambda: _began_writing(raw), BUSY_MILLISECONDS / 1000):
-                raise sqlite3.OperationalError("database is locked")
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}").close()
 
 
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:

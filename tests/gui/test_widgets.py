@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QUrl
 from PySide6.QtGui import QTextDocument
-from PySide6.QtWidgets import QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from workbench.domain.errors import BadInput
@@ -18,7 +18,7 @@ from workbench.gui.palette import Entry, FindPalette, best
 from workbench.gui.pulse import machine_words
 from workbench.gui.status_bar import StatusBar, time_left
 from workbench.gui.theme import DARK, LIGHT, Theme
-from workbench.gui.widgets.basics import Elided, KeyHint
+from workbench.gui.widgets.basics import Elided, Figure, KeyHint
 from workbench.gui.widgets.lineage import LineageView, Member, arrange
 from workbench.gui.widgets.markdown import MarkdownView, to_html
 from workbench.gui.widgets.row_panel import RowPanel
@@ -469,3 +469,41 @@ def test_that_arrows_choose_and_escape_leaves(qtbot: QtBot, theme: Theme) -> Non
     qtbot.keyClick(palette.field, Qt.Key.Key_Escape)
     assert not palette.isVisible()
     assert palette.mapTo(window, QPoint(0, 0)).x() >= 0
+
+
+def test_that_a_figure_has_room_for_its_words_and_disturbs_the_row_only_for_more(qtbot: QtBot) -> None:
+    class Spy(QObject):
+        asked = 0
+
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+            self.asked += event.type() == QEvent.Type.LayoutRequest
+            return False
+
+    def needs() -> int:
+        return figure.fontMetrics().horizontalAdvance(figure.text())
+
+    row, spy, figure = QWidget(), Spy(), Figure("strong")
+    qtbot.addWidget(row)
+    QHBoxLayout(row).addWidget(figure)
+    row.show()
+    figure.setText("1000 / 9999")
+    QApplication.sendPostedEvents()
+    row.installEventFilter(spy)
+    for n in range(1001, 1020):
+        figure.setText(f"{n} / 9999")
+        QApplication.sendPostedEvents()
+        assert figure.width() >= needs()
+    assert spy.asked == 0
+    before = figure.width()
+    figure.setText("123456789 / 9999999999")
+    QApplication.sendPostedEvents()
+    assert spy.asked > 0
+    assert figure.width() >= needs() > before
+    figure.setText("1")
+    assert figure.width() <= before
+    font = figure.font()
+    font.setPixelSize(3 * font.pixelSize())
+    figure.setFont(font)
+    assert figure.width() >= needs()
+    figure.setText("")
+    assert figure.width() == 0

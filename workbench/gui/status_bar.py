@@ -50,11 +50,8 @@ class StatusBar(QFrame):
         row.setSpacing(12)
         self.saved = self._label("status.saved", "Saved", row)
         self.show_runs(())
-        self.show_saved(True)
+        self._paint()
         theme.changed.connect(self._paint)
-
-    def _paint(self) -> None:
-        self.show_saved(self._is_saved)
 
     def _label(self, name: str, accessible: str, row: QHBoxLayout) -> QLabel:
         label = text("", "quiet")
@@ -85,8 +82,12 @@ class StatusBar(QFrame):
 
     def show_saved(self, saved: bool) -> None:
         """Whether every write has been committed."""
-        self._is_saved = saved
-        ratio = self.devicePixelRatioF()
+        if saved != self._is_saved:
+            self._is_saved = saved
+            self._paint()
+
+    def _paint(self) -> None:
+        saved, ratio = self._is_saved, self.devicePixelRatioF()
         colours = self._theme.colours
         glyph, colour = ("check", colours.good) if saved else ("more", colours.quiet)
         self.mark.setPixmap(picture(glyph, colour, round(16 * ratio), ratio))

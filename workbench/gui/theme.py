@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import QObject, Qt, QTemporaryDir, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QPalette
 from PySide6.QtWidgets import QApplication
 
 from workbench.domain.settings import Settings
@@ -101,6 +102,15 @@ SERIF = (
 MONO = ("JetBrains Mono", "Cascadia Mono", "SF Mono", "Menlo", "Noto Sans Mono", "Ubuntu Mono", "DejaVu Sans Mono")
 
 
+@dataclass(frozen=True)
+class Page:
+    """The font of prompts and responses, the longest line in pixels (0: any), and the height of a line in percent of the font's."""
+
+    font: QFont
+    width: float
+    line: float
+
+
 class Theme(QObject):
     """The colours and fonts in force; `changed` is emitted after the application wears new ones."""
 
@@ -126,10 +136,18 @@ class Theme(QObject):
             return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
         return self.mode == "dark"
 
-    @property
+    @cached_property
     def colours(self) -> Colours:
         """The column of the table that is in force."""
         return DARK if self.dark else LIGHT
+
+    @cached_property
+    def page(self) -> Page:
+        """How prompts and responses are set now."""
+        font = self.reading_font()
+        metrics = QFontMetricsF(font)
+        line = self.reading.reading_spacing * font.pixelSize() / metrics.height()
+        return Page(font, self.reading.reading_width * metrics.averageCharWidth(), max(100.0, line))
 
     def apply(self, mode: Mode = "system", font_size: int = 13, reading_size: int = 15) -> None:
         """Dress the whole application; takes effect at once."""
@@ -145,6 +163,7 @@ class Theme(QObject):
         if (self.mode, self.font_size, self.reading_size) != looks:
             self.apply(*looks)
         elif before != reading:
+            self._forget()
             self.changed.emit()
 
     def reading_font(self) -> QFont:
@@ -161,11 +180,16 @@ class Theme(QObject):
             self._dress()
 
     def _dress(self) -> None:
+        self._forget()
         colours = self.colours
         self._app.setFont(_font(self.sans, self.font_size))
         self._app.setPalette(qt_palette(colours))
         self._app.setStyleSheet(stylesheet(vars(colours), self._draw_pictures(), self.font_size, self.mono))
         self.changed.emit()
+
+    def _forget(self) -> None:
+        for name in ("colours", "page"):
+            self.__dict__.pop(name, None)
 
     def _draw_pictures(self) -> str:
         """Qt's style sheets take pictures from files only, so the few that they need are drawn into a temporary folder."""

@@ -185,6 +185,42 @@ class Elided(QLabel):
         super().setText(self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room))
 
 
+class Figure(QLabel):
+    """Words that change all the time, such as a count: the row around them is laid out anew only when they need more room.
+
+    A QLabel asks for that at every change, up to the window. Here the room grows, and shrinks when half of it is empty.
+    """
+
+    STEP = 16  # pixels
+
+    def __init__(self, role: TextRole = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        if role:
+            self.setProperty("role", role)
+        self._fit()
+
+    def setText(self, words: str) -> None:
+        """Show other words."""
+        if words != self.text():
+            super().setText(words)
+            self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """In another font the room is measured anew."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit(anew=True)
+
+    def _fit(self, *, anew: bool = False) -> None:
+        self.ensurePolished()
+        metrics = self.fontMetrics()  # a hint would count the room that there is
+        wanted, room = metrics.horizontalAdvance(self.text()) + 2, 0 if anew else self.minimumWidth()
+        if not wanted <= room <= 2 * wanted + self.STEP:
+            room = -(-wanted // self.STEP) * self.STEP if self.text() else 0
+        self.setFixedSize(room, metrics.height())
+
+
 class KeyHint(QWidget):
     """Keys and what they do: `1` A better."""
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QUrl
-from PySide6.QtGui import QFontMetricsF, QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QTextOption
+from PySide6.QtGui import QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QTextOption
 from PySide6.QtWidgets import QTextBrowser, QWidget
 from shiboken6 import isValid
 
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.markup import sheet, to_html
+from workbench.gui.widgets.markup import needs_sheet, sheet, to_html
 from workbench.gui.widgets.unseen import visible
 
 LONGEST_MARKDOWN = 200_000
+_OPTION = QTextOption()
+_OPTION.setTextDirection(Qt.LayoutDirection.LayoutDirectionAuto)  # each paragraph by its first strong character
+_OPTION.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+_CLOSE = QTextBlockFormat()  # the ground under code has no gaps between its lines
+_CLOSE.setLineHeight(0, QTextBlockFormat.LineHeightTypes.SingleHeight.value)
 
 
 class MarkdownView(QTextBrowser):
@@ -101,18 +106,18 @@ class MarkdownView(QTextBrowser):
         paper = QTextDocument(self)
         paper.setUndoRedoEnabled(False)
         paper.setDocumentMargin(0)
-        paper.setDefaultFont(self._theme.reading_font())
-        option = QTextOption()
-        option.setTextDirection(Qt.LayoutDirection.LayoutDirectionAuto)  # each paragraph by its first strong character
-        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        paper.setDefaultTextOption(option)
+        paper.setDefaultFont(self._theme.page.font)
+        paper.setDefaultTextOption(_OPTION)
+        grounds = False
         if self.dressed:
-            paper.setDefaultStyleSheet(sheet(self._theme.colours, self._theme.mono))
-            paper.setHtml(self._html())
+            html = self._html()
+            if grounds := needs_sheet(html):
+                paper.setDefaultStyleSheet(sheet(self._theme.colours, self._theme.mono))
+            paper.setHtml(html)
             paper.setMetaInformation(QTextDocument.MetaInformation.DocumentTitle, "")
         else:
             paper.setPlainText(self._plain())
-        self._space_lines(paper)
+        self._space_lines(paper, grounds=grounds)
         before, self._paper = self._paper, paper
         self.setDocument(paper)
         if isValid(before):  # Qt takes only the first one away by itself
@@ -120,26 +125,21 @@ class MarkdownView(QTextBrowser):
         if self._grows:
             self._watch_height()
 
-    def _space_lines(self, paper: QTextDocument) -> None:
-        font = paper.defaultFont()
-        share = self._theme.reading.reading_spacing * font.pixelSize() / QFontMetricsF(font).height()
+    def _space_lines(self, paper: QTextDocument, *, grounds: bool) -> None:
         spaced = QTextBlockFormat()
-        spaced.setLineHeight(max(100.0, share), QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        spaced.setLineHeight(self._theme.page.line, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
         cursor = QTextCursor(paper)
         cursor.select(QTextCursor.SelectionType.Document)
         cursor.mergeBlockFormat(spaced)
-        close = QTextBlockFormat()
-        close.setLineHeight(0, QTextBlockFormat.LineHeightTypes.SingleHeight.value)
         block = paper.begin()
-        while block.isValid():  # the ground under code has no gaps between its lines
+        while grounds and block.isValid():
             if block.blockFormat().background().style() != Qt.BrushStyle.NoBrush:
-                QTextCursor(block).mergeBlockFormat(close)
+                QTextCursor(block).mergeBlockFormat(_CLOSE)
             block = block.next()
 
     def _limit_width(self) -> None:
-        letters = self._theme.reading.reading_width
-        wanted = letters * QFontMetricsF(self._theme.reading_font()).averageCharWidth()
+        wanted = self._theme.page.width
         room = self.width() - 14  # the scroll bar's place
-        spare = int(room - wanted) if letters and room > wanted else 0
+        spare = int(room - wanted) if wanted and room > wanted else 0
         if self.viewportMargins().right() != spare:
             self.setViewportMargins(0, 0, spare, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,14 @@ def sheet(colours: Colours, mono: str) -> str:
         f".boxed {{ background: {colours.accent_soft}; font-weight: 600; }}"
         f".role {{ color: {colours.accent}; font-weight: 600; }} .system {{ color: {colours.quiet}; }}"
     )
+
+
+_STYLED = re.compile(r"<(?!/?p>|br)")
+
+
+def needs_sheet(html: str) -> bool:
+    """Whether HTML holds more than plain paragraphs and line breaks, of which the style sheet says nothing."""
+    return _STYLED.search(html) is not None
 
 
 @lru_cache(maxsize=4)

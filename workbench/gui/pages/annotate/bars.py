@@ -12,7 +12,7 @@ from workbench.domain.judgement import Judgement
 from workbench.gui.pages.annotate.chooser import Choose, Place, QueueChooser
 from workbench.gui.pages.annotate.draft import all_in_words
 from workbench.gui.pages.annotate.keycap import KeyButton
-from workbench.gui.widgets.basics import Elided, button, restyle, text
+from workbench.gui.widgets.basics import Elided, Figure, button, restyle, text
 from workbench.services.views import DatasetView, LabelProgress, QueueView
 
 Run = Callable[[], Any]
@@ -59,10 +59,10 @@ class TopBar(QWidget):
         self.bar.setFixedWidth(96)
         self.bar.setTextVisible(False)
         row.addWidget(self.bar)
-        self.count = text("", "strong")
+        self.count = Figure("strong")
         self.count.setObjectName("annotate.count")
         row.addWidget(self.count)
-        self.speed = text("", "quiet")
+        self.speed = Figure("quiet")
         self.speed.setObjectName("annotate.speed")
         self.speed.setToolTip("Labels per hour, from your last 50 judgements")
         row.addWidget(self.speed)
@@ -117,7 +117,7 @@ class BottomBar(QWidget):
         column.addLayout(keys)
         last = QHBoxLayout()
         last.setSpacing(8)
-        self.last = text("", "")
+        self.last = Figure()
         self.last.setObjectName("annotate.last")
         self.last.setAccessibleName("Last judgement")
         last.addWidget(self.last)
@@ -142,7 +142,7 @@ class BottomBar(QWidget):
         self._calm.setSingleShot(True)
         self._calm.setInterval(600)
         self._calm.timeout.connect(lambda: restyle(self.last, role=""))
-        self._there = True
+        self._there, self._pair = True, False
         self._forget = QTimer(self)
         self._forget.setSingleShot(True)
         self._forget.setInterval(EARLY_STAYS)
@@ -150,10 +150,10 @@ class BottomBar(QWidget):
 
     def show_keys(self, count: int, levelling: bool, left: int, *, last: bool = True) -> None:
         """Words that fit the number of candidates and what was pressed so far; `last` where a verdict commits."""
-        pair = count == 2
+        pair = self._pair = count == 2
         self.buttons["level"].say("tie" if pair else "level")
         self.buttons["level"].setChecked(levelling)
-        self.buttons["accept"].setVisible(not pair)
+        self.buttons["accept"].setVisible(self._there and not pair)
         self.buttons["accept"].setEnabled(left <= 1)
         self.buttons["accept"].say("accept" if last else "next dimension")
         much = "Shift + 1 or 2: much better" if last else "[ and ] change the dimension"
@@ -190,7 +190,8 @@ class BottomBar(QWidget):
         self._there = there
         self.hint.setVisible(there and self.early.isHidden())
         for name, one in self.buttons.items():
-            one.setVisible(there or name in {"undo", "redo", "reveal", "history", "effects"})
+            looks_back = name in {"undo", "redo", "reveal", "history", "effects"}
+            one.setVisible(looks_back or (there and not (name == "accept" and self._pair)))
 
     def show_progress(self, progress: LabelProgress, fresh: Judgement | None) -> None:
         """The last judgement; a fresh one stands out for a moment."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
@@ -32,6 +32,8 @@ DEEDS = (
     "level", "accept", "all_bad", "skip", "note", "write", "differences", "reveal", "effects", "history", "undo", "redo",
     "guidelines", "new_queue", "mistakes", "retrain", "statistics",
 )  # fmt: skip
+
+CHOICE_MS = 50
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Desk(QWidget):
         self.presentation: Presentation | None = None
         self.sheet = Sheet((0, 1))
         self.differences = False
+        self._best: set[int] = set()
+        self._slow = QTimer(self, singleShot=True, interval=CHOICE_MS)
+        self._slow.timeout.connect(self._light_up)
         self._moved = False
         self._asked = asked
         deeds: dict[str, Callable[[], Any]] = {name: partial(asked.command, Command(name)) for name in DEEDS}
@@ -116,6 +121,7 @@ class Desk(QWidget):
     ) -> None:
         """Show the next item, or that there is none; a fresh judgement stands out for a moment."""
         self.presentation = presentation
+        self._slow.stop()
         self.board.forget_seen()
         self.top.show_progress(progress)
         self.bottom.show_progress(progress, fresh)
@@ -156,6 +162,7 @@ class Desk(QWidget):
 
     def show_draft(self) -> None:
         """Show the ranks given so far."""
+        self._slow.stop()
         count = len(self.draft.shown)
         best = self.draft.tiers[0] if self.draft.tiers else []  # of two, where a dimension was ranked before
         for card in self.board.cards:
@@ -167,9 +174,13 @@ class Desk(QWidget):
         self.bottom.show_keys(count, self.draft.levelling, len(self.draft.open), last=self.sheet.last)
 
     def show_choice(self, best: set[int]) -> None:
-        """Show at once which places were chosen, while the judgement is being committed."""
+        """Show which places were chosen where committing the judgement takes longer than a person notices."""
+        self._best = best
+        self._slow.start()
+
+    def _light_up(self) -> None:
         for card in self.board.cards:
-            card.highlight(card.place in best)
+            card.highlight(card.place in self._best)
 
     def said(self) -> None:
         """Something was said of the item: what is kept of it is out of date."""

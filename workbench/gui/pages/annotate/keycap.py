@@ -21,7 +21,7 @@ class KeyButton(QPushButton):
         self.setProperty("role", "flat")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAutoDefault(False)
-        self._fixed_name = bool(accessible)
+        self._fixed_name, self._strong = bool(accessible), False
         row = self._row = QHBoxLayout(self)
         row.setContentsMargins(6, 4, 8, 4)
         row.setSpacing(6)
@@ -39,6 +39,9 @@ class KeyButton(QPushButton):
 
     def say(self, words: str, *, strong: bool = False) -> None:
         """Other words beside the key."""
+        if (words, strong) == (self.words, self._strong):
+            return
+        self._strong = strong
         self._words.setText(words)
         if not self._fixed_name:
             self.setAccessibleName(words.capitalize())

@@ -22,6 +22,7 @@ from workbench.services.playground import PlaygroundService
 from workbench.services.profiles import ProfileService
 from workbench.services.queues import QueueService
 from workbench.services.repairs import RepairService
+from workbench.services.rounds import RoundsService
 from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
@@ -53,6 +54,7 @@ class Workbench:
         self.queues = QueueService(workspace, self.settings)
         self.statistics = StatisticsService(workspace)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
+        self.rounds = RoundsService(workspace)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)

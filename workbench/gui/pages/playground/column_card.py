@@ -13,7 +13,7 @@ from workbench.domain.choices import TokenChoice
 from workbench.gui.pages.playground.branching import replaced
 from workbench.gui.pages.playground.column_head import ColumnHead
 from workbench.gui.pages.playground.heat import Mode
-from workbench.gui.pages.playground.numbers import Foot
+from workbench.gui.pages.playground.numbers import Foot, counted, with_perplexity
 from workbench.gui.pages.playground.token_view import TokenView
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import restyle, rule, text
@@ -93,6 +93,25 @@ class ColumnCard(QFrame):
     def tokens(self) -> tuple[TokenChoice, ...]:
         """Every token so far."""
         return (*self.view.tokens, *self._held)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What is known about the text in numbers, whether it is shown or not."""
+        if self.news is None:
+            return {}
+        return {**with_perplexity({**self.news.numbers, **counted(self.tokens)}), **self.foot.numbers}
+
+    @property
+    def overflow(self) -> int:
+        """By how many pixels the text is higher than the column."""
+        return self.view.verticalScrollBar().maximum() if self._stack.currentWidget() is self.view else 0
+
+    def take_over(self, other: ColumnCard) -> None:
+        """Show what another column shows."""
+        self.begin(other.tokens)
+        if other.news is not None:
+            self._finish(other.news)
+        self.foot.add(other.foot.numbers)
 
     def set_place(self, place: int, removable: bool) -> None:
         """Which letter the column has; names follow it."""

@@ -33,7 +33,7 @@ class ColumnsRow(QScrollArea):
         self.cards: list[ColumnCard] = []
         self.models: list[str] = []
         self.linked = False
-        self._mode: Mode = "text"
+        self.mode: Mode = "text"
         self._partings = Partings()
         self._homes: list[ColumnCard] = []  # the cards as a person has put them, whatever order a blind round shows
         inner = QWidget()
@@ -98,7 +98,7 @@ class ColumnsRow(QScrollArea):
 
     def set_mode(self, mode: Mode) -> None:
         """Text, or tokens as heat."""
-        self._mode = mode
+        self.mode = mode
         for card in self.cards:
             card.set_mode(mode)
 
@@ -142,7 +142,7 @@ class ColumnsRow(QScrollArea):
         """Show who spoke."""
         for card in self.cards:
             card.disclose()
-        self._look()
+        self.look()
 
     def reset(self) -> None:
         """Forget all texts."""
@@ -158,7 +158,7 @@ class ColumnsRow(QScrollArea):
         for card in self.cards:
             card.tick()
         if news and not masked:
-            self._look()
+            self.look()
         elif news and self.done:
             for card in self.cards:
                 card.show_plain()
@@ -182,7 +182,7 @@ class ColumnsRow(QScrollArea):
         for card in self.cards:
             card.dress()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Mark where columns part."""
         places = self._partings.look([c.said for c in self.cards], [c.done for c in self.cards])
         for card, place in zip(self.cards, places, strict=True):
@@ -194,7 +194,7 @@ class ColumnsRow(QScrollArea):
         card.head.removed.connect(partial(self._remove, card))
         card.head.changed.connect(lambda: self._edited(card))
         card.token_opened.connect(lambda token: self.token_opened.emit(self.cards.index(card), token))
-        card.set_mode(self._mode)
+        card.set_mode(self.mode)
         self.cards.append(card)
         self._homes.append(card)
         self._row.addWidget(card, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
@@ -15,6 +17,7 @@ from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
 from workbench.gui.pages.playground.heat import MODES, Mode
+from workbench.gui.pages.playground.keeping import Keeping
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.voting import Voting
@@ -66,19 +69,36 @@ class PlaygroundPage(QWidget):
         self.round = Round(service, self._bridge, self.row)
         self.voting = Voting(service, self._bridge, self._desk.votes, self.round)
         self.panels = Panels(service, self._bridge, theme, self.row, self.drawer, self.round)
+        self.keeping = Keeping(self._services.rounds, self._bridge, self._shell, self.round, self.row, self.drawer)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
         self.row.changed.connect(self._remember)
         self.row.numbered.connect(self._renumbered)
         self.round.running_changed.connect(self._ran)
         self.round.refused.connect(self._refused)
+        self.round.ended.connect(self.keeping.keep)
+        self.keeping.opened.connect(
+            lambda asked: self.bar.show_asked(asked.prompt, asked.prefill, asked.columns[0].settings.seed)
+        )
         self.bar.started.connect(self.start)
         self.bar.stopped.connect(self.round.stop)
         self.bar.went_on.connect(self.round.go_on)
         self.bar.added.connect(self.add_column)
         self.bar.mode_changed.connect(self._set_mode)
         self.bar.linked.connect(self.row.link)
-        self.bar.offer("Presets of columns", self.panels.open_presets)
+        for title, run in self._more():
+            self.bar.offer(title, run)
+
+    def _more(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What the menu offers."""
+        write = self.keeping.ask_where
+        return [
+            ("Presets of columns", self.panels.open_presets),
+            ("History of rounds", self.keeping.open_history),
+            ("Save the round as JSON", lambda: write(self, "json")),
+            ("Save the round as Markdown", lambda: write(self, "markdown")),
+            ("Save the round as a picture", lambda: write(self, "png")),
+        ]
 
     # What the window calls.
 
@@ -114,7 +134,7 @@ class PlaygroundPage(QWidget):
             Action("playground.add", "Add a column", "", self.add_column),
             Action("playground.blind", "Compare blind, or no longer", "", self.bar.blind.toggle),
             Action("playground.linked", "Same settings for all columns, or each its own", "", self.bar.same.toggle),
-            Action("playground.presets", "Show presets of columns", "", self.panels.open_presets),
+            *(Action(f"playground.more.{n}", title, "", run) for n, (title, run) in enumerate(self._more())),
             *(
                 Action(f"playground.mode.{mode}", f"Tokens as: {title}", "", partial(self.bar.mode.setCurrentIndex, n))
                 for n, (mode, title) in enumerate(MODES)

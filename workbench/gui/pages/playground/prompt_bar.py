@@ -84,6 +84,16 @@ class PromptBar(QFrame):
             return Prompt.from_text(words, raw=self.raw)
         return Prompt(turns=(Turn(role="system", content=system), Turn(role="user", content=words)))
 
+    def show_asked(self, prompt: Prompt, prefill: str, seed: int) -> None:
+        """Show what another round asked."""
+        first = prompt.turns[0]
+        self.system.setPlainText(first.content if len(prompt.turns) > 1 and first.role == "system" else "")
+        self.prompt.setPlainText(prompt.text)
+        self.prefill.setPlainText(prefill)
+        self.context.setChecked(bool(self.system.toPlainText() or prefill))
+        self.kind.setCurrentIndex(int(prompt.raw))
+        self.seed.setValue(seed)
+
     def opening(self) -> str:
         """How every answer begins; nothing while that can't be seen."""
         return self.prefill.toPlainText() if self.context.isChecked() else ""

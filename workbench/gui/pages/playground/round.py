@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -38,6 +39,7 @@ class Asked:
     order_seed: int | None = None
     prefill: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Round(QObject):
@@ -45,6 +47,7 @@ class Round(QObject):
 
     running_changed = Signal(bool)
     refused = Signal(object)
+    ended = Signal()
 
     def __init__(self, service: PlaygroundService, bridge: Bridge, row: ColumnsRow) -> None:
         super().__init__()
@@ -117,6 +120,16 @@ class Round(QObject):
         """Show who spoke."""
         self._row.disclose()
 
+    def show(self, asked: Asked, news: Sequence[ColumnNews]) -> None:
+        """Show a round that was kept; nothing may be under way."""
+        self._row.disclose()
+        self._row.set_models(list(dict.fromkeys([*self._row.models, *(column.model for column in asked.columns)])))
+        self._row.set_columns(asked.columns)
+        self.asked = asked
+        self._row.begin()
+        self._row.take(news)
+        self._set_running(False)
+
     def drop(self) -> None:
         """The columns are others now: end what is under way and forget it."""
         self.stop()
@@ -160,6 +173,8 @@ class Round(QObject):
         self._row.take(self._service.poll() if self.asked is not None else [])
         if self._row.done or self.asked is None:
             self._set_running(False)
+            if self.asked is not None:
+                self.ended.emit()
 
     def _set_running(self, running: bool) -> None:
         self.running = running

@@ -217,11 +217,31 @@ class Beam(_Common):
         return value
 
 
-DecodingSettings = Annotated[Greedy | Sample | Beam | Speculative, Field(discriminator="strategy")]
-STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam] | type[Speculative]] = {
+class ContrastiveSearch(_Common):
+    """Of the most probable tokens, take the one that is probable and least like anything in prompt and text."""
+
+    strategy: Literal["contrastive_search"] = "contrastive_search"
+    alpha: float = Field(
+        0.6,
+        ge=0.0,
+        le=1.0,
+        description="Weight of being unlike the text so far against being probable (0 is greedy).",
+    )
+    top_k: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Candidates of each step; each costs one row of the model's pass (1 is greedy).",
+        json_schema_extra={"unit": "tokens"},
+    )
+
+
+DecodingSettings = Annotated[Greedy | Sample | Beam | ContrastiveSearch | Speculative, Field(discriminator="strategy")]
+STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam] | type[ContrastiveSearch] | type[Speculative]] = {
     "greedy": Greedy,
     "sample": Sample,
     "beam": Beam,
+    "contrastive_search": ContrastiveSearch,
     "speculative": Speculative,
 }
 

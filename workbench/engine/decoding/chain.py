@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, Greedy, RuleName, Sample, Sampling
+from workbench.domain.decoding import DecodingSettings, RuleName, Sample, Sampling
 from workbench.domain.errors import BadInput
 from workbench.engine.decoding import cuts
 
@@ -69,7 +69,7 @@ def require_choice(scores: Tensor) -> None:
         )
 
 
-def chain_for(settings: Greedy | Sampling | Beam, eos: frozenset[int]) -> Chain:
+def chain_for(settings: DecodingSettings, eos: frozenset[int]) -> Chain:
     """The rules that these settings switch on, in transformers' order."""
     s = settings
     rules = [

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import Beam, Greedy, Sample, Speculative
+from workbench.domain.decoding import Beam, ContrastiveSearch, DecodingSettings, Greedy, Sample, Speculative
 from workbench.engine.decoding.beam import beam
+from workbench.engine.decoding.contrastive_search import contrastive_search
 from workbench.engine.decoding.drafts import draft_voice
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.naming import choice, named
@@ -19,7 +20,7 @@ from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Hypothesis, Outcome, Reason, Steps, Task
 from workbench.engine.decoding.voice import Voice, context_length, room_after
 
-Settings = Greedy | Sample | Beam | Speculative
+Settings = DecodingSettings
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str,
             return sample(stepper_for(voice), task, settings)
         case Beam():
             return beam(stepper_for(voice), task, settings)
+        case ContrastiveSearch():
+            return contrastive_search(stepper_for(voice, hidden=True), task, settings)
         case Speculative():
             other = draft_voice(voice, settings.draft, others)
             if other is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from workbench.domain.decoding import Beam, Sample, Speculative
+from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.decode import Ending, Settings, decode
 from workbench.engine.decoding.mirostat import Bound
@@ -40,7 +40,7 @@ def decode_many(
     texts: dict[int, str] = {}
     # Rows of similar length share a batch: less padding. The order of the answers is that of the prompts.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    size = 1 if isinstance(settings, Beam | Speculative) else ROWS
+    size = ROWS if isinstance(settings, Greedy | Sample) else 1
     for first in range(0, len(order), size):
         numbers = order[first : first + size]
         made = (

@@ -6,7 +6,18 @@ import math
 import random
 from collections.abc import Sequence
 
-from workbench.domain.choices import Bar, BeamLevel, BeamNode, Distribution, Stage
+from workbench.domain.choices import (
+    Bar,
+    BeamLevel,
+    BeamNode,
+    Distribution,
+    DraftedToken,
+    DraftRound,
+    LosslessCell,
+    LosslessReport,
+    LosslessRule,
+    Stage,
+)
 
 WORDS = " cat| dog| bird| elephant| the| a| big| little| ran|.|\n| ☃|<b>| time".split("|")
 
@@ -68,3 +79,37 @@ def beam_levels(beams: int = 4, steps: int = 12, seed: int = 0) -> list[BeamLeve
             break
         live = kept
     return found
+
+
+def draft_round(number: int, verdicts: str, *, plain: float | None = None, seed: int = 0) -> DraftRound:
+    """A round from signs: a accepted, r rejected, u unused; then r is answered by a residual token, everything else by a bonus."""
+    roll = dice(seed + 1000 * number)
+    names = {"a": "accepted", "r": "rejected", "u": "unused"}
+    drafted = []
+    for sign in verdicts:
+        q = roll.uniform(0.2, 0.9)
+        p = q * roll.uniform(0.7, 1.3) if sign != "r" else q * 0.4
+        u = roll.uniform(0, min(1.0, p / q)) if sign != "r" else roll.uniform(0.4, 1.0)
+        text = roll.choice(WORDS)
+        drafted.append(DraftedToken(id=WORDS.index(text), text=text, p=min(1.0, p), q=q, u=u, verdict=names[sign], expected=0.75))  # type: ignore[arg-type]  # fmt: skip
+    return DraftRound(
+        round=number, drafted=tuple(drafted), added=1, added_text=roll.choice(WORDS), verdict="residual" if "r" in verdicts else "bonus",
+        draft_seconds=0.0006 * len(verdicts), target_seconds=0.004, plain_seconds=plain,
+    )  # fmt: skip
+
+
+def lossless_report() -> LosslessReport:
+    def tested(name: str, p: float, acceptance: float, impossible: int = 0) -> LosslessRule:
+        cells = [
+            LosslessCell(text=f" a{WORDS[n % 9]}", observed=400 // (n + 1) + n, expected=400 / (n + 1))
+            for n in range(9)
+        ]
+        return LosslessRule(
+            name=name, chi_square=18.2 if p > 0.01 else 412.0, degrees=9, p=p, acceptance=acceptance, impossible=impossible,
+            cells=(*cells, LosslessCell(text="", observed=310, expected=301.5)),
+        )  # fmt: skip
+
+    return LosslessReport(
+        samples=2000, tokens=2, exact=tested("exact", 0.57, 0.71),
+        wrong=(tested("every drafted token is kept", 0.0, 1.0, 12), tested("q is read before the draft's own rules", 0.31, 0.6)),
+    )  # fmt: skip

@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.playground.made_up import distribution
-from workbench.domain.decoding import ORDER, Beam, Greedy, Sample
-from workbench.gui.pages.playground.chain_sliders import STOPS, sample_of
+from workbench.domain.decoding import ORDER, Beam, Greedy, Sample, Speculative
+from workbench.gui.pages.playground.chain_sliders import STOPS, sample_of, with_chain
 from workbench.gui.pages.playground.distribution import ROW, DistributionView
 from workbench.gui.pages.playground.latest import Latest
 from workbench.gui.theme import Theme
@@ -108,6 +108,15 @@ def test_that_greedy_settings_become_a_temperature_of_nothing() -> None:
     assert sample_of(Greedy(seed=4, stop=("x",))) == Sample(temperature=0.0, seed=4, stop=("x",))
     assert sample_of(Beam(repetition_penalty=1.2)).repetition_penalty == 1.2
     assert sample_of(Sample(top_k=3)) == Sample(top_k=3)
+
+
+def test_that_a_column_takes_the_chain_and_stays_what_it_is() -> None:
+    drafted = Speculative(gamma=7, draft="small", temperature=0.3, seed=5)
+    chain = sample_of(drafted)
+    assert isinstance(chain, Sample) and (chain.temperature, chain.seed) == (0.3, 5)
+    taken = with_chain(drafted, chain.model_copy(update={"top_p": 0.5}))
+    assert taken == Speculative(gamma=7, draft="small", temperature=0.3, seed=5, top_p=0.5)
+    assert with_chain(Greedy(), chain) == chain and with_chain(Sample(top_k=2), chain) == chain
 
 
 def test_that_bars_tell_each_stage_and_who_cut_what(view: Any, qtbot: QtBot) -> None:

@@ -236,7 +236,7 @@ def test_that_a_tiny_probability_is_not_called_nothing() -> None:
 def test_that_what_a_strategy_knows_of_a_token_is_told() -> None:
     token = tokens("a")[0].model_copy(
         update={
-            "draft": DraftTrace(round=2, position=1, p=0.5, q=0.25, u=0.125, verdict="accepted"),
+            "draft": DraftTrace(round=3, position=1, p=0.5, q=0.25, u=0.125, verdict="accepted"),
             "beam": BeamTrace(index=0, parent=2, score=-1.5),
             "search": SearchTrace(penalty=0.75, against=3, score=0.1),
             "contrast": ContrastTrace(expert=0.2, amateur=0.1, score=0.69, cut=0.02),

@@ -52,6 +52,14 @@ def sample_of(settings: DecodingSettings) -> Sample:
     return Sample(**({"temperature": 0.0} | known))
 
 
+def with_chain(settings: DecodingSettings, chain: Sample) -> DecodingSettings:
+    """A column's settings with another chain of rules; greedy ones become sampling, since rules of a draw mean nothing to them."""
+    if "top_p" not in type(settings).model_fields:
+        return chain
+    shared = set(Sample.model_fields) & set(type(settings).model_fields) - {"strategy"}
+    return type(settings).model_validate(settings.model_dump() | {name: getattr(chain, name) for name in shared})
+
+
 class ChainSliders(QWidget):
     """A slider for every rule of the chain; `changed` gives the whole settings at every move."""
 

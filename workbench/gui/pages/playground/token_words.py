@@ -52,7 +52,7 @@ def facts(choice: TokenChoice, kl: float | None = None) -> list[str]:
         found.append(f"penalty {search.penalty:.2f} against token {search.against + 1}, score {search.score:.2f}")
     if (draft := choice.draft) is not None:
         judged = "" if draft.q is None or draft.u is None else f", q {percent(draft.q)}, u {draft.u:.3f}"
-        found.append(f"round {draft.round + 1}: {draft.verdict}, p {percent(draft.p)}{judged}")
+        found.append(f"round {draft.round}: {draft.verdict}, p {percent(draft.p)}{judged}")
     return found
 
 

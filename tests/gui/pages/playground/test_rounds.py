@@ -35,7 +35,7 @@ def test_that_sums_are_told_against_their_expectation(view: Any) -> None:
     assert "No draft" in view.accepted.text()
     filled(view)
     assert view.accepted.text() == "78% of 9 judged drafts accepted"
-    assert view.expected.text() == "75% ± 29% expected (Σ min(p, q)): as expected."
+    assert view.expected.text() == "75% ± 29% expected (Σ min(p, q), the mark): as expected."
     assert view.speed.text().startswith("2.75 tokens")
     assert "draft 1: 2 of 3 accepted" in view.places.accessibleDescription()
     assert "4.5 ms plain (1 step timed in between)" in view.measured.text()

@@ -15,11 +15,12 @@ from workbench.domain.decoding import DecodingSettings, other_model
 from workbench.domain.errors import BadInput, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.engine.batches import Batch, collate
-from workbench.engine.decoding.decode import Choices, Ending, decode
+from workbench.engine.decoding.decode import Choices, decode
 from workbench.engine.decoding.lossless import lossless_between
 from workbench.engine.decoding.many import decode_many
 from workbench.engine.decoding.measures import Tally
 from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
+from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice, context_length
 from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import torch
 
 from workbench.domain.choices import TokenChoice
-from workbench.engine.decoding.decode import Ending, decode
+from workbench.engine.decoding.decode import decode
 from workbench.engine.decoding.pieces import TextStream
 from workbench.engine.decoding.stepper import Stepper, stepper_for
+from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice
 from workbench.serving.batch import Row, Told, choose, with_logprobs
 from workbench.serving.order import Broken, Finish, Heard, Order, Read, Said

@@ -10,9 +10,10 @@ import pytest
 from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.domain.errors import BadInput
-from workbench.engine.decoding.decode import Ending, Settings, decode
+from workbench.engine.decoding.decode import Settings, decode
 from workbench.engine.decoding.many import decode_many, seed_of_row
 from workbench.engine.decoding.pieces import Pieces, TextStream, cut_at_stop, text_of, undecided_tail
+from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice
 
 ONCE = "Once upon a time"

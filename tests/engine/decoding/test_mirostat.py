@@ -11,7 +11,7 @@ import torch
 from workbench.domain.decoding import Sample
 from workbench.engine.decoding.chain import Context, chain_for
 from workbench.engine.decoding.general import General
-from workbench.engine.decoding.measure import Measured
+from workbench.engine.decoding.measure import Measured, Noted, measured
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.task import Task
@@ -20,7 +20,8 @@ PROMPT = [1, 3, 2]
 
 
 def told(model: Any, settings: Sample, limit: int = 40) -> list[Measured]:
-    return [m for m in sample(General(model), Task(PROMPT, limit, frozenset()), settings) if m is not None]
+    noted = [m for m in sample(General(model), Task(PROMPT, limit, frozenset()), settings) if isinstance(m, Noted)]
+    return measured(noted)
 
 
 def test_that_the_bound_moves_by_eta_times_what_the_surprise_was_off() -> None:
@@ -42,10 +43,10 @@ def test_that_every_token_tells_bound_and_surprise(zoo: dict[str, Any]) -> None:
     settings = Sample(mirostat_tau=1.5, mirostat_eta=0.3, temperature=3.0)
     chosen = told(zoo["llama"], settings)
     mu = 3.0
-    for measured in chosen:
-        assert measured.mirostat.mu == pytest.approx(mu)
-        assert measured.mirostat.surprise == pytest.approx(-math.log2(measured.p_used), abs=1e-6)
-        mu -= 0.3 * (measured.mirostat.surprise - 1.5)
+    for one in chosen:
+        assert one.mirostat is not None and one.mirostat.mu == pytest.approx(mu)
+        assert one.mirostat.surprise == pytest.approx(-math.log2(one.p_used), abs=1e-6)
+        mu -= 0.3 * (one.mirostat.surprise - 1.5)
     assert any(m.kept < 61 for m in chosen), "the bound cut something"
     assert {o.cut_by for m in chosen for o in m.options} == {None, "mirostat"}
 

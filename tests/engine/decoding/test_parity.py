@@ -12,7 +12,7 @@ from workbench.domain.decoding import Beam, Greedy
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import Measured
+from workbench.engine.decoding.measure import Measured, Noted
 from workbench.engine.decoding.task import Outcome, Steps, Task
 from workbench.engine.decoding.voice import Voice
 
@@ -29,7 +29,7 @@ def finish(steps: Steps) -> tuple[list[int], Outcome]:
             measured = next(steps)
         except StopIteration as ended:
             return ids, ended.value
-        if isinstance(measured, Measured):
+        if isinstance(measured, Measured | Noted):
             ids.append(measured.id)
 
 

@@ -17,7 +17,7 @@ from workbench.engine.decoding.decode import decode
 from workbench.engine.decoding.drafts import CHUNK
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import Measured
+from workbench.engine.decoding.measure import Measured, Noted, measured
 from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.speculative import speculative
 from workbench.engine.decoding.task import Outcome, Steps, Task
@@ -53,6 +53,8 @@ def listen(steps: Steps) -> Said:
             return said
         if isinstance(told, DraftRound):
             said.rounds.append(told)
+        elif isinstance(told, Noted):
+            said.tokens += measured([told])
         elif isinstance(told, Measured):
             said.tokens.append(told)
 

@@ -6,8 +6,9 @@ import pytest
 
 from workbench.domain.choices import Aside, BeamLevel, BeamNode, DraftedToken, DraftRound, TokenChoice
 from workbench.domain.decoding import Beam, Greedy, Sample
-from workbench.engine.decoding.decode import Ending, Settings, decode
+from workbench.engine.decoding.decode import Settings, decode
 from workbench.engine.decoding.naming import named
+from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice
 
 ONCE = "Once upon a time"

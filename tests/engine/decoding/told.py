@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from workbench.domain.choices import BeamLevel
-from workbench.engine.decoding.measure import Measured
+from workbench.engine.decoding.measure import Measured, Noted, measured
 from workbench.engine.decoding.task import Outcome, Steps
 
 
@@ -30,6 +30,8 @@ def finish(steps: Steps) -> Told:
             said = next(steps)
         except StopIteration as ended:
             return told._replace(outcome=ended.value)
+        if isinstance(said, Noted):
+            said = measured([said])[0]
         if isinstance(said, Measured):
             told.tokens.append(said)
         elif isinstance(said, BeamLevel):

@@ -53,7 +53,7 @@ class Chain:
 
     def __call__(self, scores: Tensor, context: Context) -> Processed:
         """Apply every rule; the input is left alone."""
-        stages = []
+        stages: list[tuple[str, Tensor]] = []
         for rule in self.rules:
             scores = rule.apply(scores, context)
             stages.append((rule.name, scores))

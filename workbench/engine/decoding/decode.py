@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from typing import NamedTuple, cast
 
 from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import Beam, ContrastiveSearch, DecodingSettings, Greedy, Sample, Speculative
 from workbench.engine.decoding.beam import beam
+from workbench.engine.decoding.columns import Columns
 from workbench.engine.decoding.contrastive_search import contrastive_search
 from workbench.engine.decoding.drafts import draft_voice
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.naming import choice, named
-from workbench.engine.decoding.pieces import TextStream, completion_of, cut_at_stop, text_of, undecided_tail
+from workbench.engine.decoding.pieces import cut_at_stop, text_of
 from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.speculative import speculative
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Hypothesis, Outcome, Reason, Steps, Task
+from workbench.engine.decoding.telling import Ending, Keep, Told, telling
 from workbench.engine.decoding.voice import Voice, context_length, room_after
 
 Settings = DecodingSettings
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a decoding ended: its text behind the prompt, and for beams the further hypotheses as (text, score), best first.
+class ColumnTask(NamedTuple):
+    """A column that can stand beside others: prompt, settings, and the tokens that it has already."""
 
-    `completion` is the text as training and scoring encode it again: some decoders drop the space at its beginning.
-    """
-
-    reason: Reason
-    text: str
-    completion: str
-    others: tuple[tuple[str, float], ...] = ()
+    prompt: list[int]
+    settings: Greedy | Sample
+    start: tuple[int, ...] = ()
 
 
 # None: a step after which no further token is settled.
@@ -54,10 +49,50 @@ def decode(
     behind them, and the ending's text begins with theirs. `others` are the voices of further models by the name that the
     settings give them. Raises BadInput for a prompt that doesn't fit the model.
     """
+    return _one_by_one(decode_together(voice, prompt, settings, start=start, others=others))
+
+
+def decode_together(
+    voice: Voice,
+    prompt: list[int],
+    settings: Settings,
+    *,
+    start: tuple[int, ...] = (),
+    others: Mapping[str, Voice] | None = None,
+    keep: Keep | None = None,
+) -> Told:
+    """As `decode`; tokens that come within a few milliseconds are told together. `keep` sees the logits of greedy and sampled tokens."""
     task = task_for(voice, prompt, settings, start)
-    over = _over(voice, task)
-    steps = _nothing(over, start) if over else _strategy(voice, task, settings, others or {})
-    return _with_text(voice, task, settings.stop, steps)
+    steps = over(voice, task) or _strategy(voice, task, settings, others or {})
+    return telling(voice, task, settings.stop, steps, keep)
+
+
+def decode_columns(
+    voice: Voice, columns: Sequence[ColumnTask], keep: Sequence[Keep | None] | None = None
+) -> tuple[list[Told], Columns]:
+    """Greedy and sampling columns of one model as rows of one batch; each is told as `decode_together` tells it."""
+    tasks = [task_for(voice, prompt, settings, start) for prompt, settings, start in columns]
+    together = Columns(stepper_for(voice), [(t, c.settings) for t, c in zip(tasks, columns, strict=True)])
+    told = []
+    for number, (task, column) in enumerate(zip(tasks, columns, strict=True)):
+        nothing = over(voice, task)
+        steps = together.steps(number) if nothing is None else together.without(number, nothing)
+        told.append(telling(voice, task, column.settings.stop, steps, keep[number] if keep else None))
+    return told, together
+
+
+def _one_by_one(told: Told) -> Choices:
+    while True:
+        try:
+            said = next(told)
+        except StopIteration as finished:
+            return cast("Ending", finished.value)
+        if isinstance(said, list):
+            yield from said
+            if not said:
+                yield None
+        else:
+            yield said
 
 
 def task_for(voice: Voice, prompt: list[int], settings: Settings, start: tuple[int, ...] = ()) -> Task:
@@ -88,68 +123,17 @@ def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str,
             return speculative(stepper_for(voice), task, settings, stepper_for(other), room=context_length(other.model))
 
 
-def _over(voice: Voice, task: Task) -> Reason | None:
-    """Why there is nothing to be added to what the answer already has."""
+def over(voice: Voice, task: Task) -> Steps | None:
+    """The steps of an answer to which nothing is to be added; None where there is."""
     if not task.start:
         return None
     if task.start[-1] in voice.eos:
-        return "end"
+        return _nothing("end", task.start)
     if task.hits_stop is not None and task.hits_stop(list(task.start)):
-        return "stop"
-    return "length" if len(task.start) >= task.limit else None
+        return _nothing("stop", task.start)
+    return _nothing("length", task.start) if len(task.start) >= task.limit else None
 
 
 def _nothing(reason: Reason, start: tuple[int, ...]) -> Steps:
     yield None
-    return Outcome(reason, (Hypothesis(start, 0.0),))
-
-
-def _with_text(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps) -> Choices:
-    """Give every choice its piece and offsets; hold back what may be the beginning of a stop text, and cut there."""
-    stream = TextStream(voice.tokenizer, task.prompt)
-    text = "".join(stream.push(token) for token in task.start)
-    held: list[TokenChoice] = []
-    while True:
-        try:
-            measured = next(steps)
-        except StopIteration as finished:
-            yield from held
-            return _ending(voice, task.prompt, stops, text, finished.value)
-        if measured is None:
-            yield None
-            continue
-        if isinstance(measured, Aside):
-            yield named(voice.pieces, measured)
-            continue
-        piece = stream.push(measured.id)
-        held.append(choice(voice.pieces, measured, piece, len(text)))
-        text += piece
-        place = cut_at_stop(text, stops)
-        if place is not None:
-            steps.close()
-            yield from _cut(held, place)
-            return Ending("stop", text[:place], text[:place])
-        sure = len(text) - undecided_tail(text, stops)
-        while held and held[0].end <= sure:
-            yield held.pop(0)
-        if held:
-            yield None
-
-
-def _ending(voice: Voice, prompt: list[int], stops: tuple[str, ...], text: str, outcome: Any) -> Ending:
-    others = []
-    for hypothesis in outcome.hypotheses[1:]:
-        other = text_of(voice.tokenizer, prompt, list(hypothesis.ids))
-        others.append((other[: cut_at_stop(other, stops)], hypothesis.score))
-    if outcome.reason == "stop" and (place := cut_at_stop(text, stops)) is not None:
-        return Ending("stop", text[:place], text[:place], tuple(others))
-    ids = list(outcome.hypotheses[0].ids) if outcome.hypotheses else []
-    return Ending(outcome.reason, text, completion_of(voice.tokenizer, ids), tuple(others))
-
-
-def _cut(held: list[TokenChoice], place: int) -> list[TokenChoice]:
-    """The held tokens up to `place`; the one that straddles it loses the text behind it."""
-    kept = [choice for choice in held if choice.start < place or choice.end <= place]
-    return [
-        c if c.end <= place else c.model_copy(update={"text": c.text[: place - c.start], "end": place}) for c in kept
-    ]
+    return Outcome(reason, (Hypothesis(start),))

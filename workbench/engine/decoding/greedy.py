@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.measure import Noted
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
@@ -15,17 +15,15 @@ def greedy(stepper: Stepper, task: Task, settings: Greedy | Sample) -> Steps:
     chain = chain_for(settings, task.eos)
     logits = opened(stepper, task)
     output = list(task.start)
-    total = 0.0
     while True:
         processed = chain(logits, Context([task.known], [output]))
-        require_choice(processed.scores)
+        if processed.stages:
+            require_choice(processed.scores)
         token = int(processed.scores.argmax(dim=-1))
-        chosen = measure(logits, processed, [0], [token])[0]
         output.append(token)
-        total += chosen.logprob
-        yield chosen
+        yield Noted(token, logits, processed)
         if token in task.eos:
-            return Outcome("end", (Hypothesis(tuple(output), total),))
+            return Outcome("end", (Hypothesis(tuple(output)),))
         if len(output) >= task.limit:
-            return Outcome("length", (Hypothesis(tuple(output), total),))
+            return Outcome("length", (Hypothesis(tuple(output)),))
         logits = stepper.step([token])

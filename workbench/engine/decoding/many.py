@@ -11,12 +11,13 @@ from torch import Tensor
 
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.decode import Ending, Settings, decode
+from workbench.engine.decoding.decode import Settings, decode
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Uniforms
+from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice, room_after
 
 ROWS = 64

@@ -41,6 +41,10 @@ class Bound:
         self.mu -= self.settings.mirostat_eta * (trace.surprise - self.settings.mirostat_tau)
         return trace
 
+    def drawn(self, scores: Tensor, token: int) -> MirostatTrace | None:
+        """Move the bound by a token that was drawn from scores [V]."""
+        return None if self.mu is None else self.follow(float(scores.softmax(dim=-1)[token]))
+
     def replay(self, chain: Chain, logits: Tensor, prompt: list[int], ids: Sequence[int], place: int = 0) -> None:
         """Follow the tokens of `ids` from `place` on that stand already; row i of logits [n, V] is what the i-th of them was drawn from."""
         for row, token in enumerate(ids[place : place + len(logits)]):

@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.domain.decoding import Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.measure import Noted
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
@@ -30,20 +30,17 @@ def sample(stepper: Stepper, task: Task, settings: Sample) -> Steps:
         bound.replay(chain, logits, task.known, output, place)
 
     logits = opened(stepper, task, replay if bound.told else None)
-    total = 0.0
     while True:
         processed = chain(logits, Context([task.known], [output], bound.told))
-        require_choice(processed.scores)
+        if processed.stages:
+            require_choice(processed.scores)
         token = int(draw(processed.scores, [uniforms.next()]))
-        chosen = measure(logits, processed, [0], [token])[0]
-        chosen = chosen._replace(mirostat=bound.follow(chosen.p_used))
         output.append(token)
-        total += chosen.logprob
-        yield chosen
+        yield Noted(token, logits, processed, bound.drawn(processed.scores[0], token))
         if token in task.eos:
-            return Outcome("end", (Hypothesis(tuple(output), total),))
+            return Outcome("end", (Hypothesis(tuple(output)),))
         if len(output) >= task.limit:
-            return Outcome("length", (Hypothesis(tuple(output), total),))
+            return Outcome("length", (Hypothesis(tuple(output)),))
         logits = stepper.step([token])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.domain.choices import Aside
-from workbench.engine.decoding.measure import Measured
+from workbench.engine.decoding.measure import Measured, Noted
 
 Reason = Literal["end", "stop", "length", "stopped"]
 
@@ -42,10 +42,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A finished text as ids (`Task.start` included), and its score (sum of log-probabilities, divided by the length rule for beams)."""
+    """A finished text as ids (`Task.start` included).
+
+    `score` is for strategies that compare several: the sum of log-probabilities, divided by the length rule.
+    """
 
     ids: tuple[int, ...]
-    score: float
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Outcome:
 
 # None is a step after which no further token is settled: the caller may look for Stop, or give another column its turn. Asides
 # tell what was looked at besides; their texts are filled in by decode().
-Steps = Generator[Measured | Aside | None, None, Outcome]
+Steps = Generator[Measured | Noted | Aside | None, None, Outcome]
 
 
 class Uniforms:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed, WorkbenchError
 from workbench.services.aftercare import AftercareService
+from workbench.services.column_numbers import ColumnNumbersService
 from workbench.services.datasets import DatasetsService
 from workbench.services.drafts import DraftService
 from workbench.services.guidelines import GuidelinesService
@@ -55,6 +56,7 @@ class Workbench:
         self.statistics = StatisticsService(workspace)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.rounds = RoundsService(workspace)
+        self.column_numbers = ColumnNumbersService(workspace, self.playground)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)

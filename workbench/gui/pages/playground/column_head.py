@@ -97,9 +97,13 @@ class ColumnHead(QWidget):
 
     def _other_strategy(self, name: str) -> None:
         kept = self._kept.get(name)
-        self.set_settings(
-            kept or STRATEGIES[name](max_new_tokens=self.settings.max_new_tokens, stop=self.settings.stop)
-        )
+        if kept is None:
+            shared: dict[str, Any] = {"max_new_tokens": self.settings.max_new_tokens, "stop": self.settings.stop}
+            if "amateur" in STRATEGIES[name].model_fields:  # one has to be named: another model, where there is one
+                others = [self.model.itemText(n) for n in range(self.model.count())]
+                shared["amateur"] = next((m for m in others if m != self.model.currentText()), self.model.currentText())
+            kept = STRATEGIES[name](**shared)
+        self.set_settings(kept)
 
 
 def summary(settings: DecodingSettings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from workbench.domain.decoding import STRATEGIES, DecodingSettings
+from workbench.domain.decoding import NGRAM, STRATEGIES, DecodingSettings
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import Elided, button, clear, text
@@ -74,14 +74,20 @@ class Drawer(QFrame):
 class SettingsPanel(QWidget):
     """The form of a strategy's settings; every valid edit is told at once. The seed is the page's."""
 
-    def __init__(self, theme: Theme, settings: DecodingSettings, edited: Callable[[DecodingSettings], Any]) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        settings: DecodingSettings,
+        edited: Callable[[DecodingSettings], Any],
+        models: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self._edited = edited
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 4, 8, 0)
         kind = STRATEGIES[settings.strategy]
         box.addWidget(text(kind.__doc__ or "", "quiet", wrap=True))
-        self.form = SpecForm(kind, theme, "playground.settings", hidden={"seed"})
+        self.form = SpecForm(kind, theme, "playground.settings", choices=_models_for(settings, models), hidden={"seed"})
         self.form.set_values(settings)
         self._seed = settings.seed
         self.form.changed.connect(self._tell)
@@ -91,6 +97,15 @@ class SettingsPanel(QWidget):
         made = self.form.result()
         if made is not None:
             self._edited(made.model_copy(update={"seed": self._seed}))  # type: ignore[arg-type]
+
+
+def _models_for(settings: DecodingSettings, models: Sequence[str]) -> dict[str, list[str]]:
+    """What a field that names a second model can be: the workspace's models, n-grams for a draft, and what stands there."""
+    found = {}
+    for name, first in (("draft", [NGRAM]), ("amateur", [])):
+        if name in type(settings).model_fields:
+            found[name] = list(dict.fromkeys([*first, *models, getattr(settings, name)]))
+    return found
 
 
 class PresetsPanel(QWidget):

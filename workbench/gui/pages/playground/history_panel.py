@@ -40,7 +40,7 @@ class HistoryPanel(QWidget):
         box.addWidget(self.none)
         self.list = TwoLineList(theme, "playground.history.list", "Rounds played before")
         self.list.itemActivated.connect(lambda _: self.open_chosen())
-        self.list.setMinimumHeight(180)
+        self.list.setMinimumHeight(96)
         box.addWidget(self.list, 1)
         row = QHBoxLayout()
         self.open_button = button("Open", "playground.history.open", self.open_chosen, tip="Enter")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from workbench.domain.choices import TokenChoice
@@ -19,6 +20,13 @@ ENDS = {
     "stopped": "stopped",
 }
 Words = Callable[[float], str]
+
+
+def signed(words: str) -> str:
+    """A number with a real minus."""
+    return words.replace("-", "−")
+
+
 NUMBERS: dict[str, tuple[str, str, Words]] = {
     "tokens_per_second": ("tokens/s", "Tokens in a second of this column's own steps.", lambda v: f"{v:.0f}"),
     "first_token_seconds": ("first after", "Until the first token was there.", lambda v: f"{1000 * v:.0f} ms"),
@@ -27,19 +35,23 @@ NUMBERS: dict[str, tuple[str, str, Words]] = {
         "How many tokens the model wavered between on average: exp of minus the mean log-probability.",
         lambda v: f"{v:.2f}",
     ),
-    "logprob": ("log p", "Log-probability of the text under its own model, in nats.", lambda v: f"{v:.1f}"),
+    "logprob": ("log p", "Log-probability of the text under its own model, in nats.", lambda v: signed(f"{v:.1f}")),
     "distinct_2": ("distinct-2", "Share of pairs of tokens that differ from each other.", lambda v: f"{v:.2f}"),
     "repetition": (
         "repeats",
         "Share of runs of four tokens that have been there before.",
         lambda v: f"{100 * v:.0f} %",
     ),
-    "reward": ("reward", "What the chosen reward model says of the text.", lambda v: f"{v:.2f}"),
-    "reference": ("log p ref.", "Log-probability of the text under the reference, in nats.", lambda v: f"{v:.1f}"),
+    "reward": ("reward", "What the chosen reward model says of the text.", lambda v: signed(f"{v:.2f}")),
+    "reference": (
+        "log p ref.",
+        "Log-probability of the text under the reference, in nats.",
+        lambda v: signed(f"{v:.1f}"),
+    ),
     "drift": (
         "log-ratio",
         "Log-probability under the model less that under the reference: how far the text has moved away, in nats.",
-        lambda v: f"{v:+.1f}",
+        lambda v: signed(f"{v:+.1f}"),
     ),
     "self_bleu": (
         "self-BLEU",
@@ -147,5 +159,5 @@ class Foot(QWidget):
             right.setAccessibleName(f"{name} of column {self._letter}: {value}")
             for label in (left, right):
                 label.setToolTip(sentence)
-            self._grid.addWidget(left, row, 2 * column)
-            self._grid.addWidget(right, row, 2 * column + 1)
+            self._grid.addWidget(left, row, 2 * column, Qt.AlignmentFlag.AlignBaseline)
+            self._grid.addWidget(right, row, 2 * column + 1, Qt.AlignmentFlag.AlignBaseline)

@@ -18,6 +18,7 @@ from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
 from workbench.gui.pages.playground.heat import MODES, Mode
 from workbench.gui.pages.playground.keeping import Keeping
+from workbench.gui.pages.playground.measuring import Measuring
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.voting import Voting
@@ -70,6 +71,9 @@ class PlaygroundPage(QWidget):
         self.voting = Voting(service, self._bridge, self._desk.votes, self.round)
         self.panels = Panels(service, self._bridge, theme, self.row, self.drawer, self.round)
         self.keeping = Keeping(self._services.rounds, self._bridge, self._shell, self.round, self.row, self.drawer)
+        self.measuring = Measuring(
+            self._services.column_numbers, self._bridge, self._shell, self.round, self.row, self.drawer
+        )
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
         self.row.changed.connect(self._remember)
@@ -77,6 +81,8 @@ class PlaygroundPage(QWidget):
         self.round.running_changed.connect(self._ran)
         self.round.refused.connect(self._refused)
         self.round.ended.connect(self.keeping.keep)
+        self.round.ended.connect(self.measuring.take)
+        self.measuring.taken.connect(self.keeping.keep)
         self.keeping.opened.connect(
             lambda asked: self.bar.show_asked(asked.prompt, asked.prefill, asked.columns[0].settings.seed)
         )
@@ -95,6 +101,8 @@ class PlaygroundPage(QWidget):
         return [
             ("Presets of columns", self.panels.open_presets),
             ("History of rounds", self.keeping.open_history),
+            ("Numbers below the columns", self.measuring.open_panel),
+            ("The prompt as the model reads it", self._open_reading),
             ("Save the round as JSON", lambda: write(self, "json")),
             ("Save the round as Markdown", lambda: write(self, "markdown")),
             ("Save the round as a picture", lambda: write(self, "png")),
@@ -186,6 +194,10 @@ class PlaygroundPage(QWidget):
         asked, blind = self.bar.asked(), self.bar.blind.isChecked()
         self.round.start(asked, self.bar.seed.value(), blind=blind, prefill=self.bar.opening())
 
+    def _open_reading(self) -> None:
+        if self.row.cards and self.bar.prompt.toPlainText().strip():
+            self.panels.open_reading(self.row.chosen()[0].model, self.bar.asked(), self.bar.opening())
+
     def _ran(self, running: bool) -> None:
         self.bar.set_running(running, bool(self.round.asked and self.row.unfinished()))
         self._allow_adding()
@@ -216,12 +228,14 @@ class PlaygroundPage(QWidget):
         self._remember()
 
     def _listed(self, models: list[ModelRef]) -> None:
+        self.measuring.models = models
         self.row.set_models([m.name for m in reversed(models) if m.kind != "reward"])
         if not self.row.models:
             self._stack.setCurrentWidget(self._empty)
             return
         self._stack.setCurrentWidget(self._desk)
         if not self.row.cards:
+            self.measuring.recall()
             self._recall()
 
     def _broken(self, error: WorkbenchError) -> None:

@@ -7,10 +7,12 @@ from functools import partial
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
+from workbench.domain.text import Prompt
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground.column_card import LETTERS
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.gui.pages.playground.drawer import Drawer, PresetsPanel, SettingsPanel
+from workbench.gui.pages.playground.reading_panel import ReadingPanel
 from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.token_panel import TokenPanel
 from workbench.gui.pages.playground.token_words import name_of, shown
@@ -56,7 +58,7 @@ class Panels(QObject):
     def open_settings(self, place: int) -> None:
         """The form of a column's settings."""
         head = self._row.cards[place].head
-        panel = SettingsPanel(self._theme, head.settings, head.set_settings)
+        panel = SettingsPanel(self._theme, head.settings, head.set_settings, self._row.models)
         self.drawer.open(f"Column {LETTERS[place]}: {head.strategy.currentText()}", panel)
         head.strategy.currentTextChanged.connect(lambda _: self.drawer.leave(panel))
 
@@ -84,6 +86,16 @@ class Panels(QObject):
 
     def _branch(self, place: int, position: int, token: int) -> None:
         self._round.branch(place, position, token, new=self._branch_new and not self._row.full)
+
+    def open_reading(self, model: str, prompt: Prompt, prefill: str) -> None:
+        """What a model is given for this prompt."""
+
+        def show(tokens: list[tuple[int, str]]) -> None:
+            if not self._row.masked:
+                self.drawer.open("As the model reads it", ReadingPanel(self._theme, model, tokens))
+
+        if not self._row.masked:
+            self._bridge.run(self._service.reading, model, prompt, prefill, then=show, lane="long")
 
     def open_presets(self) -> None:
         """Kept choices of columns; in a blind round they would tell too much."""

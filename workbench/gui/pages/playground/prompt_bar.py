@@ -54,15 +54,15 @@ class PromptBar(QFrame):
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 12, 12, 8)
         box.setSpacing(8)
-        self.system = self._edit(
-            "system", "System prompt", "What the models are told before the prompt (chat only)", 44
-        )
+        self.system = self._edit("system", "System prompt", "System prompt (chat only)", 44)
         self.prompt = self._edit("prompt", "Prompt", "What should the models answer or continue?", 64)
-        self.prefill = self._edit(
-            "prefill", "Start of the answer", "How every answer begins; the models go on from here", 44
-        )
-        for edit in (self.system, self.prompt, self.prefill):
-            box.addWidget(edit)
+        self.prefill = self._edit("prefill", "Start of the answer", "How every answer begins", 44)
+        box.addWidget(self.prompt)
+        around = QHBoxLayout()
+        around.setSpacing(8)
+        around.addWidget(self.system)
+        around.addWidget(self.prefill)
+        box.addLayout(around)
         self._build_choices()
         self._build_buttons()
         row = QHBoxLayout()
@@ -177,7 +177,9 @@ class PromptBar(QFrame):
         self.add = wear_icon(
             button("Column", "playground.add", self.added.emit, accessible="Add a column"), "plus", theme
         )
-        self.more = button("More", "playground.more", lambda: None, accessible="More of the playground")
+        self.more = wear_icon(
+            button("More", "playground.more", lambda: None, accessible="More of the playground"), "more", theme
+        )
         self.menu = QMenu(self.more)
         self.menu.setObjectName("playground.more.menu")
         self.same = self._switch("Same settings in all columns", self.linked.emit)

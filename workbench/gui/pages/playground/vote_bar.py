@@ -72,7 +72,7 @@ class VoteBar(QFrame):
             widget.setEnabled(ready and not kept)
         self.reveal.setVisible(blind)
         if not kept:
-            told = "Which is best? Who spoke is shown after your vote." if blind else ""
+            told = "Vote to see who spoke." if blind else ""
             self.told.setText(told if ready else "Votes open when all columns have ended.")
 
 

@@ -2,10 +2,7 @@
 
 import hashlib
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +17,7 @@ from workbench.domain.judgement import Aspect, Item, Judgement, Ranking, Span
 from workbench.domain.profiles import Profile
 from workbench.domain.queues import Dimension, QueueSpec
 from workbench.domain.text import Candidate, Demonstration, Prompt
+from workbench.store import merge_labels, merge_rows
 from workbench.store import merging as merging_module
 from workbench.store.filling import NewRow
 from workbench.store.merge_rows import candidates_by_text, content_of
@@ -28,19 +26,6 @@ from workbench.store.store import Store, open_store
 
 Judge = Callable[..., Judgement]
 MakeItem = Callable[..., Item]
-KILLED = """
-import sys
-from pathlib import Path
-from workbench.store import merging
-from workbench.store.store import open_store
-
-def wait(*_):
-    print("in the midst", flush=True)
-    sys.stdin.read()
-
-merging._Merge._golds = wait
-open_store(Path(sys.argv[1])).merging.merge(Path(sys.argv[2]), {})
-"""
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -465,47 +450,6 @@ def test_that_a_trial_reports_the_same_and_changes_nothing(
     assert merge(a, b) == trial
 
 
-def test_that_a_merge_that_fails_at_its_end_leaves_nothing(
-    pair: tuple[Store, Store], item: MakeItem, judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a, b = pair
-    fill(b, [item("x")])
-    b.labels.add(judge("x", "u", "anna"), "pairs")
-    before = state(a)
-
-    def broken(*_: object) -> None:
-        raise Conflict("It broke.")
-
-    monkeypatch.setattr(merging_module._Merge, "_golds", broken)
-    with pytest.raises(Conflict, match="It broke"):
-        merge(a, b)
-    assert state(a) == before
-
-
-def test_that_a_merge_that_is_killed_leaves_nothing_and_can_be_done_again(
-    pair: tuple[Store, Store], item: MakeItem, judge: Judge
-) -> None:
-    a, b = pair
-    fill(b, [item("x")])
-    b.labels.add(judge("x", "u", "anna"), "pairs")
-    before = state(a)
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(place(a)), str(place(b))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stdin is not None
-    assert child.stdout.readline().strip() == "in the midst"
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    child.stdin.close()
-    assert state(a) == before
-    assert merge(a, b).judgements == 1
-
-
 def test_that_a_folder_that_is_no_workspace_is_refused(pair: tuple[Store, Store], tmp_path: Path) -> None:
     a, _ = pair
     with pytest.raises(NotFound, match="no workspace"):
@@ -565,10 +509,11 @@ lives = st.lists(
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(life=lives)
+@given(life=lives, slice_size=st.sampled_from([1, 2, 50]))
 def test_that_either_way_of_merging_gives_the_same_labels_and_merging_again_changes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, item: MakeItem, judge: Judge, life: list[tuple[str, str, Any, bool]]
-) -> None:
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, item: MakeItem, judge: Judge,
+    life: list[tuple[str, str, Any, bool]], slice_size: int,
+) -> None:  # fmt: skip
     top = tmp_path_factory.mktemp("merge")
     first = open_store(top / "a")
     fill(first, [item(f"i{n}", 3) for n in range(4)])
@@ -581,6 +526,8 @@ def test_that_either_way_of_merging_gives_the_same_labels_and_merging_again_chan
         store.close()
     for name in "ab":
         shutil.copytree(top / name, top / f"{name}0")
+    monkeypatch.setattr(merge_labels, "SLICE", slice_size)
+    monkeypatch.setattr(merge_rows, "SLICE", slice_size)
     stores = {name: open_store(top / name) for name in ("a", "b", "a0", "b0")}
     merge(stores["a"], stores["b0"])
     merge(stores["b"], stores["a0"])

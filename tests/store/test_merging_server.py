@@ -8,7 +8,7 @@ import pytest
 
 from workbench.domain.errors import BadInput
 from workbench.domain.judgement import Item, Judgement
-from workbench.domain.queues import Dimension
+from workbench.domain.queues import Dimension, QueueSpec
 from workbench.store import other_workspace
 from workbench.store.filling import NewRow
 from workbench.store.store import Store, open_store
@@ -52,6 +52,17 @@ def test_that_a_file_is_merged_into_a_server_once(ten: Store, file: Path) -> Non
     assert (again.items, again.judgements, again.guidelines, again.rows, again.moves) == (0,) * 5
     assert again.duplicates == 2
     assert ten.labels.redo("pairs", "anna").id == "j1"
+
+
+def test_that_a_trial_on_a_server_brings_nothing_and_tells_the_same(ten: Store, file: Path) -> None:
+    theirs = open_store(file)
+    theirs.queues.create(QueueSpec(name="q", dataset="pairs", strategy="random"))
+    theirs.drafts.save("pairs", "new", "anna", {"tiers": [[0]]})
+    theirs.close()
+    trial = ten.merging.merge(file, {}, dry_run=True)
+    assert (ten.datasets.get("pairs").rows, ten.labels.all("pairs"), ten.queues.list("anna")) == (10, [], [])
+    assert ten.merging.merge(file, {}) == trial
+    assert (trial.queues, trial.drafts, ten.queues.get("q", "anna").size) == (1, 1, 2)
 
 
 def test_that_a_server_is_merged_into_a_file(ten: Store, file: Path, judge: Callable[..., Judgement]) -> None:

@@ -89,7 +89,9 @@ def run_merge(arguments: argparse.Namespace, output: Output) -> int:
     head = f"{verb} {brought}. Judgements that were here already: {done.duplicates}."
     lines = [head if done.changes else "There is nothing new in it; nothing was changed."]
     for name, what in (("guidelines", "versions of guidelines"), ("golds", "known answers"), ("profiles", "profiles"),
-                       ("moves", "undos and redos of judgements that both have")):  # fmt: skip
+                       ("moves", "undos and redos of judgements that both have"), ("queues", "queues"),
+                       ("queued", "items in queues that both have"), ("drafts", "unfinished rankings"),
+                       ("scores", "scores by reward models")):  # fmt: skip
         if getattr(done, name):
             lines.append(f"  {getattr(done, name)} {what}")
     lines += [f"  new dataset: {name}" for name in done.datasets] + [f"  {note}" for note in done.notes]

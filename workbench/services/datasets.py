@@ -87,7 +87,7 @@ class DatasetsService:
 
     def export(self, name: str, format: str, out: Path) -> Exported:
         """Write a dataset with the judgements that count; `notes` say what the format can't hold."""
-        return exporting.export(self._workspace, self._lane.do(self._store.datasets.get, name), format, out)
+        return exporting.export(self._workspace, self._complete(name), format, out)
 
     def formats(self) -> tuple[str, ...]:
         """The formats that can be imported."""
@@ -108,7 +108,7 @@ class DatasetsService:
 
         With a dimension, its rankings stand in place of those over all; BadInput names the dimensions when there is none such.
         """
-        dataset = self._lane.do(self._store.datasets.get, name)
+        dataset = self._complete(name)
         if not usable_as(dataset.kind, kind):
             raise BadInput(
                 f"{name} holds {dataset.kind}; {kind} are needed.", f"Choose a dataset of {kind}, or import one."
@@ -132,11 +132,16 @@ class DatasetsService:
 
     def freeze_items(self, name: str, judged_by: str | None = None) -> Frozen:
         """Write the items of a preferences dataset for a judge, without those that an annotator of this name has judged."""
-        dataset = self._lane.do(self._store.datasets.get, name)
+        dataset = self._complete(name)
         if dataset.kind != "preferences":
             raise BadInput(f"{name} holds {dataset.kind}; items are judged.", "Choose a dataset of preferences.")
         freezer = Freezer(self._workspace, dataset, "items", judged_by)
         return self._write(freezer, dataset, "items", "Let the judge judge again, or add items.")
+
+    def _complete(self, name: str) -> DatasetRecord:
+        """A dataset in which no half of a merge stands: what a dead process has left is completed; Conflict while one is under way."""
+        self._lane.do(self._store.merging.settle)
+        return self._lane.do(self._store.datasets.get, name)
 
     def _write(self, freezer: Freezer, dataset: DatasetRecord, kind: SnapshotKind, hint: str) -> Frozen:
         file = write_snapshot(self._workspace.snapshots, kind, freezer.batches())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from workbench.domain.errors import BadInput, Conflict
 from workbench.services.settings import SettingsService
 from workbench.services.views import Merged
 from workbench.services.workspace import Workspace
+from workbench.store.merging import PAUSE, MergeRecord
 
 
 class MergeService:
@@ -20,10 +22,11 @@ class MergeService:
         self._settings = settings
 
     def merge(self, other: Path, rename: Mapping[str, str] | None = None, dry_run: bool = False) -> Merged:
-        """Bring in what the workspace in a folder has and this one hasn't; all or nothing, and with `dry_run` only the report.
+        """Bring in what the workspace in a folder has and this one hasn't; with `dry_run` only the report.
 
-        The other workspace is read and never changed. `rename` gives annotators there another name here. Conflict when both are
-        the same; other errors are those of opening a workspace.
+        Labels go on meanwhile. A merge that was begun is completed, at the next opening if this process dies. The other workspace is
+        read and never changed. `rename` gives annotators there another name here. Conflict when both are the same, or while another
+        merge is under way; other errors are those of opening a workspace.
         """
         other = Path(other).expanduser().absolute()
         if other.exists() and other.samefile(self._workspace.path):
@@ -32,6 +35,17 @@ class MergeService:
             if not name.strip() or len(name) > 80 or not name.isprintable():
                 raise BadInput(f"{name!r} is no name for an annotator.", "Give a name of at most 80 characters.")
             self._settings.refuse_judges_name(name)
-        done = self._lane.do(self._workspace.store.merging.merge, other, rename or {}, dry_run=dry_run)
+        done = self._trial(other, rename or {}) if dry_run else self._merge(other, rename or {})
         counts = {name: value for name, value in vars(done).items() if isinstance(value, int)}
         return Merged(datasets=tuple(done.datasets), notes=tuple(done.notes), **counts)
+
+    def _trial(self, other: Path, rename: Mapping[str, str]) -> MergeRecord:
+        return self._lane.do(self._workspace.store.merging.trial, other, rename)
+
+    def _merge(self, other: Path, rename: Mapping[str, str]) -> MergeRecord:
+        record = MergeRecord()
+        slices = self._workspace.store.merging.merging(other, rename, record)
+        done = object()
+        while self._lane.do(next, slices, done) is not done:
+            time.sleep(PAUSE)
+        return record

@@ -191,7 +191,7 @@ class Merged:
     """What a merge brought. `datasets` names those that were made; the numbers count what wasn't here before.
 
     `duplicates` are judgements that both have, `conflicts` items that an annotator of one name judged in both (the newest counts),
-    `moves` undos and redos of judgements that both have.
+    `moves` undos and redos of judgements that both have, `queued` items that went into queues which both have.
     """
 
     datasets: tuple[str, ...]
@@ -205,11 +205,18 @@ class Merged:
     guidelines: int = 0
     golds: int = 0
     profiles: int = 0
+    queues: int = 0
+    queued: int = 0
+    drafts: int = 0
+    scores: int = 0
 
     @property
     def changes(self) -> int:
         """How many things were brought; 0 when the other workspace had nothing new."""
-        brought = (self.items, self.judgements, self.rows, self.moves, self.guidelines, self.golds, self.profiles)
+        brought = (
+            self.items, self.judgements, self.rows, self.moves, self.guidelines, self.golds, self.profiles, self.queues,
+            self.queued, self.drafts, self.scores,
+        )  # fmt: skip
         return len(self.datasets) + sum(brought)
 
 

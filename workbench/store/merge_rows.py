@@ -1,7 +1,8 @@
 """Merging rows: which row here holds the same content as one there, and appending those that aren't here.
 
 A row is the same by its content, not by its name: an item by its prompt and the texts of its candidates in any order, a
-demonstration by prompt and completion. What stands twice there stands at least twice here afterwards.
+demonstration by prompt and completion. What stands twice there stands at least twice here afterwards. Each slice is a transaction
+of its own; a merge that is done again from its beginning finds what its first slices have brought.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from sqlalchemy import Connection, Row, select
 from workbench.domain.judgement import Item
 from workbench.domain.text import Demonstration
 from workbench.store import schema as t
+from workbench.store.database import Database
 from workbench.store.datasets import DatasetRecord, RowRecord, get_dataset, read_rows, rows_of
 from workbench.store.filling import NewRow, fill
 
-SLICE = 400
+SLICE = 50  # rows in one transaction: about as long as a label takes
 
 
 class Placed(NamedTuple):
@@ -28,12 +30,17 @@ class Placed(NamedTuple):
     row: int
     order: tuple[int, ...]
 
+    def tiers(self, theirs: Sequence[Sequence[int]]) -> list[list[int]]:
+        """A ranking of theirs in the candidates here."""
+        return [[self.order[i] for i in tier] for tier in theirs]
+
 
 class Rows:
     """Brings the rows of one dataset; afterwards `placed` says where each item of the other workspace is, by its row there."""
 
-    def __init__(self, here: Connection, there: Connection, ours: DatasetRecord, theirs: DatasetRecord) -> None:
-        self._here, self._there = here, there
+    def __init__(self, here: Database, there: Connection, ours: DatasetRecord, theirs: DatasetRecord) -> None:
+        self._database, self._there = here, there
+        self._here: Connection
         self._ours, self._theirs = ours, theirs
         self._taken: set[int] = set()
         self._used: Counter[bytes] = Counter()
@@ -41,16 +48,20 @@ class Rows:
         self.placed: dict[int, Placed] = {}
         self.added = 0
 
-    def bring(self) -> None:
-        """Go through all rows there, in slices."""
+    def bring(self) -> Iterator[int]:
+        """Go through all rows there, slice by slice; yields how many were looked at."""
+        if self._theirs.kind == "documents":
+            self._texts = self._texts_here()
         for start in range(0, self._theirs.rows, SLICE):
             page = rows_of(self._theirs.id).where(t.rows.c.position.between(start, start + SLICE - 1))
             found = self._there.execute(page.order_by(t.rows.c.position)).all()
             records = read_rows(self._there, self._theirs.kind, found)
-            if self._theirs.kind == "preferences":
-                self._bring_items([row.id for row in found], records)
-            else:
-                self._bring_plain(records)
+            with self._database.write() as self._here:
+                if self._theirs.kind == "preferences":
+                    self._bring_items([row.id for row in found], records)
+                else:
+                    self._bring_plain(records)
+            yield len(found)
 
     def _bring_items(self, numbers: Sequence[int], records: Sequence[RowRecord]) -> None:
         items = [record.item for record in records if record.item is not None]
@@ -100,15 +111,17 @@ class Rows:
 
     def _plain_here(self, records: Sequence[RowRecord]) -> Counter[bytes]:
         """How often our dataset held each of these contents before the merge."""
-        if self._theirs.kind == "documents":
-            if self._texts is None:
-                mine = select(t.rows.c.text).where(t.rows.c.dataset_id == self._ours.id)
-                texts = self._here.execute(mine.where(t.rows.c.position < self._ours.rows)).scalars()
-                self._texts = Counter(_digest(text or "") for text in texts)
+        if self._texts is not None:
             return self._texts
         found = self._with_prompts([r.prompt.key() for r in records if r.prompt is not None])
         old = [row for row in found if row.position < self._ours.rows]
         return Counter(_plain_key(record) for record in read_rows(self._here, self._ours.kind, old))
+
+    def _texts_here(self) -> Counter[bytes]:
+        """How often our dataset held each text before the merge; documents have no prompt that would lead to them."""
+        mine = select(t.rows.c.text).where(t.rows.c.dataset_id == self._ours.id, t.rows.c.position < self._ours.rows)
+        with self._database.read() as connection:
+            return Counter(_digest(text or "") for text in connection.execute(mine).scalars())
 
     def _with_prompts(self, keys: Sequence[str]) -> list[Row[Any]]:
         """The rows of our dataset with these prompts. The index on prompts leads; other datasets' rows are dropped here."""

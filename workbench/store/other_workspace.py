@@ -20,7 +20,6 @@ from workbench.store.upgrade import bring_up_to_date
 @contextmanager
 def other_workspace(folder: Path) -> Iterator[Database]:
     """The database of the workspace in a folder, at the present schema; a file is copied (and the copy migrated) first."""
-    folder = folder.expanduser().absolute()
     address = read_address(folder) if folder.is_dir() else None
     if address is not None:
         from workbench.store.postgres import PostgresServer
@@ -36,18 +35,35 @@ def other_workspace(folder: Path) -> Iterator[Database]:
         finally:
             database.close()
         return
+    with explained(), tempfile.TemporaryDirectory(prefix="workbench-merge-") as place:
+        copy = Path(place) / DATABASE
+        copy_workspace(folder, copy)
+        with copied_workspace(copy) as database:
+            yield database
+
+
+def copy_workspace(folder: Path, target: Path) -> None:
+    """Copy the database of the workspace in a folder and migrate the copy; what is on a server is only looked at."""
+    if folder.is_dir() and read_address(folder) is not None:
+        with other_workspace(folder):
+            return
     file = folder / DATABASE
     if not file.is_file():
         raise NotFound(f"There is no workspace in {folder}.", "Name the folder of a workspace.")
-    with explained(), tempfile.TemporaryDirectory(prefix="workbench-merge-") as place:
-        copy = Path(place) / DATABASE
-        copy_untouched(file, copy)
-        database = Database(copy)
-        try:
-            bring_up_to_date(database, Path(place) / "backups")
-            yield database
-        finally:
-            database.close()
+    copy_untouched(file, target)
+    with copied_workspace(target):
+        pass
+
+
+@contextmanager
+def copied_workspace(copy: Path) -> Iterator[Database]:
+    """The database of a copy, which is brought to the present schema."""
+    database = Database(copy)
+    try:
+        bring_up_to_date(database, copy.with_name("backups"))
+        yield database
+    finally:
+        database.close()
 
 
 def copy_untouched(source: Path, target: Path) -> None:

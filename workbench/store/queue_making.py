@@ -55,13 +55,17 @@ def begin_queue(database: Database, spec: QueueSpec, old: QueueRecord | None = N
         refuse_unscored(connection, dataset.id, spec)
         if old is None:
             _refuse_taken(connection, spec.name)
-        values = {
-            "name": f"{HIDDEN}{uuid.uuid4().hex}", "dataset_id": dataset.id, "spec": spec.model_dump(mode="json"),
-            "state": FILLING, "size": 0, "full": 0, "frontier": 0,
-            "created": datetime.now(UTC),
-        }  # fmt: skip
-        number = connection.execute(insert(t.queues).values(values).returning(_Q.id)).scalar_one()
+        number = insert_queue(connection, dataset.id, spec)
     return Making(number, dataset.id, spec, old)
+
+
+def insert_queue(connection: Connection, dataset: int, spec: QueueSpec) -> int:
+    """Insert a hidden, empty queue; its number."""
+    values = {
+        "name": f"{HIDDEN}{uuid.uuid4().hex}", "dataset_id": dataset, "spec": spec.model_dump(mode="json"),
+        "state": FILLING, "size": 0, "full": 0, "frontier": 0, "created": datetime.now(UTC),
+    }  # fmt: skip
+    return int(connection.execute(insert(t.queues).values(values).returning(_Q.id)).scalar_one())
 
 
 def fill_queue(database: Database, making: Making) -> Iterator[int]:
@@ -75,7 +79,8 @@ def fill_queue(database: Database, making: Making) -> Iterator[int]:
     with database.read() as connection:
         order = order_of(connection, making.dataset, making.spec, making.old)
     for start in range(0, len(order), SLICE):
-        filled = _place_slice(database, making, start, order[start : start + SLICE])
+        with database.write() as connection:
+            filled = append_places(connection, making.id, order[start : start + SLICE])
         yield filled
 
 
@@ -87,10 +92,10 @@ def show_queue(database: Database, making: Making) -> None:
             _refuse_taken(connection, making.spec.name)
         else:
             shown |= _take_place(connection, making, making.old.id)
-        queue = _record(connection, making)
+        queue = _record(connection, making.id)
         while queue.follows and (rest := places_from(connection, queue, queue.size, SLICE)):
             _settle(connection, queue, [p.row for p in rest])  # what was appended meanwhile
-            queue = _record(connection, making)
+            queue = _record(connection, making.id)
         _count_answers(connection, making)
         connection.execute(update(t.queues).where(_Q.id == making.id).values(shown))
 
@@ -128,26 +133,28 @@ def _refuse_taken(connection: Connection, name: str) -> None:
         raise Conflict(f"There is already a queue called {name!r}.", "Choose another name, or delete it first.")
 
 
-def _record(connection: Connection, making: Making) -> QueueRecord:
-    return queue_record(connection.execute(select(t.queues).where(_Q.id == making.id)).one())
+def _record(connection: Connection, number: int) -> QueueRecord:
+    return queue_record(connection.execute(select(t.queues).where(_Q.id == number)).one())
 
 
 def _count_slice(database: Database, making: Making, start: int) -> int:
     """Count the answers of some of a dataset's items into a queue that follows it; returns the position after them."""
     with database.write() as connection:
-        queue = _record(connection, making)
+        queue = _record(connection, making.id)
         places = places_from(connection, queue, start, SLICE)
         return _settle(connection, queue, [p.row for p in places])
 
 
-def _place_slice(database: Database, making: Making, start: int, order: Sequence[Placed]) -> int:
-    with database.write() as connection:
-        items = [
-            {"queue_id": making.id, "place": place, "row_id": p.row, "origin": p.origin, "score": p.score}
-            for place, p in enumerate(order, start)
-        ]
+def append_places(connection: Connection, number: int, order: Sequence[Placed]) -> int:
+    """Put items at the end of a queue that has items of its own, and count what was said of them; returns its new size."""
+    queue = _record(connection, number)
+    items = [
+        {"queue_id": number, "place": place, "row_id": p.row, "origin": p.origin, "score": p.score}
+        for place, p in enumerate(order, queue.size)
+    ]
+    if items:
         connection.execute(insert(t.queue_items), items)
-        return _settle(connection, _record(connection, making), [p.row for p in order])
+    return _settle(connection, queue, [p.row for p in order])
 
 
 def _settle(connection: Connection, queue: QueueRecord, rows: Sequence[int]) -> int:

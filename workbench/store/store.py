@@ -47,7 +47,7 @@ class Store:
         self.repairs = Repairs(database)
         self.queues = Queues(database)
         self.statistics = Statistics(database)
-        self.merging = Merging(database)
+        self.merging = Merging(database, workspace)
         self.golds = Golds(database)
         self.snapshots = Snapshots(database)
         self.runs = Runs(database, workspace, self.leases, home)
@@ -87,6 +87,7 @@ def open_store(workspace: Path, password: str = "") -> Store:
         bring_up_to_date(database, workspace / "backups")
         store = Store(database, workspace, address)
         store.datasets.sweep()
+        store.merging.settle_if_possible()
     except BaseException:
         database.close()
         raise

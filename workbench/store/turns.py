@@ -2,7 +2,8 @@
 
 SQLite lets waiting writers try again and again, at growing distances, and whoever happens to try in the right moment gets the lock:
 among sixteen, one may go without for any length of time. Here everybody tries at short random distances, and a writer who has
-waited long draws a number. As long as there are numbers, they alone are served, smallest first. A number is a byte that is locked
+waited long draws a number. As long as there are numbers, they alone are served, smallest first; the farther back, the less often one
+looks, so that waiting costs little. A number is a byte that is locked
 at its place in a small file beside the database, so the system takes back the numbers of a process that dies.
 
 SQLite's own lock still decides who writes. Where a system lacks locks of open files, there are no numbers, and nothing is worse than that.
@@ -26,6 +27,7 @@ except ImportError:  # not Linux
 
 HUNGRY = 1.0  # seconds after which a writer draws a number
 SHORTEST, LONGEST = 0.0002, 0.003  # seconds between two tries
+FARTHEST = 16  # whoever has this many or more before them looks this many times less often
 _LOCK = struct.Struct("hhqqi4x")  # the system's struct flock: kind, whence, start, length (0: to the end), process
 _NUMBER = struct.Struct("q")  # the file holds two: the number drawn last, and the one that is served
 _DRAWING = 0  # this byte is locked while a number is drawn
@@ -56,7 +58,8 @@ class Turns:
                         served, deadline = seen, now + patience
                 elif now - begun > HUNGRY:
                     number = self._draw()
-                time.sleep(random.uniform(SHORTEST, LONGEST))
+                before = 1 if first else max(1, min(number - served, FARTHEST))
+                time.sleep(before * random.uniform(SHORTEST, LONGEST))
         finally:
             if number:
                 self._lock(F_OFD_SETLK, F_UNLCK, number)

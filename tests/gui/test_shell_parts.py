@@ -337,3 +337,12 @@ def test_that_colours_of_notices_are_those_of_the_theme(notices: Notifier) -> No
     image = mark.pixmap().toImage()
     inked = {image.pixelColor(x, y).name().upper() for x in range(image.width()) for y in range(image.height())}
     assert LIGHT.bad.upper() in inked
+
+
+def test_that_many_keys_scroll_on_a_small_screen_and_the_way_out_stays(room: QWidget) -> None:
+    panel = show_keys(room, "Annotate", [(f"Ctrl+F{n}", f"Command {n}") for n in range(60)])
+    assert panel.height() <= room.height()
+    close = panel.findChild(QPushButton, "keys.close")
+    assert close is not None
+    assert close.mapTo(panel, close.rect().bottomRight()).y() < panel.height()
+    panel.close()

@@ -7,7 +7,16 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QMessageBox,
+    QPlainTextEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workbench.gui.notify import Notice
 from workbench.gui.theme import Theme
@@ -62,7 +71,18 @@ def show_help(parent: QWidget, theme: Theme, title: str, words: str) -> QDialog:
 
 def show_keys(parent: QWidget, title: str, keys: Iterable[tuple[str, str]]) -> QDialog:
     """The keys of a page, then those that hold everywhere."""
-    panel, column = _panel(parent, "keys", f"Keys: {title}", 600, 320)
+    panel, outer = _panel(parent, "keys", f"Keys: {title}", 880, 840)
+    area = QScrollArea()
+    area.setObjectName("keys.scroll")
+    area.setAccessibleName("Keys")
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    holder = QWidget()
+    column = QVBoxLayout(holder)
+    column.setContentsMargins(0, 0, 12, 0)
+    column.setSpacing(12)
+    area.setWidget(holder)
+    outer.addWidget(area, 1)
     for heading, pairs in ((title, tuple(keys)), ("Everywhere", GLOBAL_KEYS)):
         if not pairs:
             continue
@@ -78,7 +98,8 @@ def show_keys(parent: QWidget, title: str, keys: Iterable[tuple[str, str]]) -> Q
         column.addLayout(grid)
         column.addSpacing(8)
     column.addStretch(1)
-    _close_row(panel, column)
+    _close_row(panel, outer)
+    panel.resize(panel.width(), min(panel.height(), holder.sizeHint().height() + 96))
     panel.show()
     return panel
 

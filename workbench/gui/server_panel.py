@@ -41,7 +41,7 @@ class ServerPanel(QDialog):
         self.setWindowTitle("Workspace on a server")
         self.setAccessibleName("Connect to a workspace on a server")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(min(620, parent.width() - 48), 0)
+        self.setFixedWidth(min(620, parent.width() - 48))  # texts wrap, and say how high they are only then
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(12)

@@ -292,3 +292,32 @@ def test_that_a_reading_pane_leaves_the_keyboard_to_the_page(prompt: PromptPane)
     before = prompt.verticalScrollBar().value()
     QTest.keyClick(prompt, Qt.Key.Key_PageDown)
     assert prompt.verticalScrollBar().value() == before
+
+
+@pytest.mark.parametrize(
+    ("width", "count", "words", "rank", "left"),
+    [
+        (900, 2, "A is better", "", "below"), (620, 2, "better", "", "%"), (440, 2, "", "", ""),
+        (1200, 9, "take back", "rank 1 of 9", "below"), (900, 9, "back", "rank 1", "%"), (600, 9, "", "rank 1", ""),
+    ],
+)  # fmt: skip
+def test_that_a_narrow_card_says_less_and_cuts_nothing(
+    board: CandidateBoard, qtbot: QtBot, width: int, count: int, words: str, rank: str, left: str
+) -> None:
+    board.resize(width, 600)
+    board.show_texts(["word " * 900] * count, raw=False, differences=False)
+    if count > 2:
+        board.cards[0].show_rank(1, count)
+    qtbot.waitUntil(lambda: board.cards[0].isVisible() and board.cards[0].left.text().endswith(left))
+    qtbot.waitUntil(lambda: board.cards[0].button.words == words)
+    card = board.cards[0]
+    assert card.rank.text() == rank
+    assert card.pencil.isVisible() == bool(left)
+    assert bool(card.left.text()) == bool(left)
+    assert card.left.accessibleName().endswith("% of the text is below")
+    assert card.button.accessibleName() == ("A is better" if count == 2 else "place next (A)")
+    assert {abs(one.width() - card.width()) <= 1 for one in board.cards} == {True}
+    qtbot.waitUntil(
+        lambda: all(label.width() >= label.sizeHint().width() for label in (card.rank, card.left) if label.text())
+    )
+    assert card.button.width() >= card.button.sizeHint().width()

@@ -67,10 +67,12 @@ def test_that_more_than_two_are_ranked_and_kept_with_enter(
     press("0", "1", "2")
     assert panel.said.text() == "C = A ≻ B ≻ …"
     assert page.desk.draft.tiers == []  # the label in the making is untouched
+    assert [card.rank.text() for card in page.desk.board.cards] == ["rank 1 of 4", "rank 3 of 4", "rank 1 of 4", ""]
     press(Qt.Key.Key_Return)
     tiers = (tuple(sorted((shown[0], shown[2]))), (shown[1],), (shown[3],))
     assert bench.queues.golds("lists") == {item: Ranking(tiers=tiers)}
     assert bench.labelling.judgements("lists") == []
+    assert not any(card.rank.text() for card in page.desk.board.cards)
 
 
 def test_that_escape_and_k_leave_the_question_and_nothing_is_kept(
@@ -113,7 +115,7 @@ def test_that_the_list_hides_answers_of_items_still_to_judge(
     pane = page.crew.golds.pane
     assert page.desk.side.open == "golds"
     assert pane.list.count() == 0
-    assert pane.hidden_ones.text().startswith("1 answer, which you haven't judged, is hidden")
+    assert pane.hidden_ones.text().startswith("1 answer is hidden: you haven't judged its item yet")
     press(("k", SHIFT), "1", ("k", SHIFT))
     assert page.desk.side.open == "golds"
     assert [pane.list.item(n).text() for n in range(pane.list.count())] == ["Tell story number 0."]

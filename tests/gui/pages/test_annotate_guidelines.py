@@ -130,3 +130,21 @@ def test_that_dimensions_are_read_as_they_are_typed() -> None:
         Dimension(name="Truthful", description="is it so: really?"),
     )
     assert read_dimensions(write_dimensions(found)) == found
+
+
+def test_that_guidelines_are_read_where_nothing_is_left_to_judge(
+    fill: Fill, visit: Visit, press: Press, bench: Workbench
+) -> None:
+    fill(1, name="one")
+    fill(1, name="bare")
+    bench.guidelines.write("one", "Be kind.")
+    page = visit("annotate", dataset="one")
+    assert isinstance(page, AnnotatePage)
+    press("1", "g")
+    assert page.presentation is None
+    assert page.crew.guiding.pane.view.toPlainText() == "Be kind."
+    visit("annotate", dataset="bare")
+    press("1")
+    assert "no guidelines yet" in page.crew.guiding.pane.view.toPlainText()
+    visit("annotate", dataset="one")
+    assert page.crew.guiding.pane.view.toPlainText() == "Be kind."

@@ -22,6 +22,7 @@ from workbench.domain.judgement import Judgement, Ranking
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.pages.statistics import StatisticsPage
 from workbench.gui.pages.statistics.again import NOTHING
+from workbench.gui.pages.statistics.board import _columns
 from workbench.gui.pages.statistics.figures import FigureCard
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
@@ -327,3 +328,10 @@ def test_that_annotate_has_a_button_that_leads_here(
     button.click()
     settle(qtbot, window)
     assert page_of(window.deck.currentWidget()).dataset == "pairs"
+
+
+@pytest.mark.parametrize(
+    ("most", "cards", "columns"), [(4, 5, 3), (3, 5, 3), (4, 4, 4), (3, 4, 3), (4, 1, 3), (2, 5, 2), (0, 3, 1), (6, 5, 5), (4, 0, 3)]
+)  # fmt: skip
+def test_that_cards_stand_in_rows_that_are_as_full_as_can_be(most: int, cards: int, columns: int) -> None:
+    assert _columns(most, cards) == columns

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Literal
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench.gui.icons import icon
@@ -146,12 +146,11 @@ class Card(QFrame):
 
 
 class Elided(QLabel):
-    """One line that is cut with an ellipsis when there is no room; the whole is its tooltip."""
+    """One line that is cut with an ellipsis when there is no room; the whole is its tooltip. Other words lay nothing out anew."""
 
     def __init__(self, role: TextRole = "", words: str = "") -> None:
         super().__init__()
         self._words = ""
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setMinimumWidth(24)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         if role:
@@ -164,25 +163,32 @@ class Elided(QLabel):
 
     def setText(self, words: str) -> None:
         """Show other words."""
-        self._words = words
-        self.setToolTip(plain_tip(words))
-        self.setAccessibleName(words)
-        self._cut()
+        if words != self._words or not words:
+            self._words = words
+            self.setToolTip(plain_tip(words))
+            self.setAccessibleName(words)
+            self.update()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Cut to the new width."""
-        super().resizeEvent(event)
-        self._cut()
+    @property
+    def cut(self) -> str:
+        """What there is room for."""
+        room = max(0, self.contentsRect().width() - 2)
+        return self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room)
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Cut again in another font."""
-        super().changeEvent(event)
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self._cut()
+    def sizeHint(self) -> QSize:
+        """One line; as wide as the layout likes."""
+        return QSize(24, self.fontMetrics().height())
 
-    def _cut(self) -> None:
-        room = max(0, self.width() - 2)
-        super().setText(self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room))
+    def minimumSizeHint(self) -> QSize:
+        """One line."""
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Write as much as there is room for."""
+        painter, area = QPainter(self), self.contentsRect()
+        place = self.alignment() | Qt.TextFlag.TextSingleLine
+        on = self.isEnabled()
+        self.style().drawItemText(painter, area, place, self.palette(), on, self.cut, self.foregroundRole())
 
 
 class Figure(QLabel):
@@ -231,7 +237,7 @@ class KeyHint(QWidget):
         row.setSpacing(6)
         cap = text(keys)
         cap.setProperty("role", "key")
-        row.addWidget(cap)
+        row.addWidget(cap, 0, Qt.AlignmentFlag.AlignVCenter)  # as high as a key, however high the row
         row.addWidget(text(words, "quiet"))
 
 

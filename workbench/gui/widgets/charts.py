@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QVBoxLayout, QWidget
 
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import button, text, wear_icon
+from workbench.gui.widgets.basics import Elided, button, text, wear_icon
 from workbench.gui.widgets.scale import ink_on, viridis
 
 ROW = 30
@@ -115,9 +115,7 @@ class ChartCard(QFrame):
         column.setSpacing(4)
         top = QHBoxLayout()
         top.setSpacing(4)
-        title = text(plot.title, "heading")
-        title.setMinimumWidth(1)
-        top.addWidget(title, 1)
+        top.addWidget(Elided("heading", plot.title), 1)
         self.numbers = button(
             "Numbers", f"{self.objectName()}.numbers", self._turn, "flat", accessible=f"{plot.title} as text",
             tip="The same in words and numbers",

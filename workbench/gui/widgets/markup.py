@@ -20,7 +20,9 @@ def sheet(colours: Colours, mono: str) -> str:
     return (
         f"a {{ color: {colours.accent}; }} code, pre {{ font-family: '{mono}'; background: {colours.raised}; }}"
         "pre { white-space: pre-wrap; margin: 6px 0; }"
-        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }} h1, h2, h3, h4, h5, h6 {{ font-weight: 600; }}"
+        f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }}"
+        f"table {{ border-color: {colours.line}; margin: 8px 0; }} td, th {{ border: 1px solid {colours.line}; padding: 4px 8px; }}"
+        " h1, h2, h3, h4, h5, h6 {{ font-weight: 600; }}"
         "h1 { font-size: x-large; } h2 { font-size: large; } h3, h4, h5, h6 { font-size: medium; }"
         f".unseen {{ color: {colours.bad}; background: {colours.bad_soft}; }}"
         f".boxed {{ background: {colours.accent_soft}; font-weight: 600; }}"
@@ -74,7 +76,7 @@ def _text(_self: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
 
 
 def _table(_self: Any, _tokens: Any, _index: int, _options: Any, _env: Any) -> str:
-    return '<table border="1" cellspacing="0" cellpadding="4" style="border-collapse:collapse">\n'
+    return '<table border="1" cellspacing="0" style="border-collapse:collapse">\n'
 
 
 def highlight(code: str, name: str, colours: Colours) -> str:

@@ -17,12 +17,13 @@ _LINE = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class Line:
-    """One entry: its key, its name, what stands below, and a word at the right."""
+    """One entry: its key, its name (cut in its middle, as prose at its end), what stands below, and a word at the right."""
 
     key: str
     title: str
     under: str
     mark: str = ""
+    prose: bool = False
 
 
 class _Painter(QStyledItemDelegate):
@@ -64,7 +65,8 @@ class _Painter(QStyledItemDelegate):
         bold.setWeight(QFont.Weight.DemiBold)
         painter.setFont(bold)
         painter.setPen(QColor(colours.text))
-        title = painter.fontMetrics().elidedText(line.title, Qt.TextElideMode.ElideMiddle, inner.width())
+        cut = Qt.TextElideMode.ElideRight if line.prose else Qt.TextElideMode.ElideMiddle
+        title = painter.fontMetrics().elidedText(line.title, cut, inner.width())
         painter.drawText(QRect(inner.left(), inner.top(), inner.width(), half), _LEFT, title)
         painter.setFont(font)
         painter.setPen(QColor(colours.quiet))

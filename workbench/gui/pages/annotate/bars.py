@@ -117,13 +117,14 @@ class BottomBar(QWidget):
         column.addLayout(keys)
         last = QHBoxLayout()
         last.setSpacing(8)
-        self.last = Figure()
+        self.last = Elided()
         self.last.setObjectName("annotate.last")
         self.last.setAccessibleName("Last judgement")
-        last.addWidget(self.last)
+        last.addWidget(self.last, 1)
         self.revealed = Elided("quiet")
+        self.revealed.hide()
         self.revealed.setObjectName("annotate.revealed")
-        last.addWidget(self.revealed, 1)
+        last.addWidget(self.revealed, 2)
         self.early = text("", "warning")
         self.early.setObjectName("annotate.early")
         self.early.setAccessibleName("Message about the last key")
@@ -193,6 +194,11 @@ class BottomBar(QWidget):
             looks_back = name in {"undo", "redo", "reveal", "history", "effects"}
             one.setVisible(looks_back or (there and not (name == "accept" and self._pair)))
 
+    def tell(self, words: str) -> None:
+        """What was asked about: who wrote what, or what others said."""
+        self.revealed.setText(words)
+        self.revealed.setVisible(bool(words))
+
     def show_progress(self, progress: LabelProgress, fresh: Judgement | None) -> None:
         """The last judgement; a fresh one stands out for a moment."""
         self.buttons["undo"].setEnabled(progress.can_undo)
@@ -200,7 +206,7 @@ class BottomBar(QWidget):
         last = fresh or progress.last
         by = "" if last is None or last.annotator_kind == "person" else f" (synthetic, by {last.annotator})"
         self.last.setText("" if last is None else f"last: {all_in_words(last)}{by}")
-        self.revealed.setText("")
+        self.tell("")
         if fresh is not None:
             restyle(self.last, role="good")
             self._calm.start()

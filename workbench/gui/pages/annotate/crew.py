@@ -87,6 +87,8 @@ class Crew(QObject):
         """Another item is on screen."""
         if presentation is not None:
             self.guiding.show_for(presentation.guidelines, progress)
+        else:
+            self.guiding.look()
         if presentation is not None and presentation.draft:
             self._reach.desk.restore(presentation.draft)
         self.drafts.begin(presentation.draft if presentation is not None else None)

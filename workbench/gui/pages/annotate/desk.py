@@ -164,10 +164,11 @@ class Desk(QWidget):
         """Show the ranks given so far."""
         self._slow.stop()
         count = len(self.draft.shown)
-        best = self.draft.tiers[0] if self.draft.tiers else []  # of two, where a dimension was ranked before
+        shown = self.draft if self.gold.isHidden() else self.gold.draft
+        best = shown.tiers[0] if shown.tiers else []  # of two, where a dimension was ranked before
         for card in self.board.cards:
             if count > 2:
-                card.show_rank(self.draft.rank_of(card.place), count)
+                card.show_rank(shown.rank_of(card.place), count)
             else:
                 card.highlight(card.place in best)
         self.tabs.show_sheet(self.sheet)
@@ -225,6 +226,7 @@ class Desk(QWidget):
             self.repair.offer(len(self.sheet.shown))
         elif name == "gold":
             self.gold.offer(self.sheet.shown)
+            self.show_draft()
         elif name == "note":
             self.note.show()
             self.note.field.setFocus()
@@ -241,6 +243,8 @@ class Desk(QWidget):
         was_open = [one for one in (self.skip, self.note, self.write, self.repair, self.gold) if not one.isHidden()]
         for panel in was_open:
             panel.hide()
+        if self.gold in was_open:
+            self.show_draft()
         if was_open:
             self._asked.focus()
         self.bottom.buttons["note"].say("note ✓" if self.note.note else "note", strong=bool(self.note.note))

@@ -44,6 +44,8 @@ class GoldPane(QWidget):
         self.list.chosen.connect(lambda _: self._tell())
         self.list.installEventFilter(self)
         column.addWidget(self.list, 1)
+        self.rest = QWidget()  # takes the room where there is no list
+        column.addWidget(self.rest, 1)
         self.answer = text("", "quiet", wrap=True, select=True)
         self.answer.setObjectName("annotate.gold_answer")
         self.answer.setAccessibleName("The known answer")
@@ -72,14 +74,23 @@ class GoldPane(QWidget):
         self.none.setVisible(not known)
         self.hidden_ones.setVisible(bool(unseen))
         self.reveal.setVisible(bool(unseen))
-        them = "which you haven't judged, is hidden" if unseen == 1 else "which you haven't judged, are hidden"
-        self.hidden_ones.setText(f"{count(unseen, 'answer')}, {them}: once read, it no longer tells how you judge.")
+        hidden = (
+            ("is hidden: you haven't judged its item", "it")
+            if unseen == 1
+            else ("are hidden: you haven't judged their items", "them")
+        )
+        self.hidden_ones.setText(
+            f"{count(unseen, 'answer')} {hidden[0]} yet, and would know them once you had read {hidden[1]}."
+        )
         place = max(0, self.list.currentRow())
-        self.list.show_lines([Line(one.item, _line(one.prompt), f"best: {_line(best(one))}") for one in seen])
+        self.list.show_lines(
+            [Line(one.item, _line(one.prompt), f"best: {_line(best(one))}", prose=True) for one in seen]
+        )
         keyboard = self.list.hasFocus()
         parts: tuple[QWidget, ...] = (self.list, self.answer, self.clear_button)
         for part in parts:
             part.setVisible(bool(seen))
+        self.rest.setVisible(not seen)
         if keyboard and not seen:  # else Qt looks for another place for the keyboard, anywhere in the window
             (self.reveal if unseen else self).setFocus()
         if seen and not self.list.key():

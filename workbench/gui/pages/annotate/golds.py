@@ -28,6 +28,7 @@ class Golds(QObject):
         desk = self._reach.desk
         here = desk.presentation
         answer = desk.gold.press(asked)
+        desk.show_draft()
         if here is not None and answer is not None:
             desk.close_panels()
             self._set(here.item.id, answer, tiers_in_words(here.shown, answer))

@@ -35,6 +35,16 @@ class Guiding(QObject):
         else:
             self._reach.desk.top.show_unread(unread)
 
+    def look(self) -> None:
+        """The guidelines of the dataset on show, where no item brings them along."""
+        dataset, _ = self._reach.place()
+        self._reach.run(self._reach.services.guidelines.get, dataset, then=partial(self._found, dataset))
+
+    def _found(self, dataset: str, guidelines: Guidelines | None) -> None:
+        if dataset == self._reach.place()[0] and self._reach.desk.presentation is None:
+            self.pane.show_guidelines(guidelines, unread=False)
+            self._reach.desk.top.show_unread(False)
+
     def toggle(self) -> None:
         """Fold them in or out; how it was left is remembered."""
         opened = self._reach.desk.side.open != "guidelines"

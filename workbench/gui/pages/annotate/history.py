@@ -47,6 +47,8 @@ class HistoryPane(QWidget):
         self.list.itemDoubleClicked.connect(lambda _: self.judge_again())
         self.list.installEventFilter(self)
         column.addWidget(self.list, 1)
+        self.rest = QWidget()  # takes the room where there is no list
+        column.addWidget(self.rest, 1)
         self.revisions = text("", "quiet", wrap=True, select=True)
         self.revisions.setObjectName("annotate.revisions")
         self.revisions.setAccessibleName("Every judgement of this item")
@@ -60,15 +62,21 @@ class HistoryPane(QWidget):
         )  # fmt: skip
         row.addWidget(self.gold_button)
         row.addStretch(1)
-        row.addWidget(KeyHint("Esc", "back"))
         column.addLayout(row)
+        keys = QHBoxLayout()
+        self.key = KeyHint("K", "known answer")
+        keys.addWidget(self.key)
+        keys.addWidget(KeyHint("Esc", "back"))
+        keys.addStretch(1)
+        column.addLayout(keys)
 
     def show_said(self, said: Sequence[Said]) -> None:
         """The judgements that count now, newest first."""
         self.none.setVisible(not said)
         self._said = {s.judgement.item: s.judgement for s in said}
-        for part in (self.list, self.revisions, self.again_button, self.gold_button):
+        for part in (self.list, self.revisions, self.again_button, self.gold_button, self.key):
             part.setVisible(bool(said))
+        self.rest.setVisible(not said)
         self.list.show_lines(
             [Line(s.judgement.item, all_in_words(s.judgement), s.prompt, ago(s.judgement.created)) for s in said]
         )

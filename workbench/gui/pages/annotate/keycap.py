@@ -43,6 +43,7 @@ class KeyButton(QPushButton):
             return
         self._strong = strong
         self._words.setText(words)
+        self._words.setVisible(bool(words))
         if not self._fixed_name:
             self.setAccessibleName(words.capitalize())
         _role(self._words, "strong" if strong else "")

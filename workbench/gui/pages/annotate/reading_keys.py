@@ -14,9 +14,9 @@ READING = (
     ("unfold", "Show or fold the earlier turns of a conversation", "P", Command("unfold")),
     ("comment", "Comment on a part of a response", "C", Command("comment")),
     ("next_card", "Read the next response with the keys", "Right", Command("focus", 1)),
+    ("card_before", "Read the response before with the keys", "Left", Command("focus", -1)),
     ("lines_down", "Scroll down; Up scrolls up", "Down", Command("lines", 1)),
     ("page_down", "Scroll by a page; Page Up scrolls back", "Page Down or Space", Command("pages", 1)),
-    ("card_before", "Read the response before with the keys", "Left", Command("focus", -1)),
 )
 
 

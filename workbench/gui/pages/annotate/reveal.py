@@ -34,13 +34,13 @@ class Reveal:
     def _tell(self, dataset: str, found: Told | None) -> None:
         if dataset != self._current():
             return
-        here, label = self._desk.presentation, self._desk.bottom.revealed
+        here, tell = self._desk.presentation, self._desk.bottom.tell
         if found is None or (here is not None and here.item.id == found[0].item.id):
-            label.setText("Judge an item first: models stay hidden until then.")
+            tell("Judge an item first: models stay hidden until then.")
             return
         judged, models = found
         names = [f"{LETTERS[place]} {models[candidate]}" for place, candidate in enumerate(judged.shown)]
-        label.setText("written by: " + "  ·  ".join(names))
+        tell("written by: " + "  ·  ".join(names))
 
 
 class Voices:
@@ -54,7 +54,7 @@ class Voices:
         here = self._desk.presentation
         if here is None or here.purpose != "adjudication":
             words = "What others say stays unheard, but in a queue of disagreements."
-            self._desk.bottom.revealed.setText(words if here is not None else "")
+            self._desk.bottom.tell(words if here is not None else "")
             return
         told = partial(self._tell, here)
         self._bridge.run(self._queues.voices, self._current(), here.item.id, then=told)
@@ -62,7 +62,7 @@ class Voices:
     def _tell(self, here: Presentation, said: list[Judgement]) -> None:
         if self._desk.presentation is here:
             voices = [f"{j.annotator}: {as_shown(j, here)}{f' – {j.note}' if j.note else ''}" for j in said]
-            self._desk.bottom.revealed.setText("  ·  ".join(voices) or "Nobody else has said anything.")
+            self._desk.bottom.tell("  ·  ".join(voices) or "Nobody else has said anything.")
 
 
 def as_shown(judgement: Judgement, here: Presentation) -> str:

@@ -97,7 +97,7 @@ class Board(QScrollArea):
 
     def _arrange(self) -> None:
         room = self.viewport().width()
-        wanted = max(1, min(room // CARD_WIDTH, max(3, len(self.cards)))), max(1, room // PLOT_WIDTH)
+        wanted = _columns(room // CARD_WIDTH, len(self.cards)), max(1, room // PLOT_WIDTH)
         if wanted == self._columns:
             return
         self._columns = wanted
@@ -110,3 +110,9 @@ class Board(QScrollArea):
             for place, widget in enumerate(widgets):
                 grid.addWidget(widget, place // columns, place % columns)
                 widget.show()
+
+
+def _columns(most: int, cards: int) -> int:
+    """How many columns cards stand in: at least three where there is room, and rows that are as full as can be."""
+    rows = -(-cards // max(1, most))
+    return max(1, min(most, max(3, -(-cards // max(1, rows)))))

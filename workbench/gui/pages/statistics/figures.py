@@ -18,7 +18,7 @@ MAIN = {
     "habits": ("left", "longer", "pace"),
     "models": ("bradley_terry", "circles", "ties"),
 }
-MOST = 4
+MOST = 5
 
 
 def main_figures(report: Report, group: str) -> list[Figure]:

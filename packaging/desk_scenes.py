@@ -16,6 +16,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QTabWidget, QWidget
 
+from workbench.domain.errors import StorageFailed
 from workbench.domain.judgement import Ranking
 from workbench.domain.queues import Dimension, QueueSpec
 from workbench.gui.app import Opener
@@ -32,7 +33,12 @@ DIMENSIONS = (
     Dimension(name="Harmless", description="Could following it do damage?"),
     Dimension(name="Truthful", description="Is everything in it so?"),
 )
-SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+DRAFTS: dict[str, dict[str, Any]] = {
+    "four": {"tiers": [[2], [0]]},
+    "nine": {"tiers": [[4], [0, 7], [2]]},
+    "dimensions": {"aspects": {"Helpful": [[0], [1]], "Harmless": [[1], [0]]}},
+}
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 KEY_MS = 60
 Key = str | Qt.Key | tuple[str | Qt.Key, Qt.KeyboardModifier]
 
@@ -90,8 +96,27 @@ def _busy(window: Window) -> None:
 
 
 def _gone(window: Window) -> None:
-    """A dataset that another window has deleted."""
-    window.go("annotate", dataset="was deleted")
+    """The server is away, for a moment."""
+    labelling = window.services.labelling
+    start, until = labelling.start, time.monotonic() + 3
+
+    def away(*place: str) -> Any:
+        if time.monotonic() > until:
+            return start(*place)
+        raise StorageFailed(
+            "The server doesn't answer. Nothing was changed.", "Check the network, and try again.", "connection refused"
+        )
+
+    labelling.start = away
+    window.go("annotate", dataset="four")
+
+
+def _over(name: str) -> Callable[[Window], Any]:
+    def go(window: Window) -> None:
+        window.go("annotate", dataset="two")
+        getattr(window, name)()
+
+    return go
 
 
 def _command(name: str) -> Callable[[Window], Any]:
@@ -114,9 +139,7 @@ def _server(window: Window) -> None:
 ESCAPE: tuple[Key, ...] = (Qt.Key.Key_Escape,)
 SCENES = (
     *(Scene(f"desk-{name}", _at(name)) for name in DATASETS if name not in {"four", "nine", "done", "dimensions"}),
-    Scene("desk-four", _at("four"), ("3", "1")),
-    Scene("desk-nine", _at("nine"), ("4", "1", "0", "7"), ("4", "1", "7")),
-    Scene("desk-dimensions", _at("dimensions"), ("1", "2")),
+    *(Scene(f"desk-{name}", _at(name)) for name in ("four", "nine", "dimensions")),
     Scene("desk-differences", _at("two"), ("d",), ("d",)),
     Scene("desk-linked", _at("very-long"), ("t", Qt.Key.Key_PageDown, Qt.Key.Key_PageDown), ("t",)),
     Scene("desk-unfolded", _at("conversation"), ("p",), ("p",)),
@@ -140,8 +163,8 @@ SCENES = (
     Scene("statistics-models", _statistics("pandalm", 2)),
     Scene("statistics-again", _statistics("pandalm", 3)),
     Scene("statistics-nothing", _statistics("nine", 0)),
-    Scene("keys", _at("two"), (("/", CTRL),)),
-    Scene("help", _at("two"), (Qt.Key.Key_F1,)),
+    Scene("keys", _over("show_keys")),
+    Scene("help", _over("show_help")),
     Scene("server", _server),
     Scene("settings", lambda window: window.go("settings")),
 )
@@ -159,9 +182,11 @@ def fill(workspace: Path) -> None:
         bench.profiles.add("Ben Yusuf Okonkwo-Lindqvist")
         if (SHARED / "data/pandalm").is_dir():
             _import_pandalm(bench, workspace / "pandalm.jsonl")
-            bench.queues.create(QueueSpec(name="checked", dataset="pandalm", repeats=0.3, golds=0.2, seed=1))
+            bench.queues.create(QueueSpec(name="checked", dataset="pandalm", overlap=9, repeats=0.3, golds=0.2, seed=1))
             _judge(bench, "pandalm", "checked", 60)
         _judge(bench, "done", "", 1)
+        for name, said in DRAFTS.items():
+            bench.drafts.save(name, name, said)
         bench.queues.create(QueueSpec(name="Monday, two people", dataset="two", overlap=2))
 
 

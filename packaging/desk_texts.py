@@ -57,7 +57,7 @@ SHORT = (
     "I'm sorry, I can't help with plants.",
     "Remove the leaves, change your watering, and rotate the bed next year: the spores live in the soil.",
     "It's blight. Pull the whole plant out.",
-    "Brown spots? Then it is autumn! 🍂 Enjoy the harvest.",
+    "Brown spots? Then it is autumn! Enjoy the harvest.",
 )
 TALK = (
     ("system", "You are the reference desk of a town library. Answer briefly, and name your source."),

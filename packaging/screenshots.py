@@ -33,7 +33,7 @@ from workbench.gui.window import Window
 from workbench.services.starter import BASE, DEMONSTRATIONS, RANKINGS, TO_RANK
 from workbench.services.workbench import Workbench, new_workspace
 
-SIZES = ((1280, 800), (1024, 640))
+SIZES = ("1280x800", "1024x640")
 THEMES = ("light", "dark")
 SETTLE_MS = 900
 
@@ -41,11 +41,13 @@ SETTLE_MS = 900
 class Photographer(QObject):
     """Walks through every scene; each gets a moment to load, and one after its keys, before its picture is taken."""
 
-    def __init__(self, window: Window, out: Path, scenes: Sequence[Scene]) -> None:
+    def __init__(
+        self, window: Window, out: Path, scenes: Sequence[Scene], themes: Sequence[str], sizes: Sequence[str]
+    ) -> None:
         super().__init__()
         self.window, self.out = window, out
         self.taken: list[Path] = []
-        self.shots = list(product(THEMES, SIZES, scenes))
+        self.shots = list(product(themes, [tuple(map(int, size.split("x"))) for size in sizes], scenes))
 
     def begin(self) -> None:
         """Wait until the workspace is open, then start."""
@@ -132,6 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("workspace", type=Path, nargs="?")
     parser.add_argument("--pages", nargs="*", default=[], help="only these pages, or with --desk only these scenes")
     parser.add_argument("--desk", action="store_true", help="every state of the desk and of statistics")
+    parser.add_argument("--themes", nargs="*", default=THEMES, choices=THEMES)
+    parser.add_argument("--sizes", nargs="*", default=SIZES, metavar="WIDTHxHEIGHT")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -149,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         theme = Theme(app)
         theme.apply("light")
         window = Window(theme, QSettings(str(Path(temporary) / "window.ini"), QSettings.Format.IniFormat))
-        photographer = Photographer(window, options.out, scenes)
+        photographer = Photographer(window, options.out, scenes, options.themes, options.sizes)
         QCursor.setPos(4000, 3000)  # nothing looks as if the mouse were on it
         window.show()
         Opener(window).open(workspace)

@@ -13,7 +13,9 @@ from workbench.domain.judgement import Span
 from workbench.gui.pages.annotate.cards import CandidateCard
 from workbench.gui.pages.annotate.commenting import Commenting
 from workbench.gui.pages.annotate.comparing import Comparison
+from workbench.gui.pages.annotate.draft import in_words
 from workbench.gui.theme import Theme
+from workbench.services.views import Presentation
 
 
 class CandidateBoard(QWidget):
@@ -80,6 +82,17 @@ class CandidateBoard(QWidget):
     def compare(self, on: bool) -> None:
         """Mark the words in which the others differ from the focused (or else the first) text; with two, in both."""
         self._comparison.show(self.cards, self.focused or 0, on=on)
+
+    def show_earlier(self, presentation: Presentation) -> None:
+        """Say on the cards what was said of the item before, where it is judged again."""
+        previous = presentation.previous
+        words, tier = "", presentation.shown
+        if previous is not None:
+            by = "" if previous.annotator_kind == "person" else f"by {previous.annotator}, synthetic: "
+            words = f"before: {by}{in_words(previous.model_copy(update={'shown': presentation.shown}))}"
+            tier = previous.ranking.tiers[0] if previous.ranking is not None else tier
+        for card in self.cards:
+            card.show_earlier(words if presentation.shown[card.place] in tier else "")
 
     def move_focus(self, step: int) -> None:
         """Point the keys that read at the next card, or the one before."""

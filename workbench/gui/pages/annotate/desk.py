@@ -16,7 +16,7 @@ from workbench.gui.pages.annotate.bars import BottomBar, TopBar
 from workbench.gui.pages.annotate.board import CandidateBoard
 from workbench.gui.pages.annotate.chooser import Place
 from workbench.gui.pages.annotate.dimensions import DimensionTabs
-from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet, in_words
+from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet
 from workbench.gui.pages.annotate.effects import EffectsStrip
 from workbench.gui.pages.annotate.gold_panel import GoldPanel
 from workbench.gui.pages.annotate.keys import Command
@@ -141,7 +141,7 @@ class Desk(QWidget):
         self.show_texts()
         self.board.set_spans(previous.spans if previous is not None else ())
         self.show_draft()
-        self._show_earlier(presentation)
+        self.board.show_earlier(presentation)
         self._fit_prompt()
 
     @property
@@ -248,16 +248,6 @@ class Desk(QWidget):
         if was_open:
             self._asked.focus()
         self.bottom.buttons["note"].say("note ✓" if self.note.note else "note", strong=bool(self.note.note))
-
-    def _show_earlier(self, presentation: Presentation) -> None:
-        previous = presentation.previous
-        words, tier = "", presentation.shown
-        if previous is not None:
-            by = "" if previous.annotator_kind == "person" else f"by {previous.annotator}, synthetic: "
-            words = f"before: {by}{in_words(previous.model_copy(update={'shown': presentation.shown}))}"
-            tier = previous.ranking.tiers[0] if previous.ranking is not None else tier
-        for card in self.board.cards:
-            card.show_earlier(words if presentation.shown[card.place] in tier else "")
 
     def _fit_prompt(self) -> None:
         """As high as the prompt needs, at most a third; where a person has moved the border, it stays."""

@@ -5,18 +5,25 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from workbench.domain.choices import (
+    Aligned,
     Bar,
     BeamLevel,
     BeamNode,
+    ContrastOption,
+    ContrastTrace,
     Distribution,
     DraftedToken,
     DraftRound,
     LosslessCell,
     LosslessReport,
     LosslessRule,
+    SearchOption,
+    SearchTrace,
     Stage,
+    TokenChoice,
 )
 
 WORDS = " cat| dog| bird| elephant| the| a| big| little| ran|.|\n| ☃|<b>| time".split("|")
@@ -113,3 +120,69 @@ def lossless_report() -> LosslessReport:
         samples=2000, tokens=2, exact=tested("exact", 0.57, 0.71),
         wrong=(tested("every drafted token is kept", 0.0, 1.0, 12), tested("q is read before the draft's own rules", 0.31, 0.6)),
     )  # fmt: skip
+
+
+def plain_token(number: int, text: str, start: int, **more: Any) -> TokenChoice:
+    made = {
+        "id": number, "text": text, "start": start, "end": start + len(text), "p_model": 0.3, "p_used": 0.4, "logprob": math.log(0.3),
+        "rank": 0, "entropy": 1.2, "kept": 40, "kept_mass": 0.9,
+    }  # fmt: skip
+    return TokenChoice(**(made | more))
+
+
+TEXTBOOK = {
+    " 1961": (0.10, 0.001),
+    " Hawaii": (0.32, 0.07),
+    " the": (0.18, 0.04),
+    " Honolulu": (0.16, 0.04),
+    " Washington": (0.02, 0.01),
+}
+
+
+def contrast_tokens() -> list[TokenChoice]:
+    """Barack Obama was born in …: expert and amateur of the textbook; the last option lies below a cut of 0.1 of the best."""
+    options = tuple(
+        ContrastOption(id=n, text=text, expert=e, amateur=a, score=math.log(e / a) if e >= 0.032 else None)
+        for n, (text, (e, a)) in enumerate(TEXTBOOK.items())
+    )
+    chosen = ContrastTrace(expert=0.10, amateur=0.001, score=math.log(100), cut=0.032, options=options)
+    return [plain_token(7, " in", 0), plain_token(0, " 1961", 3, rank=3, contrast=chosen), plain_token(9, ".", 8)]
+
+
+def search_tokens(context: int = 5) -> list[TokenChoice]:
+    """Penalties point at the prompt and at the text itself."""
+    found, start = [], 0
+    for number, text in enumerate((" a", " little", " dog", " and", " a", " cat", ".", "\n", " The", " end")):
+        options = tuple(
+            SearchOption(
+                id=10 * number + k, text=text if k == 1 else WORDS[k], p=0.5 / (k + 1), penalty=0.9 - 0.2 * k,
+                against=(number + k) % (context + number), score=0.1 * k,
+            )
+            for k in range(4)
+        )  # fmt: skip
+        best = options[1]
+        trace = SearchTrace(penalty=best.penalty, against=best.against, score=best.score, options=options)
+        found.append(plain_token(best.id, text, start, rank=1, search=trace))
+        start += len(text)
+    return found
+
+
+def aligned(count: int, shift: float, seed: int = 0) -> tuple[Aligned, ...]:
+    roll, moves = dice(seed), dice(seed + 1)
+    found = []
+    for number in range(count):
+        reference = math.log(roll.uniform(0.01, 0.95))
+        gain = shift * moves.gauss(0.3, 0.6)
+        logprob = min(-1e-3, reference + gain)
+        text = WORDS[number % len(WORDS)]
+        found.append(
+            Aligned(
+                id=number % 40,
+                text=text,
+                logprob=logprob,
+                reference=reference,
+                kl=abs(gain) * 0.4,
+                entropy=roll.uniform(0, 4),
+            )
+        )
+    return tuple(found)

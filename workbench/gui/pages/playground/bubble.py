@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
+MOST = 560  # pixels
 DELAY = 250  # milliseconds that a pointer rests before it is told
 
 
@@ -43,8 +44,11 @@ class Bubble(QObject):
             return
         label = self._label_in(window)
         label.setText(words)
-        label.setMaximumWidth(max(200, min(460, window.width() - 16)))
+        label.setWordWrap(False)
         label.adjustSize()
+        if label.width() > (most := max(200, min(MOST, window.width() - 16))):
+            label.setWordWrap(True)
+            label.resize(most, label.heightForWidth(most))
         corner = self._host.mapTo(window, about.topLeft())
         x = min(max(8, corner.x()), max(8, window.width() - label.width() - 8))
         below = corner.y() + about.height() + 6
@@ -78,7 +82,6 @@ class Bubble(QObject):
             label = self._label = QLabel(window)
             label.setProperty("role", "bubble")
             label.setTextFormat(Qt.TextFormat.RichText)
-            label.setWordWrap(True)
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             self._host.destroyed.connect(label.deleteLater)
         return self._label

@@ -68,6 +68,10 @@ class Canvas(QAbstractScrollArea):
         """Where a spot lies."""
         return QRectF()
 
+    def note_box(self, spot: Spot) -> QRectF:
+        """What a note about a spot must not hide."""
+        return self.box_of(spot)
+
     def words_of(self, spot: Spot) -> Sequence[str]:
         """What a spot is, in plain lines."""
         return ()
@@ -108,7 +112,7 @@ class Canvas(QAbstractScrollArea):
             words = self.words_of(spot)
             self.setAccessibleDescription(", ".join(words))
             if tell:
-                self.bubble.say(rich(words), self._placed(self.box_of(spot)).toAlignedRect())
+                self.bubble.say(rich(words), self._placed(self.note_box(spot)).toAlignedRect())
         self.viewport().update()
         if moved:
             self.pointed.emit(spot)
@@ -200,7 +204,7 @@ class Canvas(QAbstractScrollArea):
         if spot is None:
             self.bubble.hide()
         else:
-            self.bubble.soon(rich(self.words_of(spot)), self._placed(self.box_of(spot)).toAlignedRect())
+            self.bubble.soon(rich(self.words_of(spot)), self._placed(self.note_box(spot)).toAlignedRect())
 
     def _spot_under(self, point: QPointF) -> Spot | None:
         if point.y() < self.head:

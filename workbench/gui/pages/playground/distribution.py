@@ -142,6 +142,10 @@ class DistributionBars(Canvas):
         """A row."""
         return QRectF(0, ROW * spot, max(self.extent()[0], 1.0), ROW)
 
+    def note_box(self, spot: int) -> QRectF:
+        """Behind the names."""
+        return self.box_of(spot).adjusted(NAME, 0, 0, 0)
+
     def spot_at(self, point: QPointF) -> int | None:
         """The row at a height."""
         row = int(point.y() // ROW)

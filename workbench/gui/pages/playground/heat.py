@@ -65,27 +65,31 @@ class Legend(QWidget):
         super().__init__()
         self.setObjectName("playground.legend")
         self._theme = theme
-        self._mode: Mode = "probability"
+        self._scale = SCALES["probability"]
         self._say()
 
     def show_mode(self, mode: Mode) -> None:
         """Show another mode's scale; plain text has none."""
-        self._mode = mode
         self.setVisible(mode != "text")
+        self.show_scale(SCALES[mode])
+
+    def show_scale(self, scale: Scale) -> None:
+        """Show another scale."""
+        self._scale = scale
         self._say()
         self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
         """Room for the bar and the words at both ends."""
-        scale = SCALES[self._mode]
+        scale = self._scale
         return QSize(self.fontMetrics().horizontalAdvance(scale.low + scale.high) + 96 + 16, 28)
 
     minimumSizeHint = sizeHint
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw low end, bar, high end."""
-        scale = SCALES[self._mode]
+        scale = self._scale
         painter = QPainter(self)
         painter.setPen(QColor(self._theme.colours.quiet))
         left = self.fontMetrics().horizontalAdvance(scale.low) + 8
@@ -100,6 +104,6 @@ class Legend(QWidget):
         painter.end()
 
     def _say(self) -> None:
-        scale = SCALES[self._mode]
+        scale = self._scale
         self.setAccessibleName(f"Scale of {scale.title}: dark is {scale.low}, bright is {scale.high}")
         self.setToolTip(scale.sentence)

@@ -28,6 +28,7 @@ FIELDS = [
 GROUPS = {
     "Run", "Length", "Batch", "Optimizer", "Adapter", "Data", "Evaluation", "Checkpoints", "Loss", "Rollout", "Reward",
     "Judge", "Question", "Ensemble", "Revision", "Principles", "Results", "Sampling", "Appearance", "Annotation", "Devices",
+    "Columns", "Quality",
 }  # fmt: skip
 
 

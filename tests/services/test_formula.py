@@ -31,7 +31,12 @@ def text(spec: Spec) -> str:
 def test_that_every_card_has_a_title_a_loss_terms_and_a_note(spec: Spec) -> None:
     card = formula(spec)
     assert card.title
-    assert card.lines[0].startswith("loss = ") or spec.kind in {"judge", "revise", "score"}  # those learn nothing
+    assert card.lines[0].startswith("loss = ") or spec.kind in {
+        "judge",
+        "revise",
+        "score",
+        "study",
+    }  # those learn nothing
     assert len(card.parts) >= 3
     assert card.note.endswith(".")
     assert all(sign and words.endswith(".") for sign, words in card.terms)

@@ -12,6 +12,7 @@ from workbench.cli.common import command, family, opened
 from workbench.cli.label_stats import run_stats
 from workbench.cli.output import Output
 from workbench.cli.queues import add_queues
+from workbench.cli.studies import add_sample
 from workbench.cli.train import start
 from workbench.cli.values import parse_sets
 from workbench.domain.errors import BadInput
@@ -66,6 +67,7 @@ def add(commands: Any, name: str, sentence: str) -> None:
     guide.add_argument("--history", action="store_true", help="show every version")
     judge.add_argument("--detach", action="store_true", help="start the worker and don't wait for it")
     add_queues(verbs)
+    add_sample(verbs)
 
 
 def run_judge(arguments: argparse.Namespace, output: Output) -> int:

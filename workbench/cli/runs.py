@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.cli.common import caught_up, command, family, utc
 from workbench.cli.output import Output
+from workbench.cli.studies import add_table
 from workbench.cli.train import follow
 from workbench.services.views import RunView
 
@@ -27,6 +28,7 @@ def add(commands: Any, name: str, sentence: str) -> None:
         ("stop", run_control, "stop a run: it leaves a complete checkpoint"),
     ):
         command(verbs, verb, run, help_, f"runs {verb} my-work dpo-1").add_argument("id", metavar="RUN")
+    add_table(verbs)
 
 
 def _document(view: RunView) -> dict[str, Any]:

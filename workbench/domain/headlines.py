@@ -22,6 +22,7 @@ HEADLINES: dict[str, tuple[str, ...]] = {
     "judge": ("judge/kept", "judge/agreement", "judge/inconsistent", "judge/first", "judge/probability", "judge/mass"),
     "score": ("score/agreement", "score/spread", "score/margin", "score/scored"),
     "revise": ("revise/kept", "revise/left_out", "revise/unchanged", "revise/changed_words", "revise/length_ratio"),
+    "study": ("study/texts", "tokens_per_second"),
     "grpo": ("reward/score", "reward/zero_std_groups", "kl/k3", "policy/entropy", "length/mean", "length/eos_rate"),
     "weighted": ("reward/score", "effective_sample_size", "loss", "reward/std"),
 }

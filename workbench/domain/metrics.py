@@ -408,6 +408,8 @@ METRICS: dict[str, Metric] = _table(
         "up",
         "Probability that the model gives to the two answers together; near 0 it would have said something else.",
     ),
+    ("study/texts", "Texts", "texts", "none", "Texts that the study's columns have said so far."),
+    ("study/judged", "Prompts judged", "prompts", "none", "Prompts whose texts the judge has compared."),
     ("revise/kept", "Revisions", "rows", "up", "Rows whose revision is kept as a demonstration and as a pair."),
     ("revise/left_out", "Left out", "rows", "down", "Rows without a usable revision: empty, cut or too long."),
     (

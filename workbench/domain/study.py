@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from workbench.domain.decoding import DecodingSettings
+from workbench.domain.text import Prompt
 
 Side = Literal["quality", "diversity", "speed", "size"]
 Good = Literal["up", "down", "none"]
@@ -45,6 +46,9 @@ MEASURES: dict[str, Measure] = _table(
     ("self_bleu", "Self-BLEU", "share", "down", "diversity", "How alike the samples of one prompt are (BLEU against each other)."),
     ("tokens_per_second", "Speed", "tokens/s", "up", "speed", "Tokens that a second of decoding gives."),
     ("first_token_seconds", "First token", "s", "down", "speed", "Seconds until the first token."),
+    ("factor", "Gain by drafts", "times", "up", "speed", "Time of plain decoding over that of the rounds, timed in the same text."),
+    ("acceptance", "Drafts taken", "share", "up", "speed", "Share of the judged drafts that the model took."),
+    ("tokens_per_pass", "Tokens a pass", "tokens", "up", "speed", "Tokens that one pass of the model gave, with drafts."),
     ("tokens", "Length", "tokens", "none", "size", "Mean number of tokens of a text."),
     ("ended", "Ended", "share", "none", "size", "Share of the texts that ended by themselves."),
 )  # fmt: skip
@@ -70,6 +74,27 @@ class Figure(_Told):
     low: float | None = None
     high: float | None = None
     texts: int = 0
+
+
+class StudyText(_Told):
+    """One text of a study: column and prompt by number, the seed that draws it again alone, and its own measures by name.
+
+    `completion` is the text as training reads it. Measures of a whole prompt (`self_bleu`) stand in none of its texts.
+    """
+
+    column: int
+    prompt: int
+    sample: int
+    seed: int
+    completion: str
+    measures: dict[str, float]
+
+
+class StudyTexts(_Told):
+    """The texts of a study with the prompts that they answer, by number."""
+
+    prompts: tuple[Prompt, ...]
+    texts: tuple[StudyText, ...]
 
 
 class StudyColumn(_Told):

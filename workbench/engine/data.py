@@ -55,6 +55,14 @@ def row_key(row: Row) -> str:
     return hashlib.sha256(str(row["text"]).encode()).hexdigest()
 
 
+def drawn(rows: list[Row], limit: int, seed: int) -> list[Row]:
+    """At most `limit` rows (0 = all), drawn by seed and prompt, in the order in which they stand."""
+    if not limit or limit >= len(rows):
+        return rows
+    keys = [hashlib.sha256(f"{seed}:{row_key(row)}:{place}".encode()).digest() for place, row in enumerate(rows)]
+    return [rows[place] for place in sorted(sorted(range(len(rows)), key=lambda place: keys[place])[:limit])]
+
+
 def split_holdout(
     rows: Sequence[T], share: float, seed: int, key: Callable[[T], str] | None = None
 ) -> tuple[list[T], list[T]]:

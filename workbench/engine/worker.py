@@ -27,7 +27,7 @@ from workbench.protocol.run_folder import RunFolder
 
 RECIPES = {
     kind: f"workbench.engine.recipes.{kind}"
-    for kind in ("pretrain", "sft", "reward", "dpo", "ppo", "grpo", "weighted", "judge", "revise", "score")
+    for kind in ("pretrain", "sft", "reward", "dpo", "ppo", "grpo", "weighted", "judge", "revise", "score", "study")
 }
 # What torch says when there is no memory, in types and texts: its allocators, the driver, cuBLAS.
 _NO_MEMORY = ("OutOfMemoryError", "allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")

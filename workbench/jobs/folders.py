@@ -104,6 +104,13 @@ def log_tail(folder: Path, size: int) -> str:
     return content.decode("utf-8", errors="replace")
 
 
+def study(folder: Path) -> tuple[bytes | None, bytes | None]:
+    """(the table, the texts) of a study, as JSON; None for what isn't written yet."""
+    run = RunFolder(folder)
+    table, texts = (path.read_bytes() if path.exists() else None for path in (run.study, run.texts))
+    return table, texts
+
+
 def delete_run(folder: Path) -> None:
     """Delete a run's folder; refused while a process works in it."""
     if occupied(folder) is not None:

@@ -26,6 +26,8 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.process = self.path / "process.json"
+        self.study = self.path / "study.json"
+        self.texts = self.path / "texts.json"
 
     def create(self, spec: Spec) -> None:
         """Make the folder and write the spec with every default; the data is put in by the caller."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.domain.metrics import METRICS, Metric
 from workbench.domain.specs.kinds import Spec
-from workbench.services.formulas import dpo, grpo, judge, ppo, pretrain, revise, reward, score, sft, weighted
+from workbench.services.formulas import dpo, grpo, judge, ppo, pretrain, revise, reward, score, sft, study, weighted
 from workbench.services.formulas.card import FormulaCard
 
 CARDS: dict[str, Callable[[Any], FormulaCard]] = {
@@ -21,6 +21,7 @@ CARDS: dict[str, Callable[[Any], FormulaCard]] = {
     "judge": judge.card,
     "revise": revise.card,
     "score": score.card,
+    "study": study.card,
 }
 
 

@@ -16,6 +16,7 @@ from workbench.domain.specs.kinds import DATA_KIND, FROZEN_AS, Spec, data_kind
 from workbench.domain.specs.online import OnlineSpec
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.preferences import PreferenceSpec
+from workbench.domain.specs.study import StudySpec, read_columns
 from workbench.services.datasets import DatasetsService
 from workbench.services.hardware import read_gpus
 from workbench.services.model_folder import ModelFolder, family_in, inspect_folder
@@ -44,10 +45,13 @@ class References:
     def resolve(self, spec: Spec) -> Parts:
         """Find what the spec names; `trouble` holds a sentence for each thing that can't be used."""
         parts = Parts()
-        if not isinstance(spec, JudgeSpec):
-            parts.base = self._model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
+        if isinstance(spec, StudySpec):
+            if any(not column.model for column in read_columns(spec.columns)):
+                parts.base = self.model(spec.base, "model for the columns that name none", parts)
+        elif not isinstance(spec, JudgeSpec):
+            parts.base = self.model(spec.base, "base model", parts, fresh=spec.kind == "pretrain")
         elif spec.judge == "model":
-            parts.base = self._model(spec.base, "model that judges", parts)
+            parts.base = self.model(spec.base, "model that judges", parts)
         if parts.base is not None and parts.base.kind == "reward" and spec.kind not in {"judge", "score"}:
             parts.trouble.append(f"{parts.base.name} is a reward model; choose a language model as base.")
         elif parts.base is not None and parts.base.kind != "reward" and spec.kind == "score":
@@ -75,7 +79,7 @@ class References:
         if not spec.scored:
             parts.trouble.append("Choose a reward model, or another source of rewards.")
         if spec.reward_model:
-            parts.reward = self._model(spec.reward_model, "reward model", parts)
+            parts.reward = self.model(spec.reward_model, "reward model", parts)
         if parts.reward is not None and parts.reward.kind != "reward":
             parts.trouble.append(f"{parts.reward.name} is no reward model; train one on preferences first.")
         source, _, name = spec.rewards.function.rpartition(":")
@@ -88,7 +92,7 @@ class References:
         if (minibatches := getattr(spec, "minibatches", 1)) > rollout:
             parts.trouble.append(f"A rollout of {rollout} completions can't be split into {minibatches} minibatches.")
 
-    def _model(self, name: str, role: str, parts: Parts, fresh: bool = False) -> ModelRef | None:
+    def model(self, name: str, role: str, parts: Parts, fresh: bool = False) -> ModelRef | None:
         """A model by name or by folder; None, with the trouble told, when it can't be used.
 
         `fresh`: a folder with a config but no weights will do, training then starts from random ones.

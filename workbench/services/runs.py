@@ -15,6 +15,7 @@ from pathlib import Path
 from workbench.domain.errors import Conflict
 from workbench.domain.runs import JobState, MetricPoint
 from workbench.domain.specs.kinds import parse_spec
+from workbench.domain.specs.study import StudySpec
 from workbench.jobs import folders
 from workbench.jobs.launch import Launcher
 from workbench.jobs.supervisor import Supervisor
@@ -26,6 +27,7 @@ from workbench.services.run_follow import Follower
 from workbench.services.run_ledger import LIVE, RunLedger
 from workbench.services.run_views import RunViews
 from workbench.services.settings import SettingsService
+from workbench.services.studies import columns_found_again
 from workbench.services.views import RunDetail, RunView, SampleView
 from workbench.services.workspace import Workspace
 from workbench.store.runs import RunRecord
@@ -208,6 +210,10 @@ class RunsService:
             for role in ("base", "reward_model")
             if (name := record.spec.get(role)) in paths and not Path(getattr(spec, role)).exists()
         }
+        if isinstance(spec, StudySpec) and isinstance(asked := parse_spec(record.spec), StudySpec):
+            moved["columns"] = columns_found_again(spec, asked, paths)
+            if asked.judge in paths and not Path(spec.judge).exists():
+                moved["judge"] = paths[asked.judge]
         if moved:
             folders.rewrite_spec(record.folder, spec.model_copy(update=moved))
 

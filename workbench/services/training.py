@@ -17,6 +17,7 @@ from workbench.domain.specs.preferences import PreferenceSpec
 from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.study import StudySpec
 from workbench.domain.specs.weighted import WeightedSpec
 from workbench.jobs import folders
 from workbench.services import fit as estimates
@@ -28,6 +29,7 @@ from workbench.services.models import ModelsService
 from workbench.services.proposals import suiting
 from workbench.services.references import Parts, References, usable_rows
 from workbench.services.runs import RunsService
+from workbench.services.studies import StudyDesk
 from workbench.services.views import DatasetView, Fit, RunView
 from workbench.services.workspace import Workspace
 
@@ -42,6 +44,7 @@ _PREFERRED_BASE: dict[str, tuple[str, ...]] = {
     "judge": ("sft", "dpo", "ppo", "base", "pretrain"),
     "revise": ("sft", "dpo", "ppo", "base", "pretrain"),
     "score": ("reward",),
+    "study": ("dpo", "ppo", "grpo", "weighted", "sft", "base", "pretrain"),
 }
 
 
@@ -59,6 +62,7 @@ class TrainingService:
         self._runs = runs
         self._references = References(datasets, models)
         self._feedback = Feedback(workspace, datasets)
+        self._studies = StudyDesk(datasets, self._references)
 
     def draft(self, kind: str) -> Spec:
         """A spec of this kind with its defaults, and with the newest base and the likeliest data that suit it."""
@@ -78,6 +82,8 @@ class TrainingService:
     def fit(self, spec: Spec) -> Fit:
         """What the run would need, and everything that keeps it from starting."""
         parts = self._resolve(spec)
+        if isinstance(spec, StudySpec):
+            return self._studies.fit(spec, parts)
         if not isinstance(spec, TrainingSpec):
             return self._feedback.fit(spec, parts)
         trouble, notes = list(parts.trouble), []
@@ -128,7 +134,12 @@ class TrainingService:
         parts = self._resolve(spec)
         if parts.trouble:
             raise BadInput(" ".join(parts.trouble), "Correct this and start again; nothing was changed.")
-        prepared = self._prepare(spec, parts) if isinstance(spec, TrainingSpec) else self._feedback.prepare(spec, parts)
+        if isinstance(spec, StudySpec):
+            prepared = self._studies.prepare(spec, parts)
+        elif isinstance(spec, TrainingSpec):
+            prepared = self._prepare(spec, parts)
+        else:
+            prepared = self._feedback.prepare(spec, parts)
         synthetic = prepared.frozen.synthetic or any(
             model.synthetic for model in (parts.base, parts.reward) if model is not None
         )
@@ -143,7 +154,9 @@ class TrainingService:
 
     def _resolve(self, spec: Spec) -> Parts:
         parts = self._references.resolve(spec)
-        if not isinstance(spec, TrainingSpec):
+        if isinstance(spec, StudySpec):
+            parts.trouble += self._studies.trouble(spec)
+        elif not isinstance(spec, TrainingSpec):
             parts.trouble += self._feedback.trouble(spec, parts)
         return parts
 

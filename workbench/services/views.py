@@ -407,3 +407,12 @@ class HomeView:
     runs: tuple[RunView, ...]
     models: tuple[ModelRef, ...]
     agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Items made for ranking: the dataset, how many, and how many prompts had fewer than two different texts."""
+
+    dataset: str
+    items: int
+    left_out: int

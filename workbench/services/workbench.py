@@ -28,6 +28,7 @@ from workbench.services.runs import RunsService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
 from workbench.services.statistics import StatisticsService
+from workbench.services.studies import StudiesService
 from workbench.services.training import TrainingService
 from workbench.services.workspace import Workspace
 from workbench.store.server import ServerAddress, new_address, read_address, write_address
@@ -60,6 +61,7 @@ class Workbench:
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)
+        self.studies = StudiesService(workspace)
         self.aftercare = AftercareService(workspace, self.training)
 
     @classmethod

@@ -17,11 +17,12 @@ from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.score import ScoreSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.study import StudySpec
 from workbench.domain.specs.weighted import WeightedSpec
 
 TrainSpec = PretrainSpec | SftSpec | RewardSpec | DpoSpec | PpoSpec | GrpoSpec | WeightedSpec
 FeedbackSpec = JudgeSpec | ReviseSpec | ScoreSpec
-Spec = TrainSpec | FeedbackSpec
+Spec = TrainSpec | FeedbackSpec | StudySpec
 AnySpec = Annotated[Spec, Field(discriminator="kind")]
 SPECS: dict[str, type[Spec]] = {
     "pretrain": PretrainSpec,
@@ -34,6 +35,7 @@ SPECS: dict[str, type[Spec]] = {
     "judge": JudgeSpec,
     "revise": ReviseSpec,
     "score": ScoreSpec,
+    "study": StudySpec,
 }
 DATA_KIND: dict[str, DatasetKind] = {
     "pretrain": "documents",
@@ -46,6 +48,7 @@ DATA_KIND: dict[str, DatasetKind] = {
     "judge": "preferences",
     "revise": "prompts",
     "score": "preferences",
+    "study": "prompts",
 }
 # What its dataset is frozen as, where that isn't the dataset's own kind.
 FROZEN_AS: dict[str, SnapshotKind] = {**DATA_KIND, "reward": "rankings", "judge": "items", "score": "items"}

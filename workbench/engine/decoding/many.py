@@ -6,9 +6,11 @@ Row i draws from the settings' seed + i, so each text can be made again alone, u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
+from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.decode import Settings, decode
@@ -21,6 +23,14 @@ from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice, room_after
 
 ROWS = 64
+
+
+class Written(NamedTuple):
+    """A text: its ids (an end token included), itself as training reads it, and whether it ended by itself."""
+
+    ids: list[int]
+    completion: str
+    ended: bool
 
 
 def seed_of_row(settings: Settings, row: int) -> Settings:
@@ -38,7 +48,21 @@ def decode_many(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str] | None:
     """One text for each prompt (ids), or None when `wanted` said no before the end; both are looked at before every step."""
-    texts: dict[int, str] = {}
+    written = write_many(voice, prompts, settings, others=others, wanted=wanted, progress=progress)
+    return None if written is None else [one.completion for one in written]
+
+
+def write_many(
+    voice: Voice,
+    prompts: list[list[int]],
+    settings: Settings,
+    *,
+    others: Mapping[str, Voice] | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Written] | None:
+    """`decode_many` with the ids."""
+    texts: dict[int, Written] = {}
     # Rows of similar length share a batch: less padding. The order of the answers is that of the prompts.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     size = ROWS if isinstance(settings, Greedy | Sample) else 1
@@ -58,20 +82,22 @@ def decode_many(
 
 def _alone(
     voice: Voice, prompt: list[int], settings: Settings, others: Mapping[str, Voice] | None, wanted: Callable[[], bool]
-) -> list[str] | None:
-    steps = decode(voice, prompt, settings, others=others)
+) -> list[Written] | None:
+    steps, ids = decode(voice, prompt, settings, others=others), list[int]()
     while wanted():
         try:
-            next(steps)
+            told = next(steps)
         except StopIteration as finished:
             ending: Ending = finished.value
-            return [ending.completion]
+            return [Written(ids, ending.completion, ending.reason == "end")]
+        if isinstance(told, TokenChoice):
+            ids.append(told.id)
     return None
 
 
 def _batch(
     voice: Voice, prompts: list[list[int]], settings: list[Settings], wanted: Callable[[], bool]
-) -> list[str] | None:
+) -> list[Written] | None:
     chain = chain_for(settings[0], voice.eos)
     stepper = stepper_for(voice)
     limits = [room_after(voice.model, prompt, settings[0].max_new_tokens) for prompt in prompts]
@@ -97,7 +123,7 @@ def _batch(
             if len(outputs[row]) < limits[row] and not _has_ended(voice, prompts[row], outputs[row], settings[row].stop)
         ]
         if not going:
-            return [_text(voice, *pair, settings[0].stop) for pair in zip(prompts, outputs, strict=True)]
+            return [_written(voice, *pair, settings[0].stop) for pair in zip(prompts, outputs, strict=True)]
         stepper.reorder(going)
         live = [live[place] for place in going]
         logits = stepper.step([tokens[place] for place in going])
@@ -119,7 +145,8 @@ def _has_ended(voice: Voice, prompt: list[int], output: list[int], stops: tuple[
     return bool(stops) and cut_at_stop(text_of(voice.tokenizer, prompt, output), stops) is not None
 
 
-def _text(voice: Voice, prompt: list[int], output: list[int], stops: tuple[str, ...]) -> str:
+def _written(voice: Voice, prompt: list[int], output: list[int], stops: tuple[str, ...]) -> Written:
     text = text_of(voice.tokenizer, prompt, output)
     place = cut_at_stop(text, stops)
-    return completion_of(voice.tokenizer, output) if place is None else text[:place]
+    completion = completion_of(voice.tokenizer, output) if place is None else text[:place]
+    return Written(output, completion, output[-1] in voice.eos)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 
 from workbench.domain.errors import RunFailed
 from workbench.domain.events import Revised
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.texts import lines_of
-from workbench.engine.data import Row, need_columns, read_rows, row_key
+from workbench.engine.data import drawn, need_columns, read_rows
 from workbench.engine.device import memory_gib, prepare
 from workbench.engine.judging import longest_text
 from workbench.engine.models import count_parameters, load_policy
@@ -81,14 +80,6 @@ def run(spec: ReviseSpec, folder: RunFolder, report: Report) -> None:
             "Raise max_new_tokens or max_length, choose a model that follows instructions, or word the requests otherwise.",
         )
     report.finished(step, parameters, model=False)
-
-
-def drawn(rows: list[Row], limit: int, seed: int) -> list[Row]:
-    """At most `limit` rows (0 = all), drawn by seed and prompt, in the order in which they stand."""
-    if not limit or limit >= len(rows):
-        return rows
-    keys = [hashlib.sha256(f"{seed}:{row_key(row)}:{place}".encode()).digest() for place, row in enumerate(rows)]
-    return [rows[place] for place in sorted(sorted(range(len(rows)), key=lambda place: keys[place])[:limit])]
 
 
 def in_words(event: Revised) -> str:

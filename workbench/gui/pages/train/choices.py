@@ -34,6 +34,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("judge", "Judging", "A model or a rule judges items in place of people, always marked with its name.", "AI feedback"),
     Kind("revise", "Constitutional revision", "A model criticises and revises responses by written principles.", "AI feedback"),
     Kind("score", "Scoring", "A reward model scores items and says where it is unsure, so that people judge those first.", "AI feedback"),
+    Kind("study", "Decoding study", "Models and strategies answer the same prompts; a table says what each gains and costs.", "Compare"),
 )  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def about_model(model: ModelRef) -> str:
 
 def takes_rewards(kind: str) -> bool:
     """Whether a reward model may be chosen for this kind of job."""
-    return issubclass(SPECS[kind], OnlineSpec)
+    return "reward_model" in SPECS[kind].model_fields
 
 
 def missing(kind: str, base: str, data: str, scored: bool, *, by_rule: bool = False) -> str:
@@ -80,11 +81,16 @@ def missing(kind: str, base: str, data: str, scored: bool, *, by_rule: bool = Fa
     `scored` says that there is a source of rewards. A judge by rule needs no model.
     """
     if not base and not by_rule:
-        work = {"judge": "judges", "revise": "revises", "score": "scores"}.get(kind, "training starts from")
+        work = {
+            "judge": "judges",
+            "revise": "revises",
+            "score": "scores",
+            "study": "answers where a column names none",
+        }.get(kind, "training starts from")
         return f"Choose the model that {work}."
     if not data:
         return f"Choose a dataset with {DATA_KIND[kind]}."
-    if takes_rewards(kind) and not scored:
+    if issubclass(SPECS[kind], OnlineSpec) and not scored:
         return "Choose the reward model that scores completions, or another source of rewards under Reward."
     return ""
 

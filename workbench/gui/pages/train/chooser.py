@@ -159,7 +159,9 @@ class Chooser(QWidget):
         self.data.offer({d.name: about_data(kind, d) for d in suiting(kind, self._datasets)}, "no fitting data yet")
         scorers = {m.name: about_model(m) for m in reward_models(self._models)}
         self.reward.offer(scorers, "no reward model yet", "none; rewards come from elsewhere")
-        self._labels[0].setText({"judge": "Judge", "revise": "Model", "score": "Reward model"}.get(kind, "Base model"))
+        self._labels[0].setText(
+            {"judge": "Judge", "revise": "Model", "score": "Reward model", "study": "Model"}.get(kind, "Base model")
+        )
         for part in (self.reward, self._labels[2]):
             part.setVisible(takes_rewards(kind))
 

@@ -1,0 +1,72 @@
+"""Columns of a study as text: a model, a strategy, its settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.domain.decoding import Beam, Greedy, Sample, Speculative
+from workbench.domain.errors import BadInput
+from workbench.domain.specs.kinds import parse_spec
+from workbench.domain.specs.study import Asked, StudySpec, label_of, read_columns, write_columns
+
+COLUMNS = """
+# compare
+greedy
+tour-dpo sample temperature=0.8 top_p=0.95 stop='["\\n\\n"]'
+tour-dpo beam num_beams=3
+"/a folder/model" speculative draft=small gamma=2
+"""
+
+
+def test_that_columns_are_read_line_by_line() -> None:
+    found = read_columns(COLUMNS)
+    assert [column.model for column in found] == ["", "tour-dpo", "tour-dpo", "/a folder/model"]
+    assert found[0].settings == Greedy()
+    assert found[1].settings == Sample(temperature=0.8, top_p=0.95, stop=("\n\n",))
+    assert found[2].settings == Beam(num_beams=3)
+    assert found[3].settings == Speculative(draft="small", gamma=2)
+
+
+def test_that_what_is_written_reads_the_same_again() -> None:
+    found = read_columns(COLUMNS)
+    assert read_columns(write_columns(found)) == found
+
+
+def test_that_base_and_length_come_from_the_study_where_a_line_is_silent() -> None:
+    spec = StudySpec(base="b", columns="greedy\nm sample max_new_tokens=7\nsample min_new_tokens=40", max_new_tokens=20)
+    assert [(c.model, c.settings.max_new_tokens) for c in spec.asked] == [("b", 20), ("m", 7), ("b", 40)]
+
+
+def test_that_a_label_names_what_was_set() -> None:
+    assert label_of(read_columns("m sample top_k=3 temperature=0.5")[0]) in {
+        "m · sample (top_k 3, temperature 0.5)",
+        "m · sample (temperature 0.5, top_k 3)",
+    }
+    assert label_of(Asked("m", Greedy(), ())) == "m · greedy"
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ("", "there is no column"),
+        ("# nothing", "there is no column"),
+        ("greedy\nmodel", "column 2: name a strategy"),
+        ("m guess", "column 1: name a strategy"),
+        ("sample temperature", "column 1: write temperature as SETTING=VALUE"),
+        ("sample temperature=-1", "column 1: temperature: "),
+        ("greedy\ngreedy top_k=3", "column 2: top_k: "),
+        ("'unclosed greedy", "column 1: "),
+        ("\n".join(["greedy"] * 17), "at most 16 columns"),
+    ],
+)
+def test_that_a_column_which_cannot_be_read_is_named(columns: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        parse_spec({"kind": "study", "columns": columns})
+
+
+def test_that_rule_and_question_are_checked() -> None:
+    with pytest.raises(BadInput, match="rule"):
+        parse_spec({"kind": "study", "rule": "nonsense"})
+    with pytest.raises(BadInput, match="question"):
+        parse_spec({"kind": "study", "question": "which one?"})
+    assert parse_spec({"kind": "study", "rule": "longer"}).kind == "study"

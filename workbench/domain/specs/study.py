@@ -1,0 +1,201 @@
+"""The spec of a decoding study: columns, each a model with a strategy and its settings, over a set of prompts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
+
+from workbench.domain.decoding import STRATEGIES, DecodingSettings
+from workbench.domain.specs.common import JobSpec, group
+from workbench.domain.specs.judge import CRITERION, QUESTION, rule_file
+from workbench.domain.specs.texts import lines_of, need_places
+
+COLUMNS = """greedy
+sample
+sample temperature=0.7 top_p=0.9
+beam num_beams=4"""
+MOST_COLUMNS = 16
+_SETTINGS: TypeAdapter[DecodingSettings] = TypeAdapter(DecodingSettings)
+_JUDGED = group("Quality", advanced=True)
+
+
+class Asked(NamedTuple):
+    """One column as it is asked for; `model` is "" where the study's base decodes. `given` are the settings that the line names."""
+
+    model: str
+    settings: DecodingSettings
+    given: tuple[str, ...]
+
+
+class StudySpec(JobSpec):
+    """A decoding study: how models and strategies fare over a set of prompts in quality, diversity, likelihood and speed."""
+
+    kind: Literal["study"] = "study"
+    base: str = Field("", description="Model of the columns that name none.", json_schema_extra=group("Run"))
+    data: str = Field("", description="Dataset whose prompts are answered.", json_schema_extra=group("Run"))
+    columns: str = Field(
+        COLUMNS,
+        max_length=20_000,
+        description="One column in each line: [MODEL] STRATEGY [SETTING=VALUE …]; lines that begin with # are passed over.",
+        json_schema_extra=group("Columns", lines=6),
+    )
+    max_new_tokens: int = Field(
+        64,
+        ge=1,
+        le=32768,
+        description="New tokens at most, in columns that don't say it themselves.",
+        json_schema_extra=group("Columns", unit="tokens"),
+    )
+    limit: int = Field(
+        50,
+        ge=0,
+        le=10_000_000,
+        description="Use at most so many prompts, drawn by the seed (0 = all).",
+        json_schema_extra=group("Columns", unit="prompts"),
+    )
+    samples: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Texts for each prompt in columns that draw; self-BLEU compares them. Other columns give one text.",
+        json_schema_extra=group("Columns", unit="texts"),
+    )
+    rule: str = Field(
+        "",
+        max_length=4096,
+        description="Rule that scores the texts: story_rule, longer, shorter, or FILE.py:FUNCTION(prompt, completion); empty = none.",
+        json_schema_extra=group("Quality"),
+    )
+    reward_model: str = Field(
+        "", description="Reward model that scores the texts (empty = none).", json_schema_extra=group("Quality")
+    )
+    judge: str = Field(
+        "",
+        description="Language model that compares the columns' first texts in pairs, in both orders (empty = none).",
+        json_schema_extra=group("Quality"),
+    )
+    criterion: str = Field(
+        CRITERION,
+        min_length=1,
+        max_length=20_000,
+        description="What makes a text the better one, as the judge is told.",
+        json_schema_extra={**_JUDGED, "lines": 4},
+    )
+    question: str = Field(
+        QUESTION,
+        max_length=20_000,
+        description="What the judge is asked; {prompt}, {a}, {b} and {criterion} are filled in.",
+        json_schema_extra={**_JUDGED, "lines": 8},
+    )
+    chat_format: Literal["auto", "template", "plain"] = Field(
+        "auto",
+        description="How prompts become tokens: the model's chat template, plain text, or whichever there is.",
+        json_schema_extra=group("Batch", advanced=True),
+    )
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=4096,
+        description="Prompts that a column answers before the run reports and looks whether it is to pause.",
+        json_schema_extra=group("Batch", unit="prompts"),
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _can_be_read(cls, text: str) -> str:
+        if not read_columns(text):
+            raise ValueError("there is no column")
+        return text
+
+    @field_validator("rule")
+    @classmethod
+    def _is_a_rule(cls, rule: str) -> str:
+        if rule:
+            rule_file(rule)
+        return rule
+
+    @field_validator("question")
+    @classmethod
+    def _has_its_places(cls, text: str) -> str:
+        return need_places(text, needed=("prompt", "a", "b"), allowed=("criterion",))
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """The columns, with the study's base and length where a line doesn't say them."""
+        found = []
+        for column in read_columns(self.columns):
+            settings = column.settings
+            if "max_new_tokens" not in column.given:
+                length = max(self.max_new_tokens, settings.min_new_tokens)
+                settings = settings.model_copy(update={"max_new_tokens": length})
+            found.append(Asked(column.model or self.base, settings, column.given))
+        return tuple(found)
+
+
+def read_columns(text: str) -> tuple[Asked, ...]:
+    """The columns of a text; ValueError with the line's number for what can't be read."""
+    lines = lines_of(text)
+    if len(lines) > MOST_COLUMNS:
+        raise ValueError(f"at most {MOST_COLUMNS} columns")
+    return tuple(_column(line, number) for number, line in enumerate(lines, start=1))
+
+
+def write_columns(columns: tuple[Asked, ...]) -> str:
+    """The text that gives these columns, with the settings that were named."""
+    lines = []
+    for column in columns:
+        words = [column.model] if column.model else []
+        words += [column.settings.strategy, *(f"{key}={value}" for key, value in _given(column))]
+        lines.append(shlex.join(words))
+    return "\n".join(lines)
+
+
+def label_of(column: Asked) -> str:
+    """What a column is called: its model, its strategy, and the settings that were named."""
+    told = ", ".join(f"{key} {value}" for key, value in _given(column))
+    return f"{column.model} · {column.settings.strategy}" + (f" ({told})" if told else "")
+
+
+def _column(line: str, number: int) -> Asked:
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise ValueError(f"column {number}: {error}") from error
+    model = ""
+    if words[0] not in STRATEGIES or (len(words) > 1 and words[1] in STRATEGIES):
+        model, *words = words
+    if not words or words[0] not in STRATEGIES:
+        raise ValueError(f"column {number}: name a strategy, one of {', '.join(STRATEGIES)}")
+    values: dict[str, Any] = {}
+    for word in words[1:]:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"column {number}: write {word} as SETTING=VALUE")
+        values[key] = _value(text)
+    try:
+        settings = _SETTINGS.validate_python({**values, "strategy": words[0]})
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"column {number}: {told}") from error
+    return Asked(model, settings, tuple(values))
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _given(column: Asked) -> list[tuple[str, str]]:
+    """The settings that were named with their values as text, in that order."""
+    kept = column.settings.model_dump(mode="json", include=set(column.given))
+    return [(key, _written(kept[key])) for key in column.given]
+
+
+def _written(value: Any) -> str:
+    plain = isinstance(value, str) and _value(value) == value  # other texts would be read as numbers or lists
+    return value if plain else json.dumps(value)

@@ -1,0 +1,256 @@
+"""Decoding studies: what keeps one from starting, what it needs, and what is made of its results."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench.domain.decoding import other_model, with_folder
+from workbench.domain.errors import BadInput, Conflict
+from workbench.domain.judgement import Item
+from workbench.domain.specs.judge import rule_file
+from workbench.domain.specs.kinds import parse_spec
+from workbench.domain.specs.study import Asked, StudySpec, label_of, write_columns
+from workbench.domain.study import Study, StudyTexts
+from workbench.domain.text import Candidate
+from workbench.jobs import folders
+from workbench.services import fit as estimates
+from workbench.services.datasets import DatasetsService, checked_name
+from workbench.services.feedback import RULE_FILE, Prepared
+from workbench.services.files import replace_text
+from workbench.services.references import Parts, References, function_trouble
+from workbench.services.views import Fit, Sampled
+from workbench.services.workspace import Workspace
+from workbench.store.filling import NewRow
+from workbench.store.runs import RunRecord
+
+MOST_CANDIDATES = 9
+
+
+class StudyDesk:
+    """Looks at the specs of studies in the light of a workspace."""
+
+    def __init__(self, datasets: DatasetsService, references: References) -> None:
+        self._datasets = datasets
+        self._references = references
+
+    def trouble(self, spec: StudySpec) -> list[str]:
+        """A sentence for each thing that keeps a study from starting, beyond base and data."""
+        parts = Parts()
+        for column in spec.asked:
+            self._column(column, parts)
+        self._named(spec, parts)
+        named = rule_file(spec.rule) if spec.rule else None
+        if named is not None:
+            parts.trouble += function_trouble(Path(named[0]).expanduser(), named[1])
+        return list(dict.fromkeys(parts.trouble))
+
+    def fit(self, spec: StudySpec, parts: Parts) -> Fit:
+        """What the run would need."""
+        rows = parts.data.rows if parts.data is not None else 0
+        prompts = min(rows, spec.limit) if spec.limit else rows
+        columns = spec.asked
+        notes = [
+            f"{len(columns)} columns answer {prompts:,} prompts; those that draw give {spec.samples} texts to each."
+        ]
+        memory, available = 0.0, estimates.available_gib(spec)
+        for column in columns:
+            model = self._references.model(column.model, "model", Parts()) if column.model else None
+            if model is None:
+                continue
+            shape = estimates.shape_of(Path(model.path))
+            length = column.settings.max_new_tokens
+            rows_at_once = min(64, spec.batch_size * spec.samples)
+            needed = estimates.inference_gib(
+                estimates.full_parameters(model, shape), shape, rows_at_once, 2 * length, cached=True
+            )
+            memory = max(memory, needed)
+        if memory > available:
+            notes.append(
+                f"It may not fit: about {memory:.1f} GiB are needed and {available:.1f} GiB are free. Try a smaller batch."
+            )
+        if not (spec.rule or spec.reward_model or spec.judge):
+            notes.append("Nothing says how good the texts are; name a rule, a reward model or a judge under Quality.")
+        return Fit(tuple(parts.trouble), tuple(notes), prompts, len(columns), round(memory, 2), round(available, 2))
+
+    def prepare(self, spec: StudySpec, parts: Parts) -> Prepared:
+        """Freeze the prompts, and write folders for names into the spec."""
+        if parts.data is None:
+            raise BadInput("The study has no data.", "Choose a dataset with prompts.")
+        frozen = self._datasets.freeze(parts.data.name, "prompts")
+        told: dict[str, str] = {"columns": write_columns(tuple(self._looked_up(column) for column in spec.asked))}
+        if spec.base:
+            told["base"] = self._folder(spec.base)
+        told |= {role: self._folder(name) for role in ("reward_model", "judge") if (name := getattr(spec, role))}
+        named = rule_file(spec.rule) if spec.rule else None
+        files = {} if named is None else {RULE_FILE: Path(named[0]).expanduser()}
+        if named is not None:
+            told["rule"] = f"{RULE_FILE}:{named[1]}"
+        return Prepared(frozen, spec.model_copy(update=told), files)
+
+    def _column(self, column: Asked, parts: Parts) -> None:
+        other = other_model(column.settings)
+        for name in filter(None, (column.model, other)):
+            found = self._references.model(name, "model", parts)
+            if found is not None and found.kind == "reward":
+                parts.trouble.append(f"{found.name} is a reward model and says nothing; name a language model.")
+
+    def _named(self, spec: StudySpec, parts: Parts) -> None:
+        reward = self._references.model(spec.reward_model, "reward model", parts) if spec.reward_model else None
+        if reward is not None and reward.kind != "reward":
+            parts.trouble.append(f"{reward.name} is no reward model; train one on preferences first.")
+        judge = self._references.model(spec.judge, "judge", parts) if spec.judge else None
+        if judge is not None and judge.kind == "reward":
+            parts.trouble.append(
+                f"{judge.name} is a reward model; name it as reward_model, and a language model as judge."
+            )
+
+    def _looked_up(self, column: Asked) -> Asked:
+        """The column with folders for names; what was named stays named."""
+        settings = column.settings
+        given = column.given if "max_new_tokens" in column.given else (*column.given, "max_new_tokens")
+        if (other := other_model(settings)) is not None:
+            settings = with_folder(settings, self._folder(other))
+        return Asked(self._folder(column.model), settings, given)
+
+    def _folder(self, name: str) -> str:
+        found = self._references.model(name, "model", parts := Parts())
+        if found is None:
+            raise BadInput(" ".join(parts.trouble), "Choose another model.")
+        return found.path
+
+
+def columns_found_again(written: StudySpec, asked: StudySpec, paths: Mapping[str, str]) -> str:
+    """The written columns with the folders where their models are now, where those from before have gone."""
+
+    def there(folder: str, name: str) -> str:
+        return folder if Path(folder).exists() else paths.get(name, folder)
+
+    columns = []
+    for old, new in zip(written.asked, asked.asked, strict=True):
+        settings, other = old.settings, other_model(old.settings)
+        if other is not None:
+            settings = with_folder(settings, there(other, other_model(new.settings) or ""))
+        columns.append(Asked(there(old.model, new.model), settings, old.given))
+    return write_columns(tuple(columns))
+
+
+class StudiesService:
+    """Results of studies: the table, the texts, files of both, and candidates for ranking."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lane = workspace.lane
+        self._store = workspace.store
+
+    def get(self, run: str) -> Study:
+        """The table as far as the study has come, models by their names in the workspace; Conflict before its first column."""
+        record = self._record(run)
+        table, _ = folders.study(record.folder)
+        if table is None:
+            raise Conflict(f"{run} has no results yet.", "Wait until its first column has answered a batch of prompts.")
+        study = Study.model_validate_json(table)
+        columns, labels = self._columns(record), set[str]()
+        told = []
+        for shown, (asked, label) in zip(study.columns, columns, strict=True):
+            unique, number = label, 1
+            while unique in labels:
+                number += 1
+                unique = f"{label} #{number}"
+            labels.add(unique)
+            told.append(shown.model_copy(update={"label": unique, "model": asked.model, "settings": asked.settings}))
+        return study.model_copy(update={"columns": tuple(told)})
+
+    def texts(self, run: str) -> StudyTexts:
+        """Prompts and texts with their seeds and measures; Conflict while the study goes on."""
+        _, texts = folders.study(self._record(run).folder)
+        if texts is None:
+            raise Conflict(f"{run} has no texts yet.", "Wait for its end, or pause it.")
+        return StudyTexts.model_validate_json(texts)
+
+    def export(self, run: str, out: Path) -> Path:
+        """Write the table (.csv), or table, prompts and texts with settings and seeds (.json); returns the file."""
+        out = Path(out).expanduser().absolute()
+        study = self.get(run)
+        match out.suffix:
+            case ".csv":
+                replace_text(out, _table(study))
+            case ".json":
+                told = self.texts(run)
+                document = {"run": run, "study": study.model_dump(mode="json"), **told.model_dump(mode="json")}
+                replace_text(out, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+            case _:
+                raise BadInput(
+                    f"A study isn't written as {out.suffix or out.name}.", "Name a file that ends in .csv or .json."
+                )
+        return out
+
+    def to_ranking(self, run: str, dataset: str, candidates: int = 4) -> Sampled:
+        """Append an item for each prompt to a dataset of preferences, made when there is none: its texts, to be ranked.
+
+        Texts are taken in turn from every column, equal ones once, at most `candidates`; each keeps model, settings (with the
+        strategy) and the seed that draws it again. Prompts with fewer than two different texts give no item.
+        """
+        if not 2 <= candidates <= MOST_CANDIDATES:
+            raise BadInput(
+                f"An item has 2 to {MOST_CANDIDATES} candidates, not {candidates}.", "Choose a number between."
+            )
+        name, told, columns = checked_name(dataset), self.texts(run), self._columns(self._record(run))
+        by_prompt: dict[int, dict[str, Candidate]] = defaultdict(dict)
+        for text in sorted(told.texts, key=lambda text: (text.sample, text.column)):
+            settings = columns[text.column][0].settings.model_copy(update={"seed": text.seed})
+            by_prompt[text.prompt].setdefault(
+                text.completion,
+                Candidate(
+                    text=text.completion, model=columns[text.column][0].model, settings=settings, seed=text.seed,
+                    score=text.measures.get("reward"),
+                ),
+            )  # fmt: skip
+        rows = []
+        for number, prompt in enumerate(told.prompts):
+            several = tuple(by_prompt[number].values())[:candidates]
+            if len(several) > 1:
+                rows.append(NewRow((Item(id=uuid.uuid4().hex, prompt=prompt, candidates=several), [])))
+        if not rows:
+            raise BadInput("No prompt has two different texts.", "Add columns or samples that differ.")
+        self._lane.do(self._append, name, f"texts of {run}", rows)
+        return Sampled(name, len(rows), len(told.prompts) - len(rows))
+
+    def _append(self, name: str, source: str, rows: list[NewRow]) -> None:
+        if all(record.name != name for record in self._store.datasets.list()):
+            self._store.datasets.create(name, "preferences", source)
+        self._store.datasets.append(name, rows)
+
+    def _columns(self, record: RunRecord) -> list[tuple[Asked, str]]:
+        """The columns as they were asked for, with their labels."""
+        spec = parse_spec(record.spec)
+        if not isinstance(spec, StudySpec):
+            raise BadInput(f"{record.id} is no study.", "Choose a run of the kind study.")
+        return [(asked, label_of(asked)) for asked in spec.asked]
+
+    def _record(self, run: str) -> RunRecord:
+        return self._lane.do(self._store.runs.get, run)
+
+
+def _table(study: Study) -> str:
+    """A line for each column: settings, then every measure with its interval."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = study.measures
+    heads = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    writer.writerow(["column", "model", "strategy", "settings", *heads])
+    for column in study.columns:
+        cells = []
+        for name in names:
+            figure = column.figures.get(name)
+            cells += [
+                "" if v is None else v for v in ((figure.value, figure.low, figure.high) if figure else (None,) * 3)
+            ]
+        settings = column.settings.model_dump_json(exclude={"strategy"}, exclude_defaults=True)
+        writer.writerow([column.label, column.model, column.settings.strategy, settings, *cells])
+    return out.getvalue()

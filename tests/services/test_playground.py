@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Beam, Contrastive, ContrastiveSearch, Greedy, Sample
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Ranking
 from workbench.domain.text import Candidate, Prompt
@@ -50,6 +50,30 @@ def test_that_a_round_tells_its_tokens_and_its_end(playing: Workbench) -> None:
         assert mine[-1].text == text and mine[-1].reason == "length" and not mine[-1].stopped
         assert mine[-1].completion == text.removeprefix(" ")
         assert mine[-1].numbers["tokens"] == sum(len(n.tokens) for n in mine)
+
+
+def test_that_every_strategy_tells_what_it_looked_at(playing: Workbench, shared: Path) -> None:
+    settings = [
+        Contrastive(amateur="stories", max_new_tokens=5, amateur_sees_prompt=False),
+        Contrastive(amateur=str(shared / "models" / "stories260K"), max_new_tokens=5),
+        ContrastiveSearch(max_new_tokens=5),
+        Beam(max_new_tokens=5, num_beams=4, num_groups=2, diversity_penalty=1.0, num_return=3),
+        Contrastive(max_new_tokens=5),
+    ]
+    playing.playground.start(ONCE, [Column("stories", one) for one in settings])
+    heard = follow(playing, all_done(5))
+    columns = [[n for n in heard if n.column == number] for number in range(5)]
+    tokens = [[t for n in column for t in n.tokens] for column in columns]
+    assert all(t.contrast is not None and t.contrast.options[0].text for text in tokens[:2] for t in text)
+    assert [t.id for t in tokens[1]] == [t.alternatives[0].id for t in tokens[1]], (
+        "its own amateur: the expert's favourite"
+    )
+    assert all(t.search is not None and t.search.options[0].text for t in tokens[2])
+    levels = [aside for n in columns[3] for aside in n.asides]
+    assert [level.step for level in levels] == [1, 2, 3, 4, 5]
+    assert {node.group for level in levels for node in level.nodes} == {0, 1}
+    assert len(columns[3][-1].others) == 2
+    assert "needs an amateur" in columns[4][-1].error_what
 
 
 def test_that_a_new_round_ends_the_old_one_and_silences_it(playing: Workbench) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from workbench.cli.common import command, opened
 from workbench.cli.output import Output
 from workbench.cli.values import parse_sets
-from workbench.domain.choices import LosslessReport, TokenChoice
+from workbench.domain.choices import Aside, LosslessReport, TokenChoice
 from workbench.domain.decoding import STRATEGIES, DecodingSettings, Speculative
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.kinds import explain
@@ -37,7 +37,11 @@ def add(commands: Any, name: str, sentence: str) -> None:
         help="with --strategy speculative: draw so many short texts (2000 unless told) and test whether the draft leaves "
         "the model's distribution as it was",
     )  # fmt: skip
-    parser.add_argument("--tokens", action="store_true", help="with --json: every token with its probabilities")
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="with --json: every token with its probabilities, what the strategy looked at besides, and its other texts",
+    )
 
 
 def settings_of(strategy: str, sets: list[str]) -> DecodingSettings:
@@ -56,7 +60,7 @@ def run_generate(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.check_lossless is not None:
             return _check(bench, arguments.model, prompt, settings, arguments.check_lossless, output)
         bench.playground.start(prompt, [Column(arguments.model, settings)])
-        tokens, last, seconds = _follow(bench, output)
+        tokens, asides, last, seconds = _follow(bench, output)
     text = last.text
     document: dict[str, Any] = {
         "text": text, "strategy": arguments.strategy, "settings": settings.model_dump(mode="json"), "seconds": round(seconds, 3),
@@ -64,6 +68,8 @@ def run_generate(arguments: argparse.Namespace, output: Output) -> int:
     }  # fmt: skip
     if arguments.tokens:
         document["tokens"] = [t.model_dump(mode="json") for t in tokens]
+        document["asides"] = [a.model_dump(mode="json") for a in asides]
+        document["others"] = [{"text": other, "score": score} for other, score in last.others]
     output.result(document, text)
     return 0
 
@@ -97,8 +103,9 @@ def _in_words(report: LosslessReport, lossless: bool) -> str:
     return "\n".join([*lines, f"The texts have the model's distribution as far as this test can see; {power}"])
 
 
-def _follow(bench: Any, output: Output) -> tuple[list[TokenChoice], ColumnNews, float]:
+def _follow(bench: Any, output: Output) -> tuple[list[TokenChoice], list[Aside], ColumnNews, float]:
     tokens: list[TokenChoice] = []
+    asides: list[Aside] = []
     started = 0.0
     while True:
         for news in bench.playground.poll():
@@ -107,7 +114,8 @@ def _follow(bench: Any, output: Output) -> tuple[list[TokenChoice], ColumnNews, 
             if news.tokens and not tokens:
                 started = time.monotonic()
             tokens.extend(news.tokens)
+            asides.extend(news.asides)
             output.progress(len(tokens), len(tokens) + 1, "tokens")
             if news.done:
-                return tokens, news, float(news.numbers.get("seconds", time.monotonic() - started))
+                return tokens, asides, news, float(news.numbers.get("seconds", time.monotonic() - started))
         time.sleep(LOOK)

@@ -236,21 +236,80 @@ class ContrastiveSearch(_Common):
     )
 
 
-DecodingSettings = Annotated[Greedy | Sample | Beam | ContrastiveSearch | Speculative, Field(discriminator="strategy")]
-STRATEGIES: dict[str, type[Greedy] | type[Sample] | type[Beam] | type[ContrastiveSearch] | type[Speculative]] = {
+class Contrastive(_Common):
+    """Take what an expert says more readily than an amateur does, among the tokens that are plausible to the expert."""
+
+    strategy: Literal["contrastive"] = "contrastive"
+    amateur: str = Field(
+        "",
+        max_length=4096,
+        description="The amateur: a weaker model with the same tokenizer, such as a smaller one or what training began with.",
+    )
+    alpha: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="A token is plausible with at least this times the expert's greatest probability (1 is the expert's greedy choice).",
+    )
+    coefficient: float = Field(
+        1.0, ge=0.0, le=10.0, description="Weight of the amateur's log-probability (0 = it isn't listened to)."
+    )
+    amateur_temperature: float = Field(
+        1.0,
+        gt=0.0,
+        le=10.0,
+        description="Divide the amateur's logits by this: below 1 it is surer of itself than it is.",
+        json_schema_extra={"advanced": True},
+    )
+    amateur_sees_prompt: bool = Field(
+        True, description="Whether the amateur reads the prompt; else it reads its last token and what was generated."
+    )
+    num_beams: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Hypotheses kept at each step, by the sum of scores (1 = no search).",
+        json_schema_extra={"advanced": True},
+    )
+    sample: bool = Field(
+        False,
+        description="Draw from the softmax of the scores instead of taking the best.",
+        json_schema_extra={"advanced": True},
+    )
+
+    @field_validator("sample")
+    @classmethod
+    def _either(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("num_beams", 1) > 1:
+            raise ValueError("sampling draws one text; it can't be searched for with beams")
+        return value
+
+
+DecodingSettings = Annotated[
+    Greedy | Sample | Beam | ContrastiveSearch | Contrastive | Speculative, Field(discriminator="strategy")
+]
+STRATEGIES: dict[
+    str,
+    type[Greedy] | type[Sample] | type[Beam] | type[ContrastiveSearch] | type[Contrastive] | type[Speculative],
+] = {
     "greedy": Greedy,
     "sample": Sample,
     "beam": Beam,
     "contrastive_search": ContrastiveSearch,
+    "contrastive": Contrastive,
     "speculative": Speculative,
 }
 
 
 def other_model(settings: DecodingSettings) -> str | None:
     """The second model that these settings need, as they name it; None when they need none."""
+    if isinstance(settings, Contrastive):
+        return settings.amateur or None
     return settings.draft if isinstance(settings, Speculative) and settings.draft != NGRAM else None
 
 
 def with_folder(settings: DecodingSettings, folder: str) -> DecodingSettings:
     """The settings with their second model's name replaced by its folder; those without one stay as they are."""
-    return settings if other_model(settings) is None else settings.model_copy(update={"draft": folder})
+    if other_model(settings) is None:
+        return settings
+    return settings.model_copy(update={"amateur" if isinstance(settings, Contrastive) else "draft": folder})

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import Beam, ContrastiveSearch, DecodingSettings, Greedy, Sample, Speculative
+from workbench.domain.decoding import (
+    Beam,
+    Contrastive,
+    ContrastiveSearch,
+    DecodingSettings,
+    Greedy,
+    Sample,
+    Speculative,
+)
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.columns import Columns
+from workbench.engine.decoding.contrastive import contrastive, seen_by_amateur
 from workbench.engine.decoding.contrastive_search import contrastive_search
-from workbench.engine.decoding.drafts import draft_voice
+from workbench.engine.decoding.drafts import amateur_voice, draft_voice
 from workbench.engine.decoding.greedy import greedy
 from workbench.engine.decoding.pieces import cut_at_stop, text_of
 from workbench.engine.decoding.sample import sample
@@ -116,6 +126,10 @@ def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str,
             return beam(stepper_for(voice), task, settings)
         case ContrastiveSearch():
             return contrastive_search(stepper_for(voice, hidden=True), task, settings)
+        case Contrastive():
+            amateur = amateur_voice(voice, settings.amateur, others)
+            room = room_after(amateur.model, seen_by_amateur(task.prompt, settings), task.limit)
+            return contrastive(stepper_for(voice), stepper_for(amateur), replace(task, limit=room), settings)
         case Speculative():
             other = draft_voice(voice, settings.draft, others)
             if other is None:

@@ -244,7 +244,19 @@ def draft_voice(voice: Voice, name: str, others: Mapping[str, Voice]) -> Voice |
     return others[name]
 
 
-def require_same_tokens(voice: Voice, other: Voice, name: str) -> None:
+def amateur_voice(voice: Voice, name: str, others: Mapping[str, Voice]) -> Voice:
+    """The voice of the amateur that is named so. Raises BadInput where there is none, or for another tokenizer than the expert's."""
+    if not name:
+        raise BadInput(
+            "Contrastive decoding needs an amateur.", "Name a weaker model with the same tokenizer as `amateur`."
+        )
+    if name not in others:
+        raise BadInput(f"There is no amateur {name}.", "Choose a model of this workspace.")
+    require_same_tokens(voice, others[name], name, "be the amateur")
+    return others[name]
+
+
+def require_same_tokens(voice: Voice, other: Voice, name: str, do: str = "draft") -> None:
     """Raise BadInput unless both tokenizers mean the same by every id."""
     if voice.tokenizer is other.tokenizer:
         return
@@ -253,6 +265,6 @@ def require_same_tokens(voice: Voice, other: Voice, name: str) -> None:
         return
     different = sum(theirs.get(token) != number for token, number in mine.items()) + len(theirs.keys() - mine.keys())
     raise BadInput(
-        f"{Path(name).name} can't draft: its tokenizer differs in {different:,} tokens from the model's.",
-        "Choose a smaller model of the same family, an earlier checkpoint, or ngram.",
+        f"{Path(name).name} can't {do}: its tokenizer differs in {different:,} tokens from the model's.",
+        "Choose a smaller model of the same family, or an earlier checkpoint.",
     )

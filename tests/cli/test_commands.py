@@ -168,13 +168,17 @@ def test_that_every_figure_is_explained_and_written_on_request(
     assert (longer["value"], longer["count"]) == (1.0, 5)
 
 
-def test_that_a_model_is_added_listed_and_shown(run: Run, shared: Path) -> None:
+def test_that_a_model_is_added_listed_shown_and_exported(run: Run, shared: Path, tmp_path: Path) -> None:
     folder = shared / "models/stories260K"
     added = run("models", "add", str(folder), "--name", "stories")
     assert (added["name"], added["path"], added["parents"]) == ("stories", str(folder), [])
     assert run("models", "list") == [added]
     assert added["parameters"] > 250_000
     assert run("models", "show", "stories")["card"]["Parents"] == "none"
+    out = tmp_path / "exported"
+    written = run("models", "export", "stories", "--out", str(out), "--licence", "mit")
+    assert written == {"model": "stories", "format": "safetensors", "path": str(out)}
+    assert (out / "model.safetensors").exists() and "mit" in (out / "README.md").read_text()
 
 
 def test_that_the_doctor_checks_the_machine_and_a_workspace(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +230,7 @@ COMMANDS = [
     *(["label", "queue", verb] for verb in ("create", "list", "close", "reopen", "refresh", "delete")),
     *(["data", verb] for verb in ("import", "list", "show", "freeze", "export")),
     *(["runs", verb] for verb in ("list", "show", "watch", "metrics", "samples", "pause", "resume", "stop")),
-    *(["models", verb] for verb in ("list", "add", "show")),
+    *(["models", verb] for verb in ("list", "add", "show", "export")),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from workbench.engine.decoding.measures import Tally
 from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
 from workbench.engine.decoding.telling import Ending
 from workbench.engine.decoding.voice import Voice, context_length
+from workbench.engine.exporting import export_model
 from workbench.engine.forward import completion_logprobs, rewards
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory
 from workbench.engine.models import Loaded
@@ -32,6 +34,7 @@ from workbench.protocol.decode_wire import (
     ColumnDone,
     ColumnFailed,
     Done,
+    Export,
     Generate,
     GenerateMany,
     Load,
@@ -107,7 +110,7 @@ class Jobs:
         self._send = send
         self._wanted = wanted
 
-    def do(self, request: Load | Generate | GenerateMany | Score | Reward | Read | Lossless) -> None:
+    def do(self, request: Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Export) -> None:
         """Answer one request; raises WorkbenchError for what can't be done."""
         if not self._wanted(request.job):
             self._send(Done(job=request.job, stopped=True))
@@ -126,6 +129,10 @@ class Jobs:
                 self._reward(request)
             case Read():
                 self._read(request)
+            case Export():
+                main = export_model(Path(request.model), Path(request.out), request.form, card=request.card,
+                                    licence=request.licence, precision=request.precision)  # fmt: skip
+                self._send(Done(job=request.job, texts=(str(main),)))
             case Lossless():
                 self._lossless(request)
 

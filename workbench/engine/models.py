@@ -356,7 +356,7 @@ def _load_adapter(folder: Path, device: torch.device | str, dtype: torch.dtype, 
 
     base = adapter_base(folder)
     if kind == "reward":
-        inner = load_reward(base, "cpu", dtype) if _is_reward(base) else make_reward_head(base, "cpu", dtype)
+        inner = load_reward(base, "cpu", dtype) if is_reward(base) else make_reward_head(base, "cpu", dtype)
     else:
         inner = load_policy(base, "cpu", dtype)
     if bottleneck.is_bottleneck(folder):
@@ -378,7 +378,8 @@ def _load_adapter(folder: Path, device: torch.device | str, dtype: torch.dtype, 
     return Loaded(model.to(device).eval(), load_tokenizer(folder), folder, merged)
 
 
-def _is_reward(folder: Path) -> bool:
+def is_reward(folder: Path) -> bool:
+    """Whether a folder's config is that of a reward model."""
     if not (folder / "config.json").exists():
         return False
     found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]

@@ -153,6 +153,18 @@ class Decoder:
         done = self._ask(lambda job: wire.Read(job=job, model=str(model), prompt=prompt, prefill=prefill))
         return list(done.pieces)
 
+    def export_model(self, model: Path, out: Path, form: str, card: str, licence: str, precision: str) -> Path:
+        """Write a model for use elsewhere; returns the main file, or the folder."""
+        told = {
+            "model": str(model),
+            "out": str(out),
+            "form": form,
+            "card": card,
+            "licence": licence,
+            "precision": precision,
+        }
+        return Path(self._ask(lambda job: wire.Export.model_validate({"job": job, **told})).texts[0])
+
     def close(self, seconds: float = 5.0) -> None:
         """Close the pipe and wait for the worker; one that doesn't end is killed."""
         with self._lock:

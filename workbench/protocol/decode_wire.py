@@ -106,6 +106,19 @@ class Lossless(_Message):
     chat_format: str = "auto"
 
 
+class Export(_Message):
+    """Write a model for use elsewhere into a new folder, with its card."""
+
+    kind: Literal["export"] = "export"
+    job: int
+    model: str
+    out: str
+    form: Literal["safetensors", "gguf", "onnx"]
+    card: str = ""
+    licence: str = ""
+    precision: Literal["f32", "f16", "q8_0"] = "f32"
+
+
 class Stop(_Message):
     """End every job with a number up to this one."""
 
@@ -210,7 +223,7 @@ class Failed(_Message):
 
 
 Request = Annotated[
-    Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Stop | Quit, Field(discriminator="kind")
+    Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Export | Stop | Quit, Field(discriminator="kind")
 ]  # fmt: skip
 Reply = Annotated[
     Ready | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")

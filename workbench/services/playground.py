@@ -113,6 +113,10 @@ class PlaygroundService:
         """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""
         return self._decoder.read(self._folder(model), prompt, prefill)
 
+    def write_model(self, name: str, out: Path, form: str, card: str, licence: str, precision: str) -> Path:
+        """Write a model for use elsewhere into a new folder; returns its main file, or the folder."""
+        return self._decoder.export_model(self._folder(name), out, form, card, licence, precision)
+
     def send_to_ranking(self, dataset: str, prompt: Prompt, candidates: Sequence[Candidate]) -> str:
         """Append an item with these candidates to a dataset (made when there is none); returns the item's id."""
         item = _item(prompt, candidates)

@@ -18,6 +18,7 @@ from workbench.services.hardware import HardwareService
 from workbench.services.labelling import LabellingService
 from workbench.services.lane import Lane
 from workbench.services.merging import MergeService
+from workbench.services.model_export import ModelExportService
 from workbench.services.models import ModelsService
 from workbench.services.playground import PlaygroundService
 from workbench.services.profiles import ProfileService
@@ -57,6 +58,7 @@ class Workbench:
         self.statistics = StatisticsService(workspace)
         self.playground = PlaygroundService(workspace, self.models, self.settings, self.labelling)
         self.rounds = RoundsService(workspace)
+        self.exports = ModelExportService(workspace, self.models, self.playground)
         self.column_numbers = ColumnNumbersService(workspace, self.playground)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)

@@ -51,6 +51,32 @@ def test_that_a_page_without_models_offers_to_add_one(models: ModelsPage) -> Non
     assert models.stack.currentWidget() is models.empty
 
 
+def test_that_a_model_is_exported_from_its_card(
+    models: ModelsPage, folder: Path, calm: Callable[[], None], tmp_path: Path, qtbot: QtBot
+) -> None:
+    models.add_folder(folder)
+    calm()
+    models.card.export.click()
+    panel = models.export
+    assert models.side.currentWidget() is panel and panel.title.text() == "Export stories"
+    assert not panel.precision.isVisible() and panel.place.text().endswith("stories-safetensors")
+    panel.form.setCurrentIndex(panel.form.findData("gguf"))
+    assert panel.precision.isVisible() and "llama.cpp" in panel.sentence.text()
+    panel.form.setCurrentIndex(panel.form.findData("safetensors"))
+    panel.place.setText(str(tmp_path / "nowhere" / "out"))
+    panel.start.click()
+    qtbot.waitUntil(lambda: "is no folder" in panel.told.text())
+    panel.place.setText(str(tmp_path / "out"))
+    panel.licence.setText("mit")
+    panel.start.click()
+    qtbot.waitUntil(lambda: "Written" in panel.told.text(), timeout=120_000)
+    assert (tmp_path / "out" / "model.safetensors").exists()
+    assert 'license: "mit"' in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    calm()
+    next(b for b in panel.findChildren(QPushButton) if b.objectName() == "models.export.back").click()
+    assert models.side.currentWidget() is models.card
+
+
 def test_that_a_folder_is_added_and_its_card_shown(
     models: ModelsPage, folder: Path, calm: Callable[[], None], window: Window, qtbot: QtBot
 ) -> None:

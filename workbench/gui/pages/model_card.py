@@ -21,14 +21,16 @@ Do = Callable[[str], Any]
 class ModelCard(QFrame):
     """Shows a model; `play`, `train` and `remove` are called with its name."""
 
-    def __init__(self, shell: Shell, *, play: Do, train: Do, remove: Do, rename: Callable[[str, str], Any]) -> None:
+    def __init__(
+        self, shell: Shell, *, play: Do, train: Do, remove: Do, rename: Callable[[str, str], Any], export: Do
+    ) -> None:
         super().__init__()
         self.setObjectName("models.card")
         self.setProperty("role", "card")
         self.setMinimumWidth(280)
         self._shell, self._rename = shell, rename
         self._name = self._run = self._path = ""
-        self._play, self._train, self._remove = play, train, remove
+        self._play, self._train, self._remove, self._export = play, train, remove, export
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 12, 4, 12)
         outer.setSpacing(8)
@@ -114,11 +116,15 @@ class ModelCard(QFrame):
         self.remove = wear_icon(
             button("Remove", "models.remove", lambda: self._remove(self._name), "danger"), "trash", theme, "bad"
         )
+        self.export = wear_icon(
+            button("Export", "models.export.open", lambda: self._export(self._name), tip="Write it for use elsewhere"),
+            "export", theme,
+        )  # fmt: skip
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 12, 0)
         grid.setSpacing(8)
         grid.addWidget(self.play, 0, 0, 1, 2)
-        for place, part in enumerate((self.train, self.run, self.copy, self.remove)):
+        for place, part in enumerate((self.train, self.run, self.export, self.copy, self.remove)):
             grid.addWidget(part, 1 + place // 2, place % 2)
         outer.addLayout(grid)
 

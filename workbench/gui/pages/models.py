@@ -14,6 +14,7 @@ from workbench.domain.errors import WorkbenchError
 from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.model_card import ModelCard
+from workbench.gui.pages.model_export import ExportPanel
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.basics import Card, button, wear_icon
 from workbench.gui.widgets.lineage import LineageView, Member
@@ -32,6 +33,7 @@ class ModelsPage(QWidget):
         "- **Add a folder** registers a model where it is: a folder with config.json and safetensors weights, or a PEFT "
         "adapter. Nothing is copied, no code in the folder is run, and pickled weights are refused.\n"
         "- **Open in playground** lets the model answer a prompt.\n"
+        "- **Export** writes the model for use elsewhere: merged safetensors, GGUF for llama.cpp or ONNX, with a card of its lineage.\n"
         "- **Remove** takes a model off the list; its files stay where they are.\n"
     )
 
@@ -67,6 +69,7 @@ class ModelsPage(QWidget):
         if name := self.list.key():
             made.append(Action("models.play", f"Open {name} in the playground", "", lambda: self._play(name)))
             made.append(Action("models.train", f"Train from {name}", "", lambda: self._train(name)))
+            made.append(Action("models.export", f"Export {name}", "", lambda: self._open_export(name)))
             made.append(Action("models.remove", f"Remove {name}", "", lambda: self._ask_remove(name)))
         return made
 
@@ -104,9 +107,16 @@ class ModelsPage(QWidget):
         self.splitter.setObjectName("models.splitter")
         self.splitter.setChildrenCollapsible(False)
         self.card = ModelCard(
-            self._shell, play=self._play, train=self._train, remove=self._ask_remove, rename=self._rename
+            self._shell, play=self._play, train=self._train, remove=self._ask_remove, rename=self._rename,
+            export=self._open_export,
+        )  # fmt: skip
+        self.export = ExportPanel(
+            self._services.exports, self._bridge, self._shell, lambda: self.side.setCurrentWidget(self.card)
         )
-        for part in (self._build_list(), self._build_tree(), self.card):
+        self.side = QStackedWidget()
+        self.side.addWidget(self.card)
+        self.side.addWidget(self.export)
+        for part in (self._build_list(), self._build_tree(), self.side):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setSizes([196, 704, 280])
@@ -175,6 +185,7 @@ class ModelsPage(QWidget):
             spot = self.tree.box(name).center().toPoint()
             self.tree_area.ensureVisible(spot.x(), spot.y(), 80, 40)
             self.card.show_model(self._models[name])
+            self.export.show_model(name)
             self._bridge.run(self._services.models.card, name, then=lambda facts: self.card.show_facts(name, facts))
 
     def _added(self, model: ModelRef) -> None:
@@ -183,6 +194,11 @@ class ModelsPage(QWidget):
             f"{model.name} is added", f"{model.form} weights, {short(model.parameters)} parameters", "good"
         )
         self.shown()
+
+    def _open_export(self, name: str) -> None:
+        self.export.show_model(name)
+        self.side.setCurrentWidget(self.export)
+        self.export.form.setFocus()
 
     def _play(self, name: str) -> None:
         self._shell.go("playground", model=name)

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtWidgets import QComboBox, QWidget
 
+from workbench.domain.judgement import Ranking
 from workbench.domain.queues import Dimension
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.window import Window
@@ -15,6 +17,7 @@ Visit = Callable[..., QWidget]
 Fill = Callable[..., None]
 Press = Callable[..., None]
 DEEPEST = 40
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 def told(interface: QAccessibleInterface, depth: int = 0) -> Iterator[str]:
@@ -56,7 +59,25 @@ def test_that_no_name_of_a_model_is_in_the_window_before_judging(
     bench.guidelines.write("blind", "Prefer the truth.", (Dimension(name="Helpful"),))
     page = visit("annotate", dataset="blind")
     assert isinstance(page, AnnotatePage)
-    for keys in ("", "d", "g", "w", "h", "h"):
+    for name in ("item-000", "item-001"):
+        bench.queues.set_gold("blind", name, Ranking(tiers=(tuple(range(candidates)),)))
+    golds = ("k", SHIFT)
+    for keys in (
+        (),
+        "d",
+        "g",
+        "w",
+        "h",
+        "h",
+        "k",
+        "k",
+        "v",
+        (golds,),
+        (Qt.Key.Key_Space,),
+        (golds,),
+        (("e", SHIFT),),
+        "e",
+    ):
         press(*keys)
         texts = everything(window)
         assert "Tell story number 0." in texts  # the walk reaches what is read

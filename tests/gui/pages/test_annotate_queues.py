@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.conftest import settle
+from workbench.domain.judgement import Ranking
 from workbench.domain.queues import QueueSpec
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.window import Window
@@ -53,6 +54,23 @@ def test_that_the_form_of_a_new_queue_makes_and_opens_it(
     press("1")
     (said,) = bench.labelling.judgements("pairs")
     assert said.queue == "12x"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_that_a_queue_with_a_share_of_gold_items_says_when_there_are_none(
+    page: AnnotatePage, bench: Workbench, qtbot: QtBot, window: Window, known: bool
+) -> None:
+    if known:
+        bench.queues.set_gold("pairs", "item-003", Ranking(tiers=((0,), (1,))))
+    page.crew.do("new_queue")
+    qtbot.waitUntil(lambda: page.desk.side.open == "queue")
+    panel = page.crew.places.panel
+    panel.form.set_values({"name": "checked", "dataset": "pairs", "golds": 0.2})
+    panel.make()
+    qtbot.waitUntil(lambda: page.queue == "checked")
+    settle(qtbot, window)
+    told = [notice.what for notice in window.notices.history]
+    assert told == ([] if known else ["No answer is known in pairs yet."])
 
 
 def test_that_a_queue_that_needs_a_model_says_so(page: AnnotatePage, press: Press, qtbot: QtBot) -> None:

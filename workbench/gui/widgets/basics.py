@@ -163,7 +163,7 @@ class Elided(QLabel):
 
     def setText(self, words: str) -> None:
         """Show other words."""
-        if words != self._words or not words:
+        if words != self._words:
             self._words = words
             self.setToolTip(plain_tip(words))
             self.setAccessibleName(words)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
+from workbench.domain.judgement import Ranking
 from workbench.domain.queues import QueueSpec
 from workbench.gui.pages.annotate.queue_panel import QueuePanel
 from workbench.gui.pages.annotate.reach import Reach
@@ -72,9 +73,17 @@ class Places(QObject):
         self._reach.run(self._reach.services.queues.create, spec, then=self._created, failed=failed, lane="long")
 
     def _created(self, view: QueueView) -> None:
+        if view.spec.golds:
+            golds = self._reach.services.queues.golds
+            self._reach.run(golds, view.dataset, then=partial(self._warn, view.dataset))
         self.queues.append(view)
         self._reach.leave_side()
         self._reach.choose((view.dataset, view.name))
+
+    def _warn(self, dataset: str, known: dict[str, Ranking]) -> None:
+        """A share of gold items does nothing until there are any."""
+        if not known:
+            self._reach.shell.notify(f"No answer is known in {dataset} yet.", "K says the known answer of an item.")
 
     def _fill_menu(self) -> None:
         self.menu.clear()

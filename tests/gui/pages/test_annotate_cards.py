@@ -298,7 +298,7 @@ def test_that_a_reading_pane_leaves_the_keyboard_to_the_page(prompt: PromptPane)
     ("width", "count", "words", "rank", "left"),
     [
         (900, 2, "A is better", "", "below"), (620, 2, "better", "", "%"), (440, 2, "", "", ""),
-        (1200, 9, "take back", "rank 1 of 9", "below"), (900, 9, "back", "rank 1", "%"), (600, 9, "", "rank 1", ""),
+        (1300, 9, "take back", "rank 1 of 9", "below"), (900, 9, "back", "rank 1", "%"), (600, 9, "", "rank 1", ""),
     ],
 )  # fmt: skip
 def test_that_a_narrow_card_says_less_and_cuts_nothing(

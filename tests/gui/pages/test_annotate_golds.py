@@ -12,6 +12,7 @@ from tests.gui.pages.conftest import settle
 from tests.gui.pages.test_annotate_blind import everything
 from workbench.domain.judgement import Ranking
 from workbench.domain.queues import QueueSpec
+from workbench.gui import notify
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
@@ -88,8 +89,9 @@ def test_that_escape_and_k_leave_the_question_and_nothing_is_kept(
 
 
 def test_that_an_answer_is_taken_back_to_what_was_known_before(
-    page: AnnotatePage, press: Press, bench: Workbench, window: Window, qtbot: QtBot
+    page: AnnotatePage, press: Press, bench: Workbench, window: Window, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(notify, "_SECONDS", dict.fromkeys(notify._SECONDS, 600))  # on a busy machine, too
     item, shown = here(page)
     first = Ranking(tiers=((shown[0],), (shown[1],)))
 

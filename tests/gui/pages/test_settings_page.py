@@ -279,3 +279,15 @@ def test_that_the_window_opens_with_the_settings_that_were_kept(
     second.leave_workspace()
     second.close()
     second.deleteLater()
+
+
+def test_that_a_workspace_on_a_server_says_where_its_labels_are(
+    bench: Workbench, visit: Callable[..., QWidget], calm: Calm
+) -> None:
+    bench.server = "postgresql+psycopg://anna@db.example.org/team, schema workbench"
+    found = visit("settings")
+    calm()
+    said = "\n".join(words(found))
+    assert f"Datasets and labels are on {bench.server}." in said
+    assert str(bench.path) in said
+    assert "Nothing leaves this machine" not in said

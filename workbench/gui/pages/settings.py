@@ -32,8 +32,8 @@ class SettingsPage(QWidget):
         "- **Annotation**: the name that your judgements are signed with.\n"
         "- **This machine** checks what the workbench needs. *Copy diagnostics* puts it on the clipboard; it holds no data "
         "of yours.\n"
-        "- **Privacy**: nothing leaves this machine. The window opens no network connection, and pictures or links in model "
-        "texts are never loaded.\n"
+        "- **Privacy**: nothing leaves this machine, unless this workspace's datasets and labels are on a server of your "
+        "choice. The window opens no other network connection, and pictures or links in model texts are never loaded.\n"
     )
 
     def __init__(self, services: Any, bridge: Bridge, shell: Shell) -> None:

@@ -119,7 +119,6 @@ class BottomBar(QWidget):
         last.setSpacing(8)
         self.last = Elided()
         self.last.setObjectName("annotate.last")
-        self.last.setAccessibleName("Last judgement")
         last.addWidget(self.last, 1)
         self.revealed = Elided("quiet")
         self.revealed.hide()

@@ -18,7 +18,7 @@ from workbench.gui.pages.annotate.keycap import KeyButton
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, restyle, text, wear_icon
 
-ROOMY, NARROW = 350, 270  # widths of a card from which its heading says all, and some of it, in words
+ROOMY, NARROW = 400, 270  # widths of a card from which its heading says all, and some of it, in words
 
 
 class CommentDeeds(Protocol):

@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
 from workbench.domain.judgement import Span
-from workbench.gui.widgets.basics import KeyHint, button, clear, text
+from workbench.gui.widgets.basics import Elided, KeyHint, button, clear, text
 from workbench.gui.widgets.unseen import visible
 
 LONGEST_QUOTE = 36
@@ -84,8 +84,8 @@ class CommentStrip(QFrame):
         row = QHBoxLayout(self.editor)
         row.setContentsMargins(8, 4, 8, 4)
         row.setSpacing(8)
-        self.quoted = text("", "quiet")
-        row.addWidget(self.quoted)
+        self.quoted = Elided("quiet")
+        row.addWidget(self.quoted, 1)
         self.field = QLineEdit()
         self.field.setObjectName(f"{self._name}.comment_field")
         self.field.setAccessibleName("Comment")
@@ -93,7 +93,7 @@ class CommentStrip(QFrame):
         self.field.setMaxLength(4000)
         self.field.returnPressed.connect(lambda: self._save(self.field.text().strip() or None))
         self.field.installEventFilter(self)
-        row.addWidget(self.field, 1)
+        row.addWidget(self.field, 2)
         row.addWidget(KeyHint("Enter", "keep"))
         self.editor.hide()
         column.addWidget(self.editor)
@@ -108,11 +108,8 @@ class CommentStrip(QFrame):
         key = text(str(number))
         key.setProperty("role", "key")
         row.addWidget(key)
-        row.addWidget(text(quoted, "quiet"))
-        said = text(span.comment)
-        said.setToolTip(span.comment)
-        said.setMinimumWidth(20)
-        row.addWidget(said, 1)
+        row.addWidget(Elided("quiet", quoted), 1)
+        row.addWidget(Elided("", span.comment), 2)
         for word, run in (("edit", self._edit), ("delete", self._remove)):
             one = button(word, f"{self._name}.{word}_comment_{number}", partial(run, span), "link")
             one.setAccessibleName(f"{word.capitalize()} comment {number}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-COMMANDS = frozenset("new tour doctor data label train runs models generate worker decoder".split())
+COMMANDS = frozenset("new tour doctor data label train runs models generate serve worker decoder server".split())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
         from workbench.engine.decode_worker import main as decode
 
         return decode(words[1:])
+    if first == "server":
+        from workbench.serving.main import main as serve
+
+        return serve(words[1:])
     if wants_window(words):
         from workbench.gui.app import main as window
 

@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module, what it is for), in the order of the help
     "runs": ("workbench.cli.runs", "runs: list, show, watch, metrics, samples, pause, resume, stop"),
     "models": ("workbench.cli.models", "models: list, add a folder, show a card"),
     "generate": ("workbench.cli.generate", "generate text with a model"),
+    "serve": ("workbench.cli.serve", "serve models behind OpenAI's interface"),
     "doctor": ("workbench.cli.doctor", "check this machine and a workspace"),
     "worker": ("", "execute one run folder: workbench worker RUN_FOLDER"),
 }

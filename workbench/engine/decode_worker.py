@@ -6,7 +6,6 @@ stderr. The worker ends when the pipe closes; no request can bring it down.
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -18,6 +17,7 @@ from workbench.engine.decode_jobs import Jobs
 from workbench.engine.device import set_threads
 from workbench.engine.model_shelf import Shelf
 from workbench.protocol.decode_wire import Failed, Quit, Ready, Reply, Request, Stop, read_request, to_line
+from workbench.protocol.pipes import take_over_pipes
 
 
 class Inbox:
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     if argv:
         print("usage: workbench decoder (it takes no arguments and speaks JSON lines)", file=sys.stderr)  # noqa: T201
         return 2
-    requests, replies = _take_over_pipes()
+    requests, replies = take_over_pipes()
     set_threads()
     shelf = Shelf()
 
@@ -91,14 +91,3 @@ def serve(inbox: Inbox, jobs: Jobs, send: Callable[[Reply], None]) -> None:
         except Exception as error:  # noqa: BLE001 - the worker outlives whatever a model does
             found = jobs.explained(error)
             send(Failed(job=request.job, what=found.what, hint=found.hint, error=found.kind))
-
-
-def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The protocol's own ends; file descriptor 1 then leads to stderr, and nothing can read from 0 any more."""
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return requests, replies

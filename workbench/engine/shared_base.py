@@ -58,7 +58,7 @@ def critic_on(start: Loaded) -> Any:
     """A classifier with an empty scalar head on the policy's base."""
     model = _classifier(start)
     assert model is not None
-    setattr(model, model.base_model_prefix, _twin(start.model.base_model))
+    setattr(model, model.base_model_prefix, twin(start.model.base_model))
     width = int(model.config.get_text_config().hidden_size)
     model.score = nn.Linear(width, 1, bias=False, device=start.model.device)
     nn.init.zeros_(model.score.weight)
@@ -80,7 +80,7 @@ def _classifier(start: Loaded) -> Any | None:
     return model if alike and hasattr(model, "score") else None
 
 
-def _twin(module: nn.Module) -> nn.Module:
+def twin(module: nn.Module) -> nn.Module:
     """The same layers once more, over the same tensors."""
     tensors = itertools.chain(module.parameters(), module.buffers())
     return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})

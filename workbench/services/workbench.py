@@ -26,6 +26,7 @@ from workbench.services.queues import QueueService
 from workbench.services.repairs import RepairService
 from workbench.services.rounds import RoundsService
 from workbench.services.runs import RunsService
+from workbench.services.serving import ServingService
 from workbench.services.settings import SettingsService
 from workbench.services.starter import fill_with_starter, kit_folder
 from workbench.services.statistics import StatisticsService
@@ -60,6 +61,7 @@ class Workbench:
         self.rounds = RoundsService(workspace)
         self.exports = ModelExportService(workspace, self.models, self.playground)
         self.column_numbers = ColumnNumbersService(workspace, self.playground)
+        self.serving = ServingService(workspace, self.models, self.settings)
         self.hardware = HardwareService(workspace)
         self.runs = RunsService(workspace, self.models, self.settings)
         self.training = TrainingService(workspace, self.datasets, self.models, self.runs)

@@ -12,7 +12,8 @@ import torch
 
 from workbench.domain.errors import RunFailed
 from workbench.engine.decoding.voice import Voice
-from workbench.engine.models import Loaded, eos_ids, load_policy, load_reward
+from workbench.engine.from_checkpoint import load_language_model
+from workbench.engine.models import Loaded, eos_ids, load_reward
 
 Role = Literal["policy", "reward"]
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class Shelf:
         def load() -> Shelved:
             if role == "reward":
                 return Shelved(load_reward(path, self.device, self._dtype), None)
-            loaded = load_policy(path, self.device, self._dtype)
+            loaded = load_language_model(path, self.device, self._dtype)
             return Shelved(loaded, Voice.of(loaded.model, loaded.tokenizer, eos_ids(loaded)))
 
         try:

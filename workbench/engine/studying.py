@@ -25,6 +25,7 @@ from workbench.engine.decoding.voice import Voice
 from workbench.engine.device import Setup
 from workbench.engine.evaluate import evaluating
 from workbench.engine.forward import completion_logprobs
+from workbench.engine.from_checkpoint import load_language_model
 from workbench.engine.judging import longest_text, model_judge, reward_scores
 from workbench.engine.models import Loaded, eos_ids, load_policy, load_reward
 from workbench.engine.report import Report
@@ -48,7 +49,7 @@ class Stage:
         self._loaded = {name: kept for name, kept in self._loaded.items() if name in wanted}
         for name in wanted:
             if name not in self._loaded:
-                loaded = load_policy(name, self._setup.device, self._setup.frozen)
+                loaded = load_language_model(name, self._setup.device, self._setup.frozen)
                 self._loaded[name] = loaded, Voice.of(loaded.model, loaded.tokenizer, eos_ids(loaded))
         others = {} if other is None else {other: self._loaded[other][1]}
         return *self._loaded[column.model], others

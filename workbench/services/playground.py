@@ -20,6 +20,7 @@ from workbench.domain.text import Candidate, Prompt
 from workbench.jobs.decoder import Decoder, News
 from workbench.services.labelling import LabellingService
 from workbench.services.models import ModelsService
+from workbench.services.naming import checkpoint_folder
 from workbench.services.settings import SettingsService
 from workbench.services.views import Column, ColumnNews, Preset, Scored
 from workbench.services.workspace import Workspace
@@ -37,6 +38,7 @@ class PlaygroundService:
     ) -> None:
         self._store = workspace.store
         self._lane = workspace.lane
+        self._runs = workspace.runs
         self._models = models
         self._settings = settings
         self._labelling = labelling
@@ -197,10 +199,12 @@ class PlaygroundService:
         return settings if name is None else with_folder(settings, str(self._folder(name)))
 
     def _folder(self, model: str) -> Path:
-        """The folder of a model by its name in the workspace, or a folder given as a path."""
+        """The folder of a model by its name in the workspace, of a checkpoint by RUN@STEP, or one given as a path."""
         try:
             return Path(self._models.get(model).path)
         except NotFound:
+            if (checkpoint := checkpoint_folder(self._runs, model)) is not None:
+                return checkpoint
             folder = Path(model).expanduser()
             if not folder.is_dir():
                 raise

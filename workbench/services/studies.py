@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workbench.domain.decoding import other_model, with_folder
-from workbench.domain.errors import BadInput, Conflict
+from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item
 from workbench.domain.specs.judge import rule_file
 from workbench.domain.specs.kinds import parse_spec
@@ -23,6 +23,7 @@ from workbench.services import fit as estimates
 from workbench.services.datasets import DatasetsService, checked_name
 from workbench.services.feedback import RULE_FILE, Prepared
 from workbench.services.files import replace_text
+from workbench.services.naming import checkpoint_folder
 from workbench.services.references import Parts, References, function_trouble
 from workbench.services.views import Fit, Sampled
 from workbench.services.workspace import Workspace
@@ -35,7 +36,8 @@ MOST_CANDIDATES = 9
 class StudyDesk:
     """Looks at the specs of studies in the light of a workspace."""
 
-    def __init__(self, datasets: DatasetsService, references: References) -> None:
+    def __init__(self, workspace: Workspace, datasets: DatasetsService, references: References) -> None:
+        self._runs = workspace.runs
         self._datasets = datasets
         self._references = references
 
@@ -96,6 +98,12 @@ class StudyDesk:
     def _column(self, column: Asked, parts: Parts) -> None:
         other = other_model(column.settings)
         for name in filter(None, (column.model, other)):
+            try:
+                if checkpoint_folder(self._runs, name) is not None:
+                    continue
+            except NotFound as error:
+                parts.trouble.append(error.what)
+                continue
             found = self._references.model(name, "model", parts)
             if found is not None and found.kind == "reward":
                 parts.trouble.append(f"{found.name} is a reward model and says nothing; name a language model.")
@@ -119,6 +127,8 @@ class StudyDesk:
         return Asked(self._folder(column.model), settings, given)
 
     def _folder(self, name: str) -> str:
+        if (checkpoint := checkpoint_folder(self._runs, name)) is not None:
+            return str(checkpoint)
         found = self._references.model(name, "model", parts := Parts())
         if found is None:
             raise BadInput(" ".join(parts.trouble), "Choose another model.")

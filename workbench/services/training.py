@@ -62,7 +62,7 @@ class TrainingService:
         self._runs = runs
         self._references = References(datasets, models)
         self._feedback = Feedback(workspace, datasets)
-        self._studies = StudyDesk(datasets, self._references)
+        self._studies = StudyDesk(workspace, datasets, self._references)
 
     def draft(self, kind: str) -> Spec:
         """A spec of this kind with its defaults, and with the newest base and the likeliest data that suit it."""

@@ -25,6 +25,8 @@ from workbench.domain.choices import (
     Stage,
     TokenChoice,
 )
+from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.study import Figure, Study, StudyColumn
 
 WORDS = " cat| dog| bird| elephant| the| a| big| little| ran|.|\n| ☃|<b>| time".split("|")
 
@@ -186,3 +188,25 @@ def aligned(count: int, shift: float, seed: int = 0) -> tuple[Aligned, ...]:
             )
         )
     return tuple(found)
+
+
+def study() -> Study:
+    """Five columns of one model; hotter is more varied and less good, beams are slow and repeat themselves."""
+    made = (
+        ("greedy", Greedy(), 1.31, 0.52, 0.61, 212.0), ("sample 0.7", Sample(temperature=0.7), 1.18, 0.71, 0.38, 205.0),
+        ("sample 1.0", Sample(), 0.84, 0.83, 0.22, 204.0), ("sample 1.5", Sample(temperature=1.5), 0.12, 0.95, 0.07, 199.0),
+        ("beam 4", Beam(), 1.36, 0.44, 0.74, 88.0),
+    )  # fmt: skip
+    columns = []
+    for label, settings, reward, distinct, bleu, speed in made:
+        figures = {
+            "reward": Figure(value=reward, low=reward - 0.08, high=reward + 0.08, texts=96),
+            "distinct_2": Figure(value=distinct, low=distinct - 0.02, high=distinct + 0.02, texts=96),
+            "self_bleu": Figure(value=bleu, texts=96),
+            "tokens_per_second": Figure(value=speed),
+            "tokens": Figure(value=61.0),
+        }
+        if label != "beam 4":
+            figures["perplexity"] = Figure(value=4.0 - reward)
+        columns.append(StudyColumn(label=label, model="stories-dpo", settings=settings, figures=figures))
+    return Study(prompts=24, samples=4, columns=tuple(columns))

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from workbench.domain.choices import Aligned
@@ -17,11 +17,12 @@ from workbench.gui.pages.playground.flow import STRIP, FlowText
 from workbench.gui.pages.playground.heat import Legend, Scale
 from workbench.gui.pages.playground.token_words import percent, shown
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Elided, text
+from workbench.gui.widgets.basics import plain_tip, text
 from workbench.gui.widgets.fields import WheelGuard
 from workbench.gui.widgets.scale import viridis
 
 LETTERS = "ABCDEFGH"
+NAME_WIDTH = 180
 Tells = Literal["kl", "probability", "gain", "entropy"]
 
 
@@ -155,9 +156,10 @@ class AlignedView(QWidget):
         for row, model in enumerate(self.models, start=1):
             count, total = max(1, len(model.tokens)), sum(token.logprob for token in model.tokens)
             kl = sum(token.kl for token in model.tokens)
-            name = Elided("strong", model.name)
-            name.ensurePolished()
-            name.setMinimumWidth(min(200, name.fontMetrics().horizontalAdvance(model.name) + 16))
+            font = self.font()
+            font.setBold(True)
+            name = text(QFontMetrics(font).elidedText(model.name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH), "strong")
+            name.setToolTip(plain_tip(model.name))
             letter = text(LETTERS[row - 1], "chip")
             letter.setMaximumWidth(28)
             cells: list[QWidget] = [letter, name]

@@ -2,8 +2,9 @@
 
 Every window is a process of its own with a real window (off screen), forked from one that has read the code already, so that
 a thousand of them don't take an hour. It is killed at most 800 ms after its first key. After every kill the
-workspace is opened and looked at: each acknowledged judgement is there, none is there twice, none that nobody meant. Every
-fiftieth time, and at the end, undo walks back through all of them and redo forth.
+workspace is looked at: each acknowledged judgement is there, none is there twice, none that nobody meant. From time to time
+(`--walk-every`), and at the end, it is opened, and undo walks back through all of them and redo forth, which takes the longer the
+more there are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from workbench.services.workbench import Workbench, new_workspace
 from workbench.store.filling import NewRow
 
 SLICE = 500
-WALK_EVERY = 50
+TELL_EVERY = 25
 LONGEST = 0.8  # seconds from a window's first key to its end
 
 
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--items", type=int, default=60_000)
+    parser.add_argument("--walk-every", type=int, default=250, help="kills between two walks through all judgements")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     space = asked.folder / "space"
@@ -114,8 +116,10 @@ def main() -> None:
         acknowledged |= set(kept)
         stored = look(space, intended, acknowledged)
         unacknowledged = stored - len(acknowledged)
-        if kill % WALK_EVERY == 0 or kill == asked.kills:
+        walked = kill % asked.walk_every == 0 or kill == asked.kills
+        if walked:
             assert check(space, intended, sorted(acknowledged)) == stored
+        if walked or kill % TELL_EVERY == 0:
             sys.stdout.write(
                 f"{kill} kills, {stored} judgements on disk, {len(acknowledged)} acknowledged, "
                 f"{unacknowledged} committed and not yet acknowledged, {time.monotonic() - start:.0f} s\n"

@@ -1,5 +1,6 @@
 """The main window: pages, keys, errors, workspaces, and what is remembered."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,13 @@ def test_that_a_page_is_imported_and_built_only_when_it_is_shown(window: Window)
     assert window.deck.page("data") is None
     window.go("data")
     assert isinstance(window.deck.page("data"), NotedPage)
+
+
+def test_that_a_page_that_stays_is_not_looked_at_by_the_collector_and_one_that_goes_is(window: Window) -> None:
+    page = noted(window)
+    assert not any(one is page for one in gc.get_objects())  # frozen: in no generation that is ever collected
+    window.deck.drop_all()
+    assert any(one is page for one in gc.get_objects())
 
 
 def test_that_a_page_hears_when_it_is_shown_hidden_and_given_arguments(window: Window) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QVBoxLayout
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, DraftRound, TokenChoice
 from workbench.gui.pages.playground.branching import replaced
 from workbench.gui.pages.playground.column_head import ColumnHead
 from workbench.gui.pages.playground.heat import Mode
@@ -34,6 +34,7 @@ class ColumnCard(QFrame):
         self.news: ColumnNews | None = None
         self.masked = False
         self._held: list[TokenChoice] = []  # tokens of a masked column: the view tells too much
+        self.asides: list[Aside] = []
         self._pending: tuple[TokenChoice, int] | None = None  # a branch's token, until the decoder tells how long it is
         self._letter = ""
         self._waiting_since = 0.0
@@ -170,6 +171,7 @@ class ColumnCard(QFrame):
         self.news = None
         self._phase = ""
         self._held = []
+        self.asides = []
         self._pending = None
         self.view.clear()
         self.plain.clear()
@@ -184,7 +186,9 @@ class ColumnCard(QFrame):
     def begin(self, kept: Sequence[TokenChoice] = (), branch: int | None = None) -> None:
         """Wait for the first news behind these tokens; with `branch`, that token stands in the place of the last of them."""
         kept = tuple(kept)
+        rounds = [aside for aside in self.asides if isinstance(aside, DraftRound)] if kept and branch is None else []
         self.reset("")
+        self.asides = list(rounds)
         if branch is not None:
             self._pending = kept[-1], branch
             kept = kept[:-1]
@@ -210,6 +214,7 @@ class ColumnCard(QFrame):
         elif not news.phase and not news.done and not news.tokens and not self.tokens:
             self._phase = "reading the prompt"
             self.tick()
+        self.asides.extend(news.asides)
         if self._pending is not None and (news.tokens or news.done):
             news = self._with_branch(news, *self._pending)
         if news.tokens and self.masked:

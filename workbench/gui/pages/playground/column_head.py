@@ -15,6 +15,13 @@ from workbench.gui.widgets.basics import Elided, text
 from workbench.gui.widgets.fields import WheelGuard, plain
 from workbench.services.views import Column
 
+LOOKED_INTO = {
+    "beam": "Look into the beam tree",
+    "speculative": "Look into the rounds of drafts",
+    "contrastive": "Look into what was weighed",
+    "contrastive_search": "Look into what was weighed",
+}
+
 
 class ColumnHead(QWidget):
     """Chooses model and strategy. In a blind round it is taken out of its column, so that nothing of it is in the window."""
@@ -22,6 +29,7 @@ class ColumnHead(QWidget):
     changed = Signal()
     settings_wanted = Signal()
     removed = Signal()
+    looked = Signal()
 
     def __init__(self, theme: Theme, models: Sequence[str], column: Column) -> None:
         super().__init__()
@@ -34,13 +42,14 @@ class ColumnHead(QWidget):
         for name in STRATEGIES:
             self.strategy.addItem(name.replace("_", " "), name)
         self.summary = Elided("quiet")
+        self.look = _tool("Look into the column", self.looked.emit)
         self.tune = _tool("Settings of the column", self.settings_wanted.emit)
         self.remove = _tool("Remove the column", self.removed.emit)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
         box.addLayout(_row(self._letter, (self.model, 1), self.remove))
-        box.addLayout(_row((self.strategy, 0), (self.summary, 1), self.tune))
+        box.addLayout(_row((self.strategy, 0), (self.summary, 1), self.look, self.tune))
         self.set_models(models, column.model)
         self._show_strategy()
         self.model.currentTextChanged.connect(lambda _: self.changed.emit())
@@ -58,7 +67,7 @@ class ColumnHead(QWidget):
         self.remove.setVisible(removable)
         for widget, name, words in (
             (self.model, "model", "Model"), (self.strategy, "strategy", "Strategy"), (self.tune, "settings", "Settings"),
-            (self.remove, "remove", "Remove"),
+            (self.remove, "remove", "Remove"), (self.look, "look", "Look into what was considered:"),
         ):  # fmt: skip
             widget.setObjectName(f"playground.{letter.lower()}.{name}")
             widget.setAccessibleName(f"{words} of column {letter}")
@@ -86,6 +95,7 @@ class ColumnHead(QWidget):
 
     def dress(self) -> None:
         """Icons in the theme's colours."""
+        self.look.setIcon(icon("eye", self._theme.colours.text))
         self.tune.setIcon(icon("settings", self._theme.colours.text))
         self.remove.setIcon(icon("close", self._theme.colours.quiet))
 
@@ -94,6 +104,8 @@ class ColumnHead(QWidget):
         self.strategy.setCurrentIndex(self.strategy.findData(self.settings.strategy))
         self.strategy.blockSignals(False)
         self.summary.setText(summary(self.settings))
+        self.look.setVisible(self.settings.strategy in LOOKED_INTO)
+        self.look.setToolTip(LOOKED_INTO.get(self.settings.strategy, ""))
 
     def _other_strategy(self, name: str) -> None:
         kept = self._kept.get(name)

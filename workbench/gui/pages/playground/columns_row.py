@@ -24,6 +24,8 @@ class ColumnsRow(QScrollArea):
     numbered = Signal()
     settings_wanted = Signal(int)
     token_opened = Signal(int, int)
+    looked = Signal(int)
+    told = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -155,6 +157,8 @@ class ColumnsRow(QScrollArea):
         for one in news:
             if one.column < len(self.cards):
                 self.cards[one.column].take(one)
+                if not masked:
+                    self.told.emit(one)
         for card in self.cards:
             card.tick()
         if news and not masked:
@@ -191,6 +195,7 @@ class ColumnsRow(QScrollArea):
     def _add(self, column: Column) -> None:
         card = ColumnCard(self._theme, self.models, column)
         card.head.settings_wanted.connect(lambda: self.settings_wanted.emit(self.cards.index(card)))
+        card.head.looked.connect(lambda: self.looked.emit(self.cards.index(card)))
         card.head.removed.connect(partial(self._remove, card))
         card.head.changed.connect(lambda: self._edited(card))
         card.token_opened.connect(lambda token: self.token_opened.emit(self.cards.index(card), token))

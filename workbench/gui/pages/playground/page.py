@@ -18,6 +18,7 @@ from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
 from workbench.gui.pages.playground.heat import MODES, Mode
 from workbench.gui.pages.playground.keeping import Keeping
+from workbench.gui.pages.playground.lab import Lab
 from workbench.gui.pages.playground.measuring import Measuring
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
@@ -74,6 +75,9 @@ class PlaygroundPage(QWidget):
         self.measuring = Measuring(
             self._services.column_numbers, self._bridge, self._shell, self.round, self.row, self.drawer
         )
+        self.lab = Lab(service, self._bridge, self._shell, self.round, self.row, self._desk.lab)
+        self.lab.shown.connect(self._desk.show_lab)
+        self._desk.left.connect(self.lab.close)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
         self.row.changed.connect(self._remember)
@@ -154,6 +158,8 @@ class PlaygroundPage(QWidget):
         if event.key() == Qt.Key.Key_Escape:
             if self.round.running:
                 self.round.stop()
+            elif self.lab.pane.content is not None:
+                self.lab.close()
             else:
                 self.panels.close()
         elif (
@@ -192,7 +198,10 @@ class PlaygroundPage(QWidget):
         self.panels.forget()
         self._remember()
         asked, blind = self.bar.asked(), self.bar.blind.isChecked()
+        if blind:
+            self.lab.close()
         self.round.start(asked, self.bar.seed.value(), blind=blind, prefill=self.bar.opening())
+        self.lab.begin()
 
     def _open_reading(self) -> None:
         if self.row.cards and self.bar.prompt.toPlainText().strip():
@@ -212,6 +221,7 @@ class PlaygroundPage(QWidget):
     def _renumbered(self) -> None:
         """Columns came or went: what they said can't be compared any more."""
         self.panels.close()
+        self.lab.close()
         self.round.drop()
         self.bar.set_running(self.round.running)
         self._allow_adding()

@@ -51,6 +51,7 @@ bench-trl: $(READY)
 
 screenshots: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots
+	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots --desk
 
 starter: $(READY)
 	$(BIN)/python resources/starter/make.py resources/starter

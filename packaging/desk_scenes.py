@@ -52,6 +52,7 @@ class Scene:
     keys: tuple[Key, ...] = ()
     back: tuple[Key, ...] = ()
     at_once: bool = False  # while something is still on its way
+    leave: Callable[[Window], Any] = lambda _window: None
 
 
 def press(window: Window, keys: tuple[Key, ...], then: Callable[[], Any]) -> None:
@@ -111,6 +112,22 @@ def _gone(window: Window) -> None:
     window.go("annotate", dataset="four")
 
 
+def _empty(window: Window) -> None:
+    """A workspace in which nothing is yet."""
+    window.go("annotate")
+    folder = window.services.path.with_name("empty")
+    if not folder.exists():
+        new_workspace(folder)
+    with Workbench.open(folder) as bench:
+        bench.settings.change(theme=window.settings.theme)
+    Opener(window).open(folder)
+
+
+def _full(window: Window) -> None:
+    """Back to the one that has everything."""
+    Opener(window).open(window.services.path.with_name("my-workspace"))
+
+
 def _over(name: str) -> Callable[[Window], Any]:
     def go(window: Window) -> None:
         window.go("annotate", dataset="two")
@@ -165,6 +182,7 @@ SCENES = (
     Scene("statistics-nothing", _statistics("nine", 0)),
     Scene("keys", _over("show_keys")),
     Scene("help", _over("show_help")),
+    Scene("desk-empty", _empty, leave=_full),
     Scene("server", _server),
     Scene("settings", lambda window: window.go("settings")),
 )

@@ -85,7 +85,12 @@ class Photographer(QObject):
         self.taken.append(file)
         for panel in over:
             panel.close()
-        press(self.window, scene.back, self.next)
+        press(self.window, scene.back, lambda: self.leave(scene))
+
+    def leave(self, scene: Scene) -> None:
+        """Put back what the scene has changed, then go on."""
+        scene.leave(self.window)
+        self.begin()
 
 
 def page_scenes(pages: set[str]) -> list[Scene]:

@@ -90,13 +90,13 @@ def test_that_a_third_person_settles_what_two_disagree_on_by_keyboard_alone(
     assert page.presentation.purpose == "adjudication"
     assert page.desk.top.count.text() == "0 / 2"
     told = page.desk.bottom.revealed
-    assert told.text() == ""
+    assert told.text() == "To be settled: V tells what the others said"
     press("v")
     words = {0: "A ≻ B", 1: "B ≻ A"} if page.presentation.shown == (0, 1) else {0: "B ≻ A", 1: "A ≻ B"}
     assert told.text() == f"me: {words[0]}  ·  Ben: {words[1]}"
     assert [person.prefers(1) for _ in range(2)] == [items[0], items[2]]  # the item they agree on isn't asked
-    assert told.text() == ""
     assert page.presentation is None
+    assert told.text() == ""
     assert page.desk.done.isVisible()
     frozen = bench.datasets.freeze("pairs", "preferences")
     assert frozen.rows == 4  # one row for each settled item, two for the one with two labels

@@ -89,6 +89,8 @@ class Crew(QObject):
             self.guiding.show_for(presentation.guidelines, progress)
         else:
             self.guiding.look()
+        if presentation is not None and presentation.purpose == "adjudication":
+            self._reach.desk.bottom.tell("To be settled: V tells what the others said")
         if presentation is not None and presentation.draft:
             self._reach.desk.restore(presentation.draft)
         self.drafts.begin(presentation.draft if presentation is not None else None)

@@ -15,12 +15,14 @@ import pytest
 from workbench.domain.decoding import Greedy
 from workbench.domain.errors import BadInput, Conflict, RunFailed
 from workbench.domain.text import Prompt
-from workbench.jobs.decoder import Decoder, News
+from workbench.jobs.decoder import Decoder, Memory, News
 
 PROMPT = Prompt.from_text("Hello")
+BUDGET = [1000]
 # A worker that speaks the protocol without a model: it echoes, streams until it is stopped, dies or fails on demand.
 SCRIPT = """
 import os, sys, threading, queue, time
+from workbench.domain.choices import Distribution
 from workbench.protocol import decode_wire as wire
 out = sys.stdout.buffer
 def send(reply): out.write(wire.to_line(reply)); out.flush()
@@ -34,7 +36,16 @@ def read():
 threading.Thread(target=read, daemon=True).start()
 send(wire.Ready(device="none"))
 while (r := inbox.get()) is not None:
-    if r.kind == "generate":
+    if r.kind == "budget":
+        send(wire.Shelved(models=(wire.OnShelf(model="/m", role="policy", bytes=7),), used=7, budget=r.bytes))
+        send(wire.Done(job=r.job))
+    elif r.kind == "free":
+        send(wire.Shelved(models=(), used=0, budget=5))
+        send(wire.Done(job=r.job))
+    elif r.kind == "distribute":
+        d = Distribution(position=r.position, stages=(), bars=(), chosen=r.top, changed=r.generation)
+        send(wire.Done(job=r.job, distribution=d if r.column == 0 else None))
+    elif r.kind == "generate":
         for c, asked in enumerate(r.columns):
             if asked.model == "/die": os.kill(os.getpid(), 9)
             send(wire.Phase(job=r.job, column=c, phase="thinking"))
@@ -53,6 +64,7 @@ while (r := inbox.get()) is not None:
             stop = stop or stopped[0] >= r.job
         send(wire.Done(job=r.job, stopped=stop, texts=tuple(p.text.upper() for p in r.prompts)))
     elif r.kind == "score": send(wire.Done(job=r.job, logprobs=tuple((-1.0,) * len(t) for _, t in r.pairs)))
+    elif r.kind == "align": send(wire.Done(job=r.job, aligned=((),) * len(r.pairs)))
     elif r.kind == "reward": send(wire.Done(job=r.job, rewards=tuple(float(len(t)) for _, t in r.pairs)))
 """
 
@@ -61,7 +73,7 @@ while (r := inbox.get()) is not None:
 def decoder(tmp_path: Path) -> Iterator[Decoder]:
     script = tmp_path / "speaker.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    made = Decoder(tmp_path / "decoder.log", command=lambda: [sys.executable, str(script)])
+    made = Decoder(tmp_path / "decoder.log", command=lambda: [sys.executable, str(script)], budget=lambda: BUDGET[0])
     yield made
     made.close()
 
@@ -194,3 +206,38 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
+
+
+def until(found: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not found() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert found()
+
+
+def test_that_the_worker_is_told_its_budget_and_tells_what_it_holds(decoder: Decoder) -> None:
+    assert decoder.memory() == Memory()
+    decoder.free(Path("/m"))
+    decoder.rebudget()
+    assert decoder.pid is None, "nothing is started to be told something"
+    decoder.load(Path("/m"))
+    until(lambda: decoder.memory() == Memory((("/m", "policy", 7),), 7, 1000))
+    BUDGET[0] = 2000
+    decoder.rebudget()
+    until(lambda: decoder.memory().budget == 2000)
+    decoder.free(Path("/m"))
+    until(lambda: decoder.memory().models == ())
+    decoder.score(Path("/m"), [])
+    pid = decoder.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: decoder.pid is None)
+    assert decoder.memory() == Memory(), "what is dead holds nothing"
+
+
+def test_that_distributions_and_alignments_come_back(decoder: Decoder) -> None:
+    found = decoder.distribute(4, 0, 2, Greedy(), 9)
+    assert (found.changed, found.position, found.chosen) == (4, 2, 9)
+    with pytest.raises(RunFailed, match="no distribution"):
+        decoder.distribute(4, 1, 2, Greedy())
+    assert decoder.align(Path("/m"), Path("/r"), [(PROMPT, "a")]) == [()]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from workbench.domain.choices import Alternative, BeamTrace, TokenChoice
+from workbench.domain.choices import Aligned, Alternative, Bar, BeamTrace, Distribution, Stage, TokenChoice
 from workbench.domain.decoding import Greedy, Sample
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
@@ -18,12 +18,23 @@ CHOICE = TokenChoice(
     alternatives=(Alternative(id=5, text=" ☃\n", p_model=0.5, p_used=1.0), Alternative(id=6, text="", p_model=0.1, p_used=0.0, cut_by="top_p")),
     beam=BeamTrace(index=1, parent=0, score=-3.5),
 )  # fmt: skip
+DISTRIBUTION = Distribution(
+    position=3,
+    stages=(Stage(rule="model", kept=9, mass=1.0, entropy=2.0),),
+    bars=(Bar(id=1, text="x", p=(0.5,)),),
+    chosen=1,
+)
+ALIGNED = Aligned(id=1, text="x", logprob=-0.5, reference=-0.75, kl=0.1, entropy=1.0)
 REQUESTS: list[wire.Request] = [
     wire.Load(job=1, model="/m"),
     wire.Generate(job=2, prompt=PROMPT, columns=(wire.ColumnAsked(model="/m", settings=Sample(top_p=0.9)),)),
     wire.GenerateMany(job=3, model="/m", prompts=(PROMPT, PROMPT), settings=Greedy()),
     wire.Score(job=4, model="/m", pairs=((PROMPT, "a text"),)),
     wire.Reward(job=5, model="/m", pairs=()),
+    wire.Distribute(job=6, generation=2, column=1, position=3, settings=Sample(top_k=4), top=5),
+    wire.Align(job=7, model="/m", reference="/r", pairs=((PROMPT, "a text"),)),
+    wire.Free(job=8, model="/m"),
+    wire.Budget(job=0, bytes=2**40),
     wire.Stop(upto=4),
     wire.Quit(),
 ]
@@ -36,6 +47,8 @@ REPLIES: list[wire.Reply] = [
     wire.Progress(job=1, done=3, total=9),
     wire.Done(job=1, texts=("a", "b"), logprobs=((-1.0, -2.0),), rewards=(0.5,)),
     wire.Failed(job=1, what="No."),
+    wire.Shelved(models=(wire.OnShelf(model="/m", role="reward", bytes=2**33),), used=2**33, budget=2**34),
+    wire.Done(job=9, distribution=DISTRIBUTION, aligned=((ALIGNED,), ())),
 ]
 
 

@@ -51,6 +51,10 @@ class Settings(BaseModel):
         0, ge=0, le=512, description="Processor threads of a training job (0 = all cores).",
         json_schema_extra=group("Devices"),
     )  # fmt: skip
+    decoder_memory: int = Field(
+        0, ge=0, le=100_000, description="Memory for the playground's models; the ones used last stay (0 = half of it all).",
+        json_schema_extra=group("Devices", unit="GiB"),
+    )  # fmt: skip
 
     def reading_resized(self, pixels: int) -> Settings:
         """Prompts and responses larger or smaller by so many pixels, within bounds; 0 sets their size back to the default."""

@@ -151,7 +151,7 @@ def _timed(voice: Voice, prompt: list[int], settings: DecodingSettings, others: 
         told = next(steps, done)
         if told is done:
             break
-        tally.stop(told if isinstance(told, TokenChoice) else None)
+        tally.stop(*([told] if isinstance(told, TokenChoice) else []))
         if isinstance(told, Aside):
             tally.note(told)
     numbers = tally.numbers()

@@ -6,6 +6,7 @@ ends, the pipe closes and the worker ends with it. torch never enters this proce
 
 from __future__ import annotations
 
+import contextlib
 import io
 import queue
 import signal
@@ -15,16 +16,17 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from workbench.domain.choices import Aside, LosslessReport, TokenChoice
-from workbench.domain.decoding import DecodingSettings, Speculative
+from workbench.domain.choices import Aside, TokenChoice
+from workbench.domain.decoding import DecodingSettings
 from workbench.domain.errors import BadInput, Conflict, RunFailed, WorkbenchError
 from workbench.domain.text import Prompt
+from workbench.jobs.decoder_verbs import Progress, Verbs
 from workbench.jobs.launch import environment
 from workbench.protocol import decode_wire as wire
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class News:
     error: WorkbenchError | None = None
 
 
+class Memory(NamedTuple):
+    """Models that are loaded, as (folder, role, bytes), least recently used first; bytes in all, and how many there may be."""
+
+    models: tuple[tuple[str, str, int], ...] = ()
+    used: int = 0
+    budget: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class _Child:
     """A running worker and the jobs that were handed to it, so that its loss is told to those and no others."""
@@ -58,7 +68,7 @@ def decoder_command() -> list[str]:
     return [sys.executable, "-P", "-m", "workbench", "decoder"]
 
 
-class Decoder:
+class Decoder(Verbs):
     """One decoding worker. Every method may be called from any thread; `generate_many`, `score` and `reward` block."""
 
     def __init__(
@@ -66,10 +76,13 @@ class Decoder:
         log: Path,
         threads: Callable[[], int] = lambda: 0,
         command: Callable[[], list[str]] = decoder_command,
+        budget: Callable[[], int] = lambda: 0,
     ) -> None:
         self._log = log
         self._threads = threads
         self._command = command
+        self._budget = budget
+        self._memory = Memory()
         self._lock = threading.RLock()
         self._child: _Child | None = None
         self._job = 0
@@ -118,40 +131,21 @@ class Decoder:
             if self.pid is not None:
                 self._send(wire.Stop(upto=job))
 
-    def generate_many(
-        self, model: Path, prompts: Sequence[Prompt], settings: DecodingSettings, progress: Progress | None = None
-    ) -> list[str]:
-        """One completion for each prompt."""
-        done = self._ask(
-            lambda job: wire.GenerateMany(job=job, model=str(model), prompts=tuple(prompts), settings=settings),
-            progress,
-        )
-        return list(done.texts)
+    def memory(self) -> Memory:
+        """Which models are loaded, as the worker last told; nothing when it doesn't run."""
+        return self._memory if self.pid is not None else Memory()
 
-    def score(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[tuple[float, ...]]:
-        """Log-probability of each token of each completion, its end token included."""
-        return list(self._ask(lambda job: wire.Score(job=job, model=str(model), pairs=tuple(pairs))).logprobs)
+    def free(self, model: Path) -> None:
+        """Let a model go; `memory` tells when it has."""
+        with self._lock:
+            if self.pid is not None:
+                self._send(wire.Free(job=self._next_job(), model=str(model)))
 
-    def reward(self, model: Path, pairs: Sequence[tuple[Prompt, str]]) -> list[float]:
-        """A reward model's score of each completion."""
-        return list(self._ask(lambda job: wire.Reward(job=job, model=str(model), pairs=tuple(pairs))).rewards)
-
-    def lossless(
-        self, model: Path, prompt: Prompt, settings: Speculative, samples: int, progress: Progress | None = None
-    ) -> LosslessReport:
-        """Test on so many drawn texts whether drafts leave the model's distribution as it was."""
-        done = self._ask(
-            lambda job: wire.Lossless(job=job, model=str(model), prompt=prompt, settings=settings, samples=samples),
-            progress,
-        )
-        if done.lossless is None:
-            raise RunFailed("The decoder gave no report.", f"Its log is {self._log}.")
-        return done.lossless
-
-    def read(self, model: Path, prompt: Prompt, prefill: str) -> list[tuple[int, str]]:
-        """The tokens, with their pieces, that a model is given."""
-        done = self._ask(lambda job: wire.Read(job=job, model=str(model), prompt=prompt, prefill=prefill))
-        return list(done.pieces)
+    def rebudget(self) -> None:
+        """Tell the worker, if it runs, what models may now hold together."""
+        with self._lock:
+            if self.pid is not None:
+                self._send(wire.Budget(job=self._next_job(), bytes=self._budget()))
 
     def export_model(self, model: Path, out: Path, form: str, card: str, licence: str, precision: str) -> Path:
         """Write a model for use elsewhere; returns the main file, or the folder."""
@@ -243,6 +237,10 @@ class Decoder:
                 f"The decoder could not be started: {error.strerror or error}.", "Check the disk and the installation."
             ) from error
         self._child = child = _Child(process)
+        self._memory = Memory()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):  # whoever writes next will hear of it
+                process.stdin.write(wire.to_line(wire.Budget(job=0, bytes=self._budget())))
         threading.Thread(target=self._read, args=(child,), name="decoder-reader", daemon=True).start()
         return child
 
@@ -266,6 +264,9 @@ class Decoder:
 
     def _take(self, reply: wire.Reply) -> None:
         if isinstance(reply, wire.Ready):
+            return
+        if isinstance(reply, wire.Shelved):
+            self._memory = Memory(tuple((m.model, m.role, m.bytes) for m in reply.models), reply.used, reply.budget)
             return
         with self._lock:
             waiting = self._waiting.get(reply.job)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from workbench.domain.choices import Aside, LosslessReport, TokenChoice
+from workbench.domain.choices import Aligned, Aside, Distribution, LosslessReport, TokenChoice
 from workbench.domain.decoding import DecodingSettings, Speculative
 from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
@@ -119,6 +119,48 @@ class Export(_Message):
     precision: Literal["f32", "f16", "q8_0"] = "f32"
 
 
+class Distribute(_Message):
+    """What a chain of rules does at a position of a column of the last round (the job `generation`); the model isn't run.
+
+    Positions count the column's tokens from 0, those of its `start` included.
+    """
+
+    kind: Literal["distribute"] = "distribute"
+    job: int
+    generation: int
+    column: int
+    position: int = Field(ge=0)
+    settings: DecodingSettings
+    top: int = Field(40, ge=1, le=1000)
+
+
+class Align(_Message):
+    """Completions under two models of one vocabulary, token by token."""
+
+    kind: Literal["align"] = "align"
+    job: int
+    model: str
+    reference: str
+    pairs: tuple[tuple[Prompt, str], ...]
+    chat_format: str = "auto"
+
+
+class Free(_Message):
+    """Let a model go, in all its roles."""
+
+    kind: Literal["free"] = "free"
+    job: int
+    model: str
+
+
+class Budget(_Message):
+    """How many bytes models may hold together; 0 leaves it to the worker."""
+
+    kind: Literal["budget"] = "budget"
+    job: int
+    bytes: int = Field(ge=0)
+
+
 class Stop(_Message):
     """End every job with a number up to this one."""
 
@@ -137,6 +179,23 @@ class Ready(_Message):
 
     kind: Literal["ready"] = "ready"
     device: str
+
+
+class OnShelf(_Message):
+    """A loaded model with the bytes that it holds, those included that it shares with others."""
+
+    model: str
+    role: Literal["policy", "reward"]
+    bytes: int
+
+
+class Shelved(_Message):
+    """What is in memory, least recently used first; told after every load and unload. `used` counts what is shared once."""
+
+    kind: Literal["shelved"] = "shelved"
+    models: tuple[OnShelf, ...]
+    used: int
+    budget: int
 
 
 class Phase(_Message):
@@ -210,6 +269,8 @@ class Done(_Message):
     rewards: tuple[float, ...] = ()
     pieces: tuple[tuple[int, str], ...] = ()
     lossless: LosslessReport | None = None
+    distribution: Distribution | None = None
+    aligned: tuple[tuple[Aligned, ...], ...] = ()
 
 
 class Failed(_Message):
@@ -223,10 +284,13 @@ class Failed(_Message):
 
 
 Request = Annotated[
-    Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Export | Stop | Quit, Field(discriminator="kind")
+    Load | Generate | GenerateMany | Score | Reward | Read | Lossless | Distribute | Align | Export | Free | Budget | Stop
+    | Quit,
+    Field(discriminator="kind"),
 ]  # fmt: skip
 Reply = Annotated[
-    Ready | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed, Field(discriminator="kind")
+    Ready | Shelved | Phase | Tokens | Asides | ColumnDone | ColumnFailed | Progress | Done | Failed,
+    Field(discriminator="kind"),
 ]  # fmt: skip
 _REQUESTS: TypeAdapter[Request] = TypeAdapter(Request)
 _REPLIES: TypeAdapter[Reply] = TypeAdapter(Reply)

@@ -42,7 +42,11 @@ class PlaygroundService:
         self._models = models
         self._settings = settings
         self._labelling = labelling
-        self._decoder = Decoder(workspace.path / "decoder.log", lambda: settings.get().threads)
+        self._decoder = Decoder(
+            workspace.path / "decoder.log",
+            lambda: settings.get().threads,
+            budget=lambda: settings.get().decoder_memory * 2**30,
+        )
         self._job = 0
         self._places: tuple[int, ...] = ()
 

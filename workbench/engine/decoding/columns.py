@@ -59,6 +59,7 @@ class Columns:
         self._rows = [_row(task, settings) for task, settings in asked]
         self._live = list(self._rows)
         self._begun = False
+        self._trouble: Exception | None = None
         self.seconds = 0.0  # that steps for all have taken
 
     def steps(self, number: int) -> Steps:
@@ -67,7 +68,7 @@ class Columns:
         try:
             while not row.done or row.ready:
                 if not row.ready:
-                    self._advance()
+                    self._step_for_all()
                 noted = row.ready.popleft()
                 if isinstance(noted, BadInput):
                     raise noted
@@ -81,6 +82,17 @@ class Columns:
         """Other steps for a column: it is no row of the batch."""
         self._rows[number].done = True
         return steps
+
+    def _step_for_all(self) -> None:
+        """One step; after one that failed the batch is in disorder, and its trouble is everybody's."""
+        if self._trouble is None:
+            try:
+                self._advance()
+            except Exception as error:
+                self._trouble = error
+                raise
+        else:
+            raise self._trouble
 
     @torch.inference_mode()
     def _advance(self) -> None:

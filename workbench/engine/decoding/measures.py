@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workbench.domain.choices import Aside, DraftRound, TokenChoice
 from workbench.engine.decoding.rounds import numbers_of
@@ -21,9 +21,14 @@ def repetition(ids: Sequence[int]) -> float:
 
 
 class Tally:
-    """Counts a column's tokens and the time that its own steps took (not the time it waited for other columns)."""
+    """Counts a column's tokens and the time that its steps took (not the time it waited for columns of other models).
 
-    def __init__(self) -> None:
+    `together` is how many seconds steps took that were made for several columns at once: each of them had to wait for those.
+    """
+
+    def __init__(self, together: Callable[[], float] = lambda: 0.0) -> None:
+        self._together = together
+        self._before = self._shared = together()
         self._choices: list[TokenChoice] = []
         self._rounds: list[DraftRound] = []
         self._seconds = 0.0
@@ -32,15 +37,19 @@ class Tally:
 
     def start(self) -> None:
         """A step of this column begins."""
-        self._since = time.perf_counter()
+        self._since, self._shared = time.perf_counter(), self._together()
 
-    def stop(self, choice: TokenChoice | None) -> None:
-        """The step has ended, with or without a token."""
-        self._seconds += time.perf_counter() - self._since
-        if choice is not None:
-            self._choices.append(choice)
-            if self._first is None:
-                self._first = self._seconds
+    def stop(self, *choices: TokenChoice) -> None:
+        """The step has ended, with or without tokens."""
+        self._seconds += time.perf_counter() - self._since - (self._together() - self._shared)
+        self._choices += choices
+        if choices and self._first is None:
+            self._first = self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """What the column's steps have taken so far."""
+        return self._seconds + self._together() - self._before
 
     def note(self, aside: Aside) -> None:
         """Keep what an aside says about the text's numbers; time that was spent on measuring alone is not the column's."""
@@ -63,14 +72,14 @@ class Tally:
         ids = self.ids
         found = {
             "tokens": float(len(ids)),
-            "seconds": self._seconds,
+            "seconds": self.seconds,
             "logprob": sum(choice.logprob for choice in self._choices),
             "distinct_1": distinct(ids, 1),
             "distinct_2": distinct(ids, 2),
             "repetition": repetition(ids),
         }
-        if self._first is not None and self._seconds > 0:
+        if self._first is not None and self.seconds > 0:
             found["first_token_seconds"] = self._first
-            found["tokens_per_second"] = len(ids) / self._seconds
+            found["tokens_per_second"] = len(ids) / self.seconds
         found |= numbers_of(self._rounds)
         return found

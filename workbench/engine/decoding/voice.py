@@ -31,6 +31,16 @@ class Voice:
         probe = [place * (vocabulary - 1) // (_PROBE - 1) for place in range(_PROBE)]
         return checked_plan(self.model, [probe[2:5], probe])
 
+    @property
+    def plan_bytes(self) -> int:
+        """What the plan holds besides the model, if it was read."""
+        plan: Plan | None = self.__dict__.get("plan")
+        return 0 if plan is None else plan.bytes
+
+    def do_without_plan(self) -> None:
+        """Let the plan go, or never read it: there is no memory for a second copy of the weights."""
+        self.__dict__["plan"] = None
+
     @classmethod
     def of(cls, model: Any, tokenizer: Any, eos: list[int]) -> Voice:
         """Prepare the table of pieces once for each loaded model."""

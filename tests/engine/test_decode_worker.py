@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workbench.domain.decoding import Beam, Greedy, Sample
-from workbench.domain.text import Prompt
+from workbench.domain.text import Prompt, Turn
 from workbench.protocol import decode_wire as wire
 
 ONCE = Prompt.from_text("Once upon a time", raw=True)
@@ -177,3 +177,89 @@ def test_that_wrong_arguments_are_refused() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 2 and b"usage" in done.stderr and done.stdout == b""
+
+
+def test_that_what_is_loaded_is_told_and_can_be_freed(worker: Worker, model: str) -> None:
+    worker.say(wire.Load(job=100, model=model), wire.Free(job=101, model=model), wire.Load(job=102, model=model))
+    told = [r for r in worker.hear(ended(102)) if isinstance(r, wire.Shelved)]
+    assert [[m.model for m in one.models] for one in told][-2:] == [[], [model]]
+    assert told[-1].used == told[-1].models[0].bytes > 260_000 * 4
+    assert told[-1].budget > told[-1].used
+    worker.say(wire.Budget(job=0, bytes=1), wire.Free(job=103, model="/nowhere"))
+    told = [r for r in worker.hear(ended(103)) if isinstance(r, wire.Shelved)]
+    assert told[-1].models == () and told[-1].budget == 1
+    column = wire.ColumnAsked(model=model, settings=Greedy(max_new_tokens=3))
+    worker.say(wire.Generate(job=104, prompt=ONCE, columns=(column,)), wire.Budget(job=0, bytes=0))
+    heard = worker.hear(ended(104))
+    assert any(isinstance(r, wire.ColumnDone) for r in heard), "one model is loaded, however small the budget"
+    assert worker.hear(ended(0))[-1].job == 0
+
+
+def test_that_a_column_can_be_looked_into_when_it_has_ended(worker: Worker, model: str) -> None:
+    settings = Sample(max_new_tokens=12, seed=4, top_k=30)
+    column = wire.ColumnAsked(model=model, settings=settings)
+    beam = wire.ColumnAsked(model=model, settings=Beam(max_new_tokens=8, num_beams=2))
+    worker.say(wire.Generate(job=110, prompt=ONCE, columns=(column, beam, column)))
+    heard = worker.hear(ended(110))
+    choices = [c for r in heard if isinstance(r, wire.Tokens) and r.column == 2 for c in r.choices]
+    worker.say(wire.Distribute(job=111, generation=110, column=2, position=5, settings=settings))
+    found = worker.hear(ended(111))[-1].distribution
+    assert found.chosen == choices[5].id and found.changed is None
+    assert [stage.rule for stage in found.stages] == ["model", "top_k"]
+    bars = {bar.id: bar for bar in found.bars}
+    for alternative in choices[5].alternatives:
+        assert bars[alternative.id].p[0] == pytest.approx(alternative.p_model, abs=1e-5)
+        assert bars[alternative.id].p[-1] == pytest.approx(alternative.p_used, abs=1e-5)
+        assert bars[alternative.id].cut_by == alternative.cut_by
+    # A beam's logits were not kept: they are read once. Part of a column is looked into like the whole.
+    worker.say(wire.Distribute(job=112, generation=110, column=1, position=2, settings=Sample(temperature=0.5)))
+    assert worker.hear(ended(112))[-1].distribution.stages[1].rule == "temperature"
+    on = wire.ColumnAsked(model=model, settings=settings, start=tuple(c.id for c in choices[:6]))
+    worker.say(wire.Generate(job=113, prompt=ONCE, columns=(on,)))
+    worker.say(wire.Distribute(job=114, generation=113, column=0, position=5, settings=settings))
+    again = next(r for r in worker.hear(ended(114)) if isinstance(r, wire.Done) and r.job == 114).distribution
+    assert (again.chosen, again.changed) == (found.chosen, None)
+    for generation, position, sentence in ((110, 99, "12 tokens"), (1234, 0, "no longer")):
+        ask = wire.Distribute(job=115, generation=generation, column=0, position=position, settings=settings)
+        worker.say(ask)
+        failed = worker.hear(ended(115))[-1]
+        assert isinstance(failed, wire.Failed) and sentence in failed.what
+
+
+def test_that_a_model_is_aligned_with_itself(worker: Worker, model: str) -> None:
+    pairs = ((ONCE, " there was a cat."), (ONCE, " a dog"))
+    worker.say(wire.Align(job=120, model=model, reference=model, pairs=pairs))
+    rows = worker.hear(ended(120))[-1].aligned
+    worker.say(wire.Score(job=121, model=model, pairs=pairs))
+    scores = worker.hear(ended(121))[-1].logprobs
+    for row, score, (_, text) in zip(rows, scores, pairs, strict=True):
+        assert [token.logprob for token in row] == pytest.approx(score, abs=1e-3)
+        assert all(token.kl == 0 and token.reference == token.logprob and token.entropy > 0 for token in row)
+        assert "".join(token.text for token in row).strip() == text.strip()
+
+
+def test_that_a_prompt_of_turns_and_a_prefilled_answer_are_read(worker: Worker, model: str) -> None:
+    prompt = Prompt(turns=(Turn(role="system", content="Be brief."), Turn(role="user", content="Hello")))
+    column = wire.ColumnAsked(model=model, settings=Greedy(max_new_tokens=6))
+    worker.say(wire.Generate(job=130, prompt=prompt, columns=(column,), prefill="Once upon"))
+    verdict = next(r for r in worker.hear(ended(130)) if isinstance(r, wire.ColumnDone))
+    assert verdict.completion == "Once upon" + verdict.text
+
+
+def test_that_a_text_that_ends_in_the_middle_of_others_leaves_them_alone(worker: Worker, model: str) -> None:
+    """Columns of one batch: one stops at once, one can't choose, one goes on to its end."""
+    columns = tuple(
+        wire.ColumnAsked(model=model, settings=settings)
+        for settings in (
+            Greedy(max_new_tokens=1),
+            Greedy(max_new_tokens=5000, no_repeat_ngram=1),
+            Sample(max_new_tokens=20, seed=3),
+            Sample(max_new_tokens=20, seed=3),
+        )
+    )
+    worker.say(wire.Generate(job=140, prompt=ONCE, columns=columns))
+    heard = worker.hear(ended(140))
+    done = {r.column: r for r in heard if isinstance(r, wire.ColumnDone)}
+    assert done[0].numbers["tokens"] == 1 and done[2].numbers["tokens"] == 20
+    assert done[2].text == done[3].text
+    assert done[2].numbers["tokens_per_second"] > 1

@@ -265,7 +265,14 @@ def test_that_without_a_limit_a_chat_goes_to_the_end_of_the_context(serve: Calla
 
 @pytest.mark.parametrize(
     "extra",
-    [{"strategy": "greedy"}, {"strategy": "beam", "num_beams": 3}, {"strategy": "sample", "top_k": 5, "min_p": 0.1}],
+    [
+        {"strategy": "greedy"},
+        {"strategy": "contrastive_search"},
+        {"strategy": "speculative", "draft": "ngram"},
+        {"mirostat_tau": 3.0},
+        {"strategy": "beam", "num_beams": 3},
+        {"strategy": "sample", "top_k": 5, "min_p": 0.1},
+    ],
 )
 def test_that_strategies_and_their_settings_are_top_level_fields(server_here: Running, extra: dict[str, Any]) -> None:
     fields: Any = {"seed": 5, "logprobs": True, "top_logprobs": 3, "extra_body": extra}

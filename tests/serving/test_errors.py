@@ -77,6 +77,7 @@ def refused(reply: Any, status: int) -> dict[str, Any]:
         ({"strategy": "beam", "num_beams": 0}, "num_beams", "invalid_value"),
         ({"strategy": "beam", "n": 2}, "n", "invalid_value"),
         ({"strategy": "beam", "logprobs_mode": "processed"}, "logprobs_mode", "invalid_value"),
+        ({"strategy": "contrastive"}, "amateur", "invalid_value"),
         ({"logprobs_mode": "both"}, "logprobs_mode", "invalid_value"),
         ({"top_k": -1}, "top_k", "invalid_value"),
         ({"top_k": [[[]]]}, "top_k", "invalid_value"),
@@ -167,6 +168,9 @@ def test_that_unknown_addresses_methods_and_models_are_told(server_here: Running
     error = refused(post(server_here, "/v1/chat/completions", CHAT | {"model": "gpt"}), 404)
     assert (error["code"], error["param"]) == ("model_not_found", "model")
     assert "stories" in error["message"]
+    for other in ({"strategy": "contrastive", "amateur": "gpt"}, {"strategy": "speculative", "draft": "gpt"}):
+        error = refused(post(server_here, "/v1/chat/completions", CHAT | other), 404)
+        assert (error["code"], error["param"]) == ("model_not_found", list(other)[1])
     assert refused(get(server_here, "/v1/completions"), 405)["code"] == "method_not_allowed"
 
 

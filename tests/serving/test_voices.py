@@ -90,6 +90,24 @@ def test_that_wrong_folders_and_doubled_names_are_refused(stories: Path, tmp_pat
         load_voices([*offers(a=stories), *offers(a=stories)], CPU, torch.float32)
 
 
+def test_that_amateurs_and_drafts_are_served_models(
+    serve: Callable[..., Running], stories: Path, adapters: list[Path]
+) -> None:
+    server = serve(voices=load_voices(offers(base=stories, tuned=adapters[0]), CPU, torch.float32))
+    fields: Any = {"model": "base", "prompt": "The dog", "max_tokens": 30}
+
+    async def ask(**extra: Any) -> str:
+        reply = await server.client().completions.create(**fields, extra_body=extra)
+        return str(reply.choices[0].text)
+
+    plain = own(stories)
+    assert asyncio.run(ask(strategy="speculative", draft="tuned", temperature=0)) == plain
+    assert asyncio.run(ask(strategy="speculative", draft="ngram", temperature=0)) == plain
+    assert asyncio.run(ask(strategy="contrastive", amateur="tuned", alpha=1.0)) == plain
+    assert asyncio.run(ask(strategy="contrastive", amateur="tuned")) != plain
+    assert asyncio.run(ask(strategy="contrastive_search", alpha=0.0)) == plain
+
+
 def test_that_adapters_are_served_as_models_of_their_own(
     serve: Callable[..., Running], stories: Path, adapters: list[Path]
 ) -> None:

@@ -29,6 +29,7 @@ class ServingService:
         self._models = models
         self._process = ServerProcess(workspace.path / "server.log", lambda: settings.get().threads)
         self._keys: tuple[str, ...] = ()
+        self.record = ""  # the file in which the present or last server keeps prompts
 
     @property
     def key(self) -> str:
@@ -59,8 +60,9 @@ class ServingService:
             raise BadInput(
                 "A key has fewer than 16 letters, or a blank.", "Use letters, digits and signs, at least 16."
             )
-        self._process.start(offered, settings or ServeSettings(), chosen)
-        self._keys = chosen
+        settings = settings or ServeSettings()
+        self._process.start(offered, settings, chosen)
+        self._keys, self.record = chosen, settings.record
         return chosen
 
     def stop(self, seconds: float | None = None, *, now: bool = False) -> None:

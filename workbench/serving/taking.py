@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workbench.domain.decoding import STRATEGIES, Beam, DecodingSettings, Greedy, Sample
+from workbench.domain.decoding import STRATEGIES, Beam, Contrastive, DecodingSettings, Greedy, Sample, other_model
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.serving import ServeSettings
 from workbench.domain.text import Prompt, Turn
@@ -19,7 +19,6 @@ from workbench.serving.errors import Refused, explained
 from workbench.serving.order import Order
 
 _NAMES = {"max_new_tokens": "max_tokens"}
-_OTHERS = ("amateur", "draft")  # settings that name another model
 
 
 class Taking:
@@ -148,13 +147,19 @@ class Taking:
             settings: DecodingSettings = kind.model_validate(values)
         except ValidationError as error:
             raise explained([dict(problem) for problem in error.errors()], _NAMES) from error
-        for field in _OTHERS:
-            other = getattr(settings, field, None)
-            if other is not None and other != "ngram" and other not in self._voices:
-                raise Refused(
-                    404, f"The model {other!r} isn't served here; serve it too.", param=field, code="model_not_found"
-                )
+        self._need_other(settings)
         return settings
+
+    def _need_other(self, settings: DecodingSettings) -> None:
+        """Refuse a second model that isn't served."""
+        if isinstance(settings, Contrastive) and not settings.amateur:
+            raise Refused(400, "The strategy contrastive needs an amateur.", param="amateur", code="invalid_value")
+        other = other_model(settings)
+        if other is not None and other not in self._voices:
+            field = "amateur" if isinstance(settings, Contrastive) else "draft"
+            raise Refused(
+                404, f"The model {other!r} isn't served here; serve it too.", param=field, code="model_not_found"
+            )
 
 
 def conversation(messages: list[Message]) -> Prompt:

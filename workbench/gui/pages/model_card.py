@@ -22,7 +22,7 @@ class ModelCard(QFrame):
     """Shows a model; `play`, `train` and `remove` are called with its name."""
 
     def __init__(
-        self, shell: Shell, *, play: Do, train: Do, remove: Do, rename: Callable[[str, str], Any], export: Do
+        self, shell: Shell, *, play: Do, train: Do, remove: Do, rename: Callable[[str, str], Any], export: Do, serve: Do
     ) -> None:
         super().__init__()
         self.setObjectName("models.card")
@@ -30,7 +30,7 @@ class ModelCard(QFrame):
         self.setMinimumWidth(280)
         self._shell, self._rename = shell, rename
         self._name = self._run = self._path = ""
-        self._play, self._train, self._remove, self._export = play, train, remove, export
+        self._play, self._train, self._remove, self._export, self._serve = play, train, remove, export, serve
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 12, 4, 12)
         outer.setSpacing(8)
@@ -57,6 +57,7 @@ class ModelCard(QFrame):
         self.count.setToolTip(f"{model.parameters:,} parameters")
         self.synthetic.setVisible(model.synthetic)
         self.play.setVisible(model.kind != "reward")
+        self.serve.setVisible(model.kind != "reward")
         self.run.setVisible(bool(self._run))
 
     def show_facts(self, name: str, facts: Sequence[tuple[str, str]]) -> None:
@@ -116,6 +117,10 @@ class ModelCard(QFrame):
         self.remove = wear_icon(
             button("Remove", "models.remove", lambda: self._remove(self._name), "danger"), "trash", theme, "bad"
         )
+        self.serve = wear_icon(
+            button("Serve", "models.serve.open", lambda: self._serve(self._name), tip="Put it behind OpenAI's interface"),
+            "chat", theme,
+        )  # fmt: skip
         self.export = wear_icon(
             button("Export", "models.export.open", lambda: self._export(self._name), tip="Write it for use elsewhere"),
             "export", theme,
@@ -124,7 +129,7 @@ class ModelCard(QFrame):
         grid.setContentsMargins(0, 0, 12, 0)
         grid.setSpacing(8)
         grid.addWidget(self.play, 0, 0, 1, 2)
-        for place, part in enumerate((self.train, self.run, self.export, self.copy, self.remove)):
+        for place, part in enumerate((self.train, self.run, self.serve, self.export, self.copy, self.remove)):
             grid.addWidget(part, 1 + place // 2, place % 2)
         outer.addLayout(grid)
 

@@ -15,6 +15,7 @@ from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.model_card import ModelCard
 from workbench.gui.pages.model_export import ExportPanel
+from workbench.gui.pages.model_serve import ServePanel
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.basics import Card, button, wear_icon
 from workbench.gui.widgets.lineage import LineageView, Member
@@ -34,6 +35,7 @@ class ModelsPage(QWidget):
         "adapter. Nothing is copied, no code in the folder is run, and pickled weights are refused.\n"
         "- **Open in playground** lets the model answer a prompt.\n"
         "- **Export** writes the model for use elsewhere: merged safetensors, GGUF for llama.cpp or ONNX, with a card of its lineage.\n"
+        "- **Serve** puts the model behind OpenAI's interface on this machine, with an address and a key to copy.\n"
         "- **Remove** takes a model off the list; its files stay where they are.\n"
     )
 
@@ -49,11 +51,17 @@ class ModelsPage(QWidget):
 
     def shown(self) -> None:
         """Ask which models there are."""
+        self.serve.watch(True)
         self._bridge.run(self._services.models.list, then=self._show_models)
 
     def hidden(self) -> None:
-        """Keep the layout."""
+        """Keep the layout; the server goes on unwatched."""
+        self.serve.watch(False)
         self._shell.remember("models.splitter", self.splitter.saveState())
+
+    def closing(self) -> None:
+        """Look no more."""
+        self.serve.watch(False)
 
     def arrive(self, model: str = "", add: bool = False) -> None:
         """Show a model, or ask for a folder to add."""
@@ -70,6 +78,8 @@ class ModelsPage(QWidget):
             made.append(Action("models.play", f"Open {name} in the playground", "", lambda: self._play(name)))
             made.append(Action("models.train", f"Train from {name}", "", lambda: self._train(name)))
             made.append(Action("models.export", f"Export {name}", "", lambda: self._open_export(name)))
+            if self._models[name].kind != "reward":
+                made.append(Action("models.serve", f"Serve {name}", "", lambda: self._open_serve(name)))
             made.append(Action("models.remove", f"Remove {name}", "", lambda: self._ask_remove(name)))
         return made
 
@@ -108,7 +118,7 @@ class ModelsPage(QWidget):
         self.splitter.setChildrenCollapsible(False)
         self.card = ModelCard(
             self._shell, play=self._play, train=self._train, remove=self._ask_remove, rename=self._rename,
-            export=self._open_export,
+            export=self._open_export, serve=self._open_serve,
         )  # fmt: skip
         self.export = ExportPanel(
             self._services.exports, self._bridge, self._shell, lambda: self.side.setCurrentWidget(self.card)
@@ -116,6 +126,10 @@ class ModelsPage(QWidget):
         self.side = QStackedWidget()
         self.side.addWidget(self.card)
         self.side.addWidget(self.export)
+        self.serve = ServePanel(
+            self._services.serving, self._bridge, self._shell, lambda: self.side.setCurrentWidget(self.card)
+        )
+        self.side.addWidget(self.serve)
         for part in (self._build_list(), self._build_tree(), self.side):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
@@ -186,6 +200,7 @@ class ModelsPage(QWidget):
             self.tree_area.ensureVisible(spot.x(), spot.y(), 80, 40)
             self.card.show_model(self._models[name])
             self.export.show_model(name)
+            self.serve.show_model(name)
             self._bridge.run(self._services.models.card, name, then=lambda facts: self.card.show_facts(name, facts))
 
     def _added(self, model: ModelRef) -> None:
@@ -194,6 +209,10 @@ class ModelsPage(QWidget):
             f"{model.name} is added", f"{model.form} weights, {short(model.parameters)} parameters", "good"
         )
         self.shown()
+
+    def _open_serve(self, name: str) -> None:
+        self.serve.show_model(name)
+        self.side.setCurrentWidget(self.serve)
 
     def _open_export(self, name: str) -> None:
         self.export.show_model(name)

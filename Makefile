@@ -52,6 +52,7 @@ bench-trl: $(READY)
 screenshots: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots
 	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py screenshots --desk
+	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/lab_pictures.py screenshots
 
 starter: $(READY)
 	$(BIN)/python resources/starter/make.py resources/starter

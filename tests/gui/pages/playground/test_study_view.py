@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QListView, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.playground.made_up import study
-from workbench.domain.study import Study
+from workbench.domain.study import Figure, Study
 from workbench.gui.pages.playground.study_plot import ticks
 from workbench.gui.pages.playground.study_view import StudyView, three_digits
 from workbench.gui.theme import Theme
@@ -121,6 +121,19 @@ def test_that_csv_and_png_hold_the_study(view: Any, qtbot: QtBot, saved: dict[st
     assert float(one["value"]) == 1.36 and one["texts"] == "96" and '"strategy":"beam"' in one["settings"]
     image = QImage.fromData(saved["study.png"])
     assert image.width() == 2 * view.width() and image.height() == 2 * view.height()
+
+
+def test_that_plots_show_something_else_where_a_side_is_missing(view: Any) -> None:
+    names = {"logprob": 1.0, "tokens": 2.0}
+    bare = study().model_copy(update={"prompts": 1})
+    columns = tuple(
+        c.model_copy(update={"figures": {n: Figure(value=v, low=v, high=v) for n, v in names.items()}})
+        for c in bare.columns
+    )
+    view.show_study(bare.model_copy(update={"columns": columns}))
+    assert [chooser.currentData() for chooser in (view.upwards, *view.across)] == ["logprob", "tokens", "logprob"]
+    assert view.rows.data(view.rows.index(0, 2)) == "1.00", "an interval of nothing isn't written"
+    assert "over 1 prompt, 4 texts" in view.told.text()
 
 
 def test_that_an_empty_study_is_a_sentence(view: Any) -> None:

@@ -191,7 +191,11 @@ class DistributionBars(Canvas):
             painter.drawText(QRectF(x, 2, wide - 12, line), Qt.AlignmentFlag.AlignLeft, _stage(stage.rule))
             painter.setFont(self.font())
             painter.setPen(QColor(colours.quiet))
-            facts = (f"{stage.kept:,} tokens", f"{stage.mass:.1%} of the mass", f"{stage.entropy:.2f} nats")
+            facts = (
+                f"{stage.kept:,} {'token' if stage.kept == 1 else 'tokens'}",
+                f"{stage.mass:.1%} of the mass",
+                f"{stage.entropy:.2f} nats",
+            )
             for row, words in enumerate(facts):
                 painter.drawText(QRectF(x, 2 + line * (row + 1), wide - 12, line), Qt.AlignmentFlag.AlignLeft, words)
         painter.fillRect(QRectF(visible.left(), self.head - 5, visible.width(), 1), QColor(colours.line))

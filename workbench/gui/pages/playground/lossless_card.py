@@ -174,5 +174,5 @@ def _line(one: LosslessRule, exact: bool) -> str:
     verdict = "" if exact else " (found)" if one.p < SIGNIFICANT else " (not found)"
     taken = "" if one.acceptance is None else f", {one.acceptance:.0%} accepted"
     never = f", {one.impossible:,} texts that the model never says" if one.impossible else ""
-    name = "The rule in use" if exact else one.name[:1].upper() + one.name[1:]
+    name = "The rule in use" if exact else f"Mistake, {one.name}"
     return f"{name}: χ² = {one.chi_square:.1f} with {one.degrees} degrees of freedom, {chance}{verdict}{taken}{never}"

@@ -95,25 +95,21 @@ class StudyView(QWidget):
         self.rows.show_study(study)
         self.table.resizeColumnsToContents()
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        texts = "text" if study.samples == 1 else "texts"
         self.told.setText(
-            f"{len(study.columns)} columns over {study.prompts:,} prompts, {study.samples:,} {texts} for each; "
+            f"{len(study.columns)} columns over {_count(study.prompts, 'prompt')}, {_count(study.samples, 'text')} for each; "
             "means with 95 % intervals. The best of a measure is bold."
             if study.columns
             else "No study is shown."
         )
-        names = study.measures
-        quality = [n for n in names if measure_of(n).side == "quality"]
-        for chooser, first in (
-            (self.upwards, quality),
-            (self.across[0], _side(names, "diversity")),
-            (self.across[1], _side(names, "speed")),
-        ):
+        names, taken = study.measures, []
+        for chooser, side in ((self.upwards, "quality"), (self.across[0], "diversity"), (self.across[1], "speed")):
             chooser.blockSignals(True)
             chooser.clear()
             for name in names:
                 chooser.addItem(measure_of(name).title, name)
-            chooser.setCurrentIndex(names.index(first[0]) if first else 0 if names else -1)
+            fit = [n for n in names if measure_of(n).side == side] + [n for n in names if n not in taken] + names
+            chooser.setCurrentIndex(names.index(fit[0]) if fit else -1)
+            taken += fit[:1]
             chooser.blockSignals(False)
         self._plot()
 
@@ -268,7 +264,7 @@ class StudyRows(QAbstractTableModel):
 
 def _short(figure: Figure) -> str:
     value = three_digits(figure.value)
-    if figure.low is None or figure.high is None:
+    if figure.low is None or figure.high is None or figure.low == figure.high:
         return value
     return f"{value} ± {three_digits((figure.high - figure.low) / 2)}"
 
@@ -287,8 +283,8 @@ def three_digits(value: float) -> str:
     )
 
 
-def _side(names: list[str], side: str) -> list[str]:
-    return [name for name in names if measure_of(name).side == side]
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
 
 
 def _table() -> QTableView:

@@ -38,7 +38,7 @@ def facts(choice: TokenChoice, kl: float | None = None) -> list[str]:
     found = [
         f"{percent(choice.p_model)} under the model, {percent(choice.p_used)} after the rules",
         f"rank {choice.rank + 1}, {relative(choice):.0%} of the likeliest, log p {choice.logprob:.2f}",
-        f"entropy {choice.entropy:.2f} nats, {choice.kept:,} tokens kept with {choice.kept_mass:.0%} of the mass",
+        f"entropy {choice.entropy:.2f} nats, {choice.kept:,} {'token' if choice.kept == 1 else 'tokens'} kept with {choice.kept_mass:.0%} of the mass",
     ]
     if kl is not None:
         found.append(f"KL to the reference {kl:.3f} nats")

@@ -2,8 +2,7 @@
 
 MODEL is a folder with a small language model of the Llama family, the starter kit's if none is given. Its own first layers alone serve as
 the weaker models that amateurs, drafts and relatives are: they share its tokenizer, and need no training. Both themes, two sizes,
-off screen unless QT_QPA_PLATFORM says
-otherwise.
+off screen unless QT_QPA_PLATFORM says otherwise.
 """
 
 from __future__ import annotations

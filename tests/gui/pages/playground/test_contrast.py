@@ -31,7 +31,9 @@ def test_that_the_textbooks_log_ratios_choose_1961(view: Any) -> None:
     view.begin(PROMPT)
     view.add(contrast_tokens())
     view.select(1)
-    assert "␣1961: expert 10.0%, amateur 0.1%, score 4.61" in view.told.text() and "less than 3.2%" in view.told.text()
+    assert (
+        "“␣1961”: expert 10.0%, amateur 0.1%, score 4.61" in view.told.text() and "less than 3.2%" in view.told.text()
+    )
     scores = [option.numbers[2][1] for option in view.options.options]
     assert scores == ["4.61", "1.52", "1.50", "1.39", "implausible"]
     assert [o.chosen for o in view.options.options] == [True, False, False, False, False]
@@ -71,7 +73,7 @@ def test_that_arrows_walk_prompt_and_text(view: Any, qtbot: QtBot) -> None:
     view.add(search_tokens())
     assert "␣end" in view.told.text(), "the newest token is shown until a person stands on one"
     qtbot.keyClick(view.text, Qt.Key.Key_Right)
-    assert view.text.current == 5 and view.told.text().startswith("␣a: penalty")
+    assert view.text.current == 5 and view.told.text().startswith("“␣a”: penalty")
     qtbot.keyClick(view.text, Qt.Key.Key_Left)
     assert view.text.current == 4 and view.told.text() == "" and "of the prompt" in view.text.accessibleDescription()
     assert view.text.linked is None and not view.options.options

@@ -127,7 +127,7 @@ def test_that_bars_tell_each_stage_and_who_cut_what(view: Any, qtbot: QtBot) -> 
     assert stale == [3]
     bars = view.bars
     assert "top-k keeps 3, 87.5% of the mass" in bars.accessibleName()
-    assert "would choose ▶ ␣cat here" in view.told.text() and "stale from token 4" in view.told.text()
+    assert "would choose ▶ “␣cat” here" in view.told.text() and "stale from token 4" in view.told.text()
     assert "stands in the text" in bars.words_of(1) and "these settings would choose it" in bars.words_of(0)
     assert bars.words_of(5)[-1] == "cut by top-k" and "top-k: 0.0%" in bars.words_of(5)
     before = bars.grab().toImage()

@@ -111,6 +111,21 @@ def test_that_names_hide_no_point_and_stay_inside(view: Any) -> None:
     assert plot.spot_at(points[0]) == 4 and plot.spot_at(area.topLeft()) is None
 
 
+def test_that_names_of_points_in_a_heap_are_led_out_or_left_out(view: Any) -> None:
+    few = study()
+    same = tuple(
+        few.columns[n % 5].model_copy(update={"label": f"column number {n}", "figures": few.columns[0].figures})
+        for n in range(40)
+    )
+    view.show_study(few.model_copy(update={"columns": (*same, few.columns[3])}))
+    view.grab()
+    named = view.plots[0].named
+    assert 5 < len(named) < 41 and len(set(named)) == len(named), "as many as there is room for, and none upon another"
+    view.show_study(few)
+    view.grab()
+    assert sorted(view.plots[0].named) == [0, 1, 2, 3, 4]
+
+
 def test_that_csv_and_png_hold_the_study(view: Any, qtbot: QtBot, saved: dict[str, bytes]) -> None:
     view.show_study(study())
     for button in (view.csv_button, view.png_button):

@@ -233,6 +233,12 @@ def test_that_a_tiny_probability_is_not_called_nothing() -> None:
     assert [percent(p) for p in (0.0, 1.0, 0.125, 0.0001, 2e-12)] == ["0.0%", "100.0%", "12.5%", "0.010%", "<0.001%"]
 
 
+def test_that_a_tiny_probability_is_no_markup() -> None:
+    unlikely = Alternative(id=8, text=" x", p_model=1e-9, p_used=1e-9)
+    words = describe(tokens("a")[0].model_copy(update={"alternatives": (unlikely,), "logprob": -0.001}))
+    assert words.count("&lt;0.001%") == 2 and "log p 0.00" in words
+
+
 def test_that_what_a_strategy_knows_of_a_token_is_told() -> None:
     token = tokens("a")[0].model_copy(
         update={

@@ -118,7 +118,7 @@ class ContrastView(QWidget):
 
 def _contrast_sentence(token: TokenChoice, told: ContrastTrace) -> str:
     return (
-        f"{shown(name_of(token))}: expert {percent(told.expert)}, amateur {percent(told.amateur)}, score {told.score:.2f}. "
+        f"“{shown(name_of(token))}”: expert {percent(told.expert)}, amateur {percent(told.amateur)}, score {told.score:.2f}. "
         f"Tokens to which the expert gives less than {percent(told.cut)} are implausible."
     )
 
@@ -141,7 +141,7 @@ def _contrast_rows(token: TokenChoice, told: ContrastTrace) -> tuple[tuple[Headi
 def _search_sentence(token: TokenChoice, told: SearchTrace, pieces: Sequence[str]) -> str:
     against = shown(pieces[told.against]) if 0 <= told.against < len(pieces) else "nothing"
     return (
-        f"{shown(name_of(token))}: penalty {told.penalty:.2f}, most like token {told.against + 1} ({against}, outlined in the text); "
+        f"“{shown(name_of(token))}”: penalty {told.penalty:.2f}, most like token {told.against + 1} ({against}, outlined in the text); "
         f"score {told.score:.3f}."
     )
 

@@ -193,7 +193,7 @@ class DistributionBars(Canvas):
             painter.setPen(QColor(colours.quiet))
             facts = (
                 f"{stage.kept:,} {'token' if stage.kept == 1 else 'tokens'}",
-                f"{stage.mass:.1%} of the mass",
+                f"mass {stage.mass:.1%}",
                 f"{stage.entropy:.2f} nats",
             )
             for row, words in enumerate(facts):
@@ -262,8 +262,8 @@ def _sentence(found: Distribution, standing: int) -> str:
     names = {bar.id: shown(bar.text) for bar in found.bars}
     would = names.get(found.chosen, f"token {found.chosen}")
     if found.changed is None:
-        return f"Token {found.position + 1}. With these settings the whole text stays as it is (▶ {would}). ● stands in the text, ▶ would be chosen."
+        return f"Token {found.position + 1}. With these settings the whole text stays as it is (▶ “{would}”). ● stands in the text, ▶ would be chosen."
     behind = f"The text is stale from token {found.changed + 1} on."
     if found.chosen != standing:
-        return f"Token {found.position + 1}. These settings would choose ▶ {would} here. {behind}"
-    return f"Token {found.position + 1}. These settings choose ▶ {would} here as before. {behind}"
+        return f"Token {found.position + 1}. These settings would choose ▶ “{would}” here. {behind}"
+    return f"Token {found.position + 1}. These settings choose ▶ “{would}” here as before. {behind}"

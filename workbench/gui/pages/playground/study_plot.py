@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from workbench.analysis.fronts import front
@@ -39,6 +39,7 @@ class StudyPlot(Canvas):
         self.across = self.upwards = ""
         self.places: list[int] = []  # columns that have both figures, from left to right
         self.front: frozenset[int] = frozenset()
+        self.named: list[int] = []  # whose names found a place in the last drawing
         self._ranges = ((0.0, 1.0), (0.0, 1.0))
 
     def show_study(self, study: Study, x: str, y: str) -> None:
@@ -134,21 +135,25 @@ class StudyPlot(Canvas):
             painter.drawLine(QLineF(point.x(), self._at(x.value, y.low).y(), point.x(), self._at(x.value, y.high).y()))
 
     def _draw_names(self, painter: QPainter, area: QRectF) -> None:
-        """Each name beside its point, where it hides no point and no other name, if there is such a place."""
-        painter.setPen(QColor(self.theme.colours.text))
-        metrics = self.fontMetrics()
+        """Each name beside its point or at the end of a thin line; one that finds no free place is told by pointing only."""
+        colours, metrics = self.theme.colours, self.fontMetrics()
         taken = [QRectF(p.x() - DOT, p.y() - DOT, 2 * DOT, 2 * DOT) for p in map(self._point, self.places)]
+        self.named = []
         for number in self.places:
             words = metrics.elidedText(self.study.columns[number].label, Qt.TextElideMode.ElideRight, 150)
-            wide, high, point = metrics.horizontalAdvance(words) + 2.0, float(metrics.height()), self._point(number)
-            tries = [
-                QRectF(point.x() + DOT + 4, point.y() - high / 2, wide, high), QRectF(point.x() - DOT - 4 - wide, point.y() - high / 2, wide, high),
-                QRectF(point.x() - wide / 2, point.y() - DOT - 2 - high, wide, high), QRectF(point.x() - wide / 2, point.y() + DOT + 2, wide, high),
-            ]  # fmt: skip
+            point, size = self._point(number), QSizeF(metrics.horizontalAdvance(words) + 2.0, float(metrics.height()))
             room = area.adjusted(-LEFT + 4, -TOP, RIGHT, 0)
-            inside = [box for box in tries if room.contains(box)] or tries
-            box = next((b for b in inside if not any(b.intersects(other) for other in taken)), inside[0])
+            free = (b for b in _beside(point, size) if room.contains(b) and not any(b.intersects(t) for t in taken))
+            if (box := next(free, None)) is None:
+                continue
             taken.append(box)
+            self.named.append(number)
+            if abs(box.center().y() - point.y()) > size.height() + DOT:
+                painter.setPen(QPen(QColor(colours.edge), 1))
+                painter.drawLine(
+                    QLineF(point, QPointF(box.left() if box.left() > point.x() else box.right(), box.center().y()))
+                )
+            painter.setPen(QColor(colours.text))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
 
     def _area(self) -> QRectF:
@@ -184,6 +189,23 @@ class StudyPlot(Canvas):
             area.left() + area.width() * (x - left) / (right - left),
             area.bottom() - area.height() * (y - low) / (high - low),
         )
+
+
+def _beside(point: QPointF, size: QSizeF) -> Iterator[QRectF]:
+    """Places for a name, the nearest first: right, left, above, below, then farther up and down at both sides."""
+    wide, high = size.width(), size.height()
+    right, left = point.x() + DOT + 4, point.x() - DOT - 4 - wide
+    for x, y in (
+        (right, -high / 2),
+        (left, -high / 2),
+        (point.x() - wide / 2, -DOT - 2 - high),
+        (point.x() - wide / 2, DOT + 2),
+    ):
+        yield QRectF(x, point.y() + y, wide, high)
+    for step in (1, 2, 3, 4):
+        for x in (right + 10, left - 10):
+            for way in (-1, 1):
+                yield QRectF(x, point.y() - high / 2 + way * step * high, wide, high)
 
 
 def _title(measure: Measure, more: str, less: str) -> str:

@@ -33,11 +33,16 @@ def percent(share: float) -> str:
     return f"{share:.3%}" if share >= 0.00001 else "<0.001%"
 
 
+def two_digits(value: float) -> str:
+    """A number to two digits, without a sign before nothing."""
+    return "0.00" if abs(value) < 0.005 else f"{value:.2f}"
+
+
 def facts(choice: TokenChoice, kl: float | None = None) -> list[str]:
     """What is known of a token, line by line, in plain text."""
     found = [
         f"{percent(choice.p_model)} under the model, {percent(choice.p_used)} after the rules",
-        f"rank {choice.rank + 1}, {relative(choice):.0%} of the likeliest, log p {choice.logprob:.2f}",
+        f"rank {choice.rank + 1}, {relative(choice):.0%} of the likeliest, log p {two_digits(choice.logprob)}",
         f"entropy {choice.entropy:.2f} nats, {choice.kept:,} {'token' if choice.kept == 1 else 'tokens'} kept with {choice.kept_mass:.0%} of the mass",
     ]
     if kl is not None:
@@ -70,4 +75,5 @@ def _row(alternative: Alternative, chosen: bool) -> str:
     name = escape(shown(alternative.text))
     name = f"<b>● {name}</b>" if chosen else f"&nbsp;&nbsp; {name}"
     after = f"cut by {rule_name(alternative.cut_by)}" if alternative.cut_by else f"→ {percent(alternative.p_used)}"
-    return f"<tr><td>{name}</td><td align='right'>&nbsp;{percent(alternative.p_model)}</td><td>&nbsp;{after}</td></tr>"
+    before = escape(percent(alternative.p_model))
+    return f"<tr><td>{name}</td><td align='right'>&nbsp;{before}</td><td>&nbsp;{escape(after)}</td></tr>"

@@ -51,7 +51,7 @@ def test_that_self_bleu_compares_the_texts_of_one_prompt() -> None:
 def test_that_columns_are_told_apart_by_label_and_missing_measures_are_absent() -> None:
     columns = [Asked("m", Greedy(), ()), Asked("m", Greedy(), ()), Asked("m", Sample(top_k=3), ("top_k",))]
     study = study_of(columns, [text(0, 0, 0, "a", tokens=3.0)], 5, 2)
-    assert [c.label for c in study.columns] == ["m · greedy", "m · greedy #2", "m · sample (top_k 3)"]
+    assert [c.label for c in study.columns] == ["greedy", "greedy #2", "sample (top_k 3)"]
     assert study.columns[1].figures == {}
     assert study.measures == ["tokens"]
     assert (study.prompts, study.samples) == (5, 2)

@@ -7,7 +7,7 @@ import pytest
 from workbench.domain.decoding import Beam, Greedy, Sample, Speculative
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.kinds import parse_spec
-from workbench.domain.specs.study import Asked, StudySpec, label_of, read_columns, write_columns
+from workbench.domain.specs.study import Asked, StudySpec, labels_of, read_columns, write_columns
 
 COLUMNS = """
 # compare
@@ -37,12 +37,10 @@ def test_that_base_and_length_come_from_the_study_where_a_line_is_silent() -> No
     assert [(c.model, c.settings.max_new_tokens) for c in spec.asked] == [("b", 20), ("m", 7), ("b", 40)]
 
 
-def test_that_a_label_names_what_was_set() -> None:
-    assert label_of(read_columns("m sample top_k=3 temperature=0.5")[0]) in {
-        "m · sample (top_k 3, temperature 0.5)",
-        "m · sample (temperature 0.5, top_k 3)",
-    }
-    assert label_of(Asked("m", Greedy(), ())) == "m · greedy"
+def test_that_a_label_names_what_was_set_and_the_model_where_it_tells_columns_apart() -> None:
+    alike = read_columns("m sample top_k=3 temperature=0.5\nm greedy\nm greedy\nm greedy")
+    assert labels_of(alike) == ["sample (top_k 3, temperature 0.5)", "greedy", "greedy #2", "greedy #3"]
+    assert labels_of([Asked("/a/m", Greedy(), ()), Asked("n", Greedy(), ())]) == ["m · greedy", "n · greedy"]
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,16 @@ from collections.abc import Sequence
 from scipy.stats import t
 
 from workbench.analysis.text import self_bleu
-from workbench.domain.specs.study import Asked, label_of
+from workbench.domain.specs.study import Asked, labels_of
 from workbench.domain.study import Figure, Study, StudyColumn, StudyText
 
 DRAWS = {"sample", "speculative"}  # strategies whose texts differ from seed to seed
 
 
 def study_of(columns: Sequence[Asked], texts: Sequence[StudyText], prompts: int, samples: int) -> Study:
-    """The study as far as its texts go. A column's label gets a number where two would be alike."""
-    labels: list[str] = []
-    for column in columns:
-        label = label_of(column)
-        alike = sum(label == other or other.startswith(f"{label} #") for other in labels)
-        labels.append(f"{label} #{alike + 1}" if alike else label)
+    """The study as far as its texts go."""
     told = []
-    for number, (column, label) in enumerate(zip(columns, labels, strict=True)):
+    for number, (column, label) in enumerate(zip(columns, labels_of(columns), strict=True)):
         mine = [text for text in texts if text.column == number]
         told.append(StudyColumn(label=label, model=column.model, settings=column.settings, figures=figures(mine)))
     return Study(prompts=prompts, samples=samples, columns=tuple(told))

@@ -15,14 +15,14 @@ from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item
 from workbench.domain.specs.judge import rule_file
 from workbench.domain.specs.kinds import parse_spec
-from workbench.domain.specs.study import Asked, StudySpec, label_of, write_columns
+from workbench.domain.specs.study import Asked, StudySpec, labels_of, write_columns
 from workbench.domain.study import Study, StudyTexts
 from workbench.domain.text import Candidate
 from workbench.jobs import folders
 from workbench.services import fit as estimates
 from workbench.services.datasets import DatasetsService, checked_name
 from workbench.services.feedback import RULE_FILE, Prepared
-from workbench.services.files import replace_text
+from workbench.services.files import replace_bytes, replace_text
 from workbench.services.naming import checkpoint_folder
 from workbench.services.references import Parts, References, function_trouble
 from workbench.services.views import Fit, Sampled
@@ -165,15 +165,11 @@ class StudiesService:
         if table is None:
             raise Conflict(f"{run} has no results yet.", "Wait until its first column has answered a batch of prompts.")
         study = Study.model_validate_json(table)
-        columns, labels = self._columns(record), set[str]()
-        told = []
-        for shown, (asked, label) in zip(study.columns, columns, strict=True):
-            unique, number = label, 1
-            while unique in labels:
-                number += 1
-                unique = f"{label} #{number}"
-            labels.add(unique)
-            told.append(shown.model_copy(update={"label": unique, "model": asked.model, "settings": asked.settings}))
+        columns = self._columns(record)
+        told = [
+            shown.model_copy(update={"label": label, "model": asked.model, "settings": asked.settings})
+            for shown, asked, label in zip(study.columns, columns, labels_of(columns), strict=True)
+        ]
         return study.model_copy(update={"columns": tuple(told)})
 
     def texts(self, run: str) -> StudyTexts:
@@ -200,6 +196,12 @@ class StudiesService:
                 )
         return out
 
+    def keep(self, out: Path, content: bytes) -> Path:
+        """Write a file that the window has made of a study, whole or not at all; returns it."""
+        out = Path(out).expanduser().absolute()
+        replace_bytes(out, content)
+        return out
+
     def to_ranking(self, run: str, dataset: str, candidates: int = 4) -> Sampled:
         """Append an item for each prompt to a dataset of preferences, made when there is none: its texts, to be ranked.
 
@@ -213,11 +215,11 @@ class StudiesService:
         name, told, columns = checked_name(dataset), self.texts(run), self._columns(self._record(run))
         by_prompt: dict[int, dict[str, Candidate]] = defaultdict(dict)
         for text in sorted(told.texts, key=lambda text: (text.sample, text.column)):
-            settings = columns[text.column][0].settings.model_copy(update={"seed": text.seed})
+            settings = columns[text.column].settings.model_copy(update={"seed": text.seed})
             by_prompt[text.prompt].setdefault(
                 text.completion,
                 Candidate(
-                    text=text.completion, model=columns[text.column][0].model, settings=settings, seed=text.seed,
+                    text=text.completion, model=columns[text.column].model, settings=settings, seed=text.seed,
                     score=text.measures.get("reward"),
                 ),
             )  # fmt: skip
@@ -236,12 +238,12 @@ class StudiesService:
             self._store.datasets.create(name, "preferences", source)
         self._store.datasets.append(name, rows)
 
-    def _columns(self, record: RunRecord) -> list[tuple[Asked, str]]:
-        """The columns as they were asked for, with their labels."""
+    def _columns(self, record: RunRecord) -> tuple[Asked, ...]:
+        """The columns as they were asked for."""
         spec = parse_spec(record.spec)
         if not isinstance(spec, StudySpec):
             raise BadInput(f"{record.id} is no study.", "Choose a run of the kind study.")
-        return [(asked, label_of(asked)) for asked in spec.asked]
+        return spec.asked
 
     def _record(self, run: str) -> RunRecord:
         return self._lane.do(self._store.runs.get, run)

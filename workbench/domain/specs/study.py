@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
@@ -153,10 +155,20 @@ def write_columns(columns: tuple[Asked, ...]) -> str:
     return "\n".join(lines)
 
 
-def label_of(column: Asked) -> str:
-    """What a column is called: its model, its strategy, and the settings that were named."""
-    told = ", ".join(f"{key} {value}" for key, value in _given(column))
-    return f"{column.model} · {column.settings.strategy}" + (f" ({told})" if told else "")
+def labels_of(columns: Sequence[Asked]) -> list[str]:
+    """What columns are called: strategy and the settings that were named, the model where they differ in it, a number where alike."""
+    several = len({column.model for column in columns}) > 1
+    labels: list[str] = []
+    for column in columns:
+        told = ", ".join(f"{key} {value}" for key, value in _given(column))
+        plain = column.settings.strategy + (f" ({told})" if told else "")
+        plain = f"{Path(column.model).name} · {plain}" if several else plain
+        label, number = plain, 1
+        while label in labels:
+            number += 1
+            label = f"{plain} #{number}"
+        labels.append(label)
+    return labels
 
 
 def _column(line: str, number: int) -> Asked:

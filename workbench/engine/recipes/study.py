@@ -7,7 +7,7 @@ import time
 from pydantic import TypeAdapter
 
 from workbench.analysis.studies import study_of
-from workbench.domain.specs.study import StudySpec, label_of
+from workbench.domain.specs.study import StudySpec, labels_of
 from workbench.domain.study import StudyText, StudyTexts
 from workbench.engine.data import Row, drawn, need_columns, prompt_of, read_rows
 from workbench.engine.device import memory_gib, prepare
@@ -26,13 +26,13 @@ def run(spec: StudySpec, folder: RunFolder, report: Report) -> None:
     rows = read_rows(folder.data)
     need_columns(rows, "prompt")
     rows = drawn(rows, spec.limit, spec.seed)
-    columns = spec.asked
+    columns, labels = spec.asked, labels_of(spec.asked)
     starts = range(0, len(rows), spec.batch_size)
     cells = [(number, start) for number in range(len(columns)) for start in starts]
     judged = list(starts) if spec.judge else []
     report.planned(
         len(cells) + len(judged), rows=len(rows),
-        notes=(str(setup), *(f"column {n}: {label_of(column)}" for n, column in enumerate(columns, start=1))),
+        notes=(str(setup), *(f"column {n}: {label}" for n, label in enumerate(labels, start=1))),
     )  # fmt: skip
     kept = folder.path / "study"
     kept.mkdir(exist_ok=True)
@@ -71,7 +71,7 @@ def run(spec: StudySpec, folder: RunFolder, report: Report) -> None:
         )
         for index, text in enumerate(found[:: max(1, len(found) // SHOWN)][:SHOWN] if not start else []):
             prompt = prompt_of(rows[text.prompt]).transcript
-            report.sample(step, index, prompt, f"{label_of(columns[number])}\n\n{text.completion}", text.measures)
+            report.sample(step, index, prompt, f"{labels[number]}\n\n{text.completion}", text.measures)
 
     for start in judged:
         if (wanted := report.wanted()) != "run":

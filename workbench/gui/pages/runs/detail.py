@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QTab
 
 from workbench.domain.runs import JobState
 from workbench.gui.pages.runs.curves import CurvesTab
+from workbench.gui.pages.runs.study_tab import StudyTab
 from workbench.gui.pages.runs.tabs import FilesTab, LogTab, SamplesTab, SpecTab
 from workbench.gui.pages.runs.telling import LOOKS, deeds, numbers, progress, running_time
 from workbench.gui.theme import Theme
@@ -18,7 +19,8 @@ from workbench.gui.widgets.basics import button, clear, restyle, text, wear_icon
 from workbench.services.views import RunDetail, RunView
 
 LONGEST_NOTE = 2000
-TABS = ("curves", "samples", "log", "spec", "files")
+TABS = ("curves", "samples", "log", "spec", "files", "study")
+STUDY = TABS.index("study")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Asked:
     copied: Callable[[], Any]
     tab: Callable[[str], Any]
     note: Callable[[str, str], Any]
+    save: Callable[[str, bytes], Any]
+    texts: Callable[[], Any]
+    rank: Callable[[str, int], Any]
 
 
 class Health(QFrame):
@@ -117,8 +122,10 @@ class Detail(QWidget):
         self.log = LogTab()
         self.spec = SpecTab(asked.again, self._copy)
         self.files = FilesTab()
-        for title, tab in zip(TABS, (self.curves, self.samples, self.log, self.spec, self.files)):
+        self.study = StudyTab(theme, asked.save, asked.texts, asked.rank)
+        for title, tab in zip(TABS, (self.curves, self.samples, self.log, self.spec, self.files, self.study)):
             self.tabs.addTab(tab, title.capitalize())
+        self.tabs.setTabVisible(STUDY, False)
         self.tabs.currentChanged.connect(lambda place: asked.tab(TABS[place]))
         column.addWidget(self.tabs, 1)
 
@@ -154,6 +161,8 @@ class Detail(QWidget):
         ):  # fmt: skip
             one.setVisible(visible)
         self.resume.setText(can.resume or "Resume")
+        self.tabs.setTabVisible(STUDY, view.kind == "study")
+        self.study.ready(view.state.ended)
         self._single(True)
 
     def show_detail(self, detail: RunDetail) -> None:

@@ -15,6 +15,7 @@ from workbench.gui.bridge import Bridge
 from workbench.gui.pages.runs.detail import Asked, Detail
 from workbench.gui.pages.runs.roster import Roster
 from workbench.gui.pages.runs.steering import Steering
+from workbench.gui.pages.runs.studying import Studying
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
 from workbench.services.views import RunDetail, RunNews, RunView
@@ -173,6 +174,8 @@ class RunsPage(QWidget):
             self._bridge.run(
                 runs.samples, run, then=partial(self._if_still, run, self.detail.samples.show_samples), lane="long"
             )
+        elif self.detail.tab == "study":
+            self.studying.read(run, partial(self._if_still, run, self.detail.study.show_study))
         elif self.detail.tab == "log":
             self._bridge.run(
                 runs.log_tail, run, LOG_BYTES, then=partial(self._if_still, run, self.detail.log.show_log), lane="long"
@@ -222,6 +225,7 @@ class RunsPage(QWidget):
             self._services.runs, self._bridge, self._shell, self._current, self._changed, self.shown,
             self.roster.model.queue_place,
         )  # fmt: skip
+        study = self.studying = Studying(self, self._services.studies, self._bridge, self._shell, self._current)
         asked = Asked(
             steer.pause,
             steer.resume,
@@ -233,6 +237,9 @@ class RunsPage(QWidget):
             lambda: self._shell.notify("The command is in the clipboard.", kind="good"),
             lambda _: self._look(),
             steer.note,
+            study.save,
+            study.texts,
+            study.rank,
         )
         self.detail = Detail(theme, asked)
         self._choose = EmptyState(

@@ -22,6 +22,7 @@ from workbench.gui.pages.playground.lab import Lab
 from workbench.gui.pages.playground.measuring import Measuring
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
+from workbench.gui.pages.playground.studies import Studies
 from workbench.gui.pages.playground.voting import Voting
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
@@ -77,6 +78,7 @@ class PlaygroundPage(QWidget):
         )
         self.lab = Lab(service, self._bridge, self._shell, self.round, self.row, self._desk.lab)
         self.lab.shown.connect(self._desk.show_lab)
+        self.studies = Studies(self._services, self._bridge, self._shell, self.row, self.drawer, self.lab)
         self._desk.left.connect(self.lab.close)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
@@ -107,6 +109,7 @@ class PlaygroundPage(QWidget):
             ("History of rounds", self.keeping.open_history),
             ("Numbers below the columns", self.measuring.open_panel),
             ("The prompt as the model reads it", self._open_reading),
+            ("A study of these columns", self.studies.open_panel),
             ("Save the round as JSON", lambda: write(self, "json")),
             ("Save the round as Markdown", lambda: write(self, "markdown")),
             ("Save the round as a picture", lambda: write(self, "png")),
@@ -128,14 +131,16 @@ class PlaygroundPage(QWidget):
         """Look which models there are; what is on the page stays."""
         self._bridge.run(self._services.models.list, then=self._listed, failed=self._broken)
         self.round.in_sight(True)
+        self.studies.go_on()
 
     def hidden(self) -> None:
         """Nothing is drawn out of sight; what the decoder says waits."""
         self.round.in_sight(False)
+        self.studies.pause()
 
     def closing(self) -> None:
         """The window closes."""
-        self.round.in_sight(False)
+        self.hidden()
 
     def actions(self) -> list[Action]:  # type: ignore[override]
         """For the palette and the list of keys."""

@@ -158,3 +158,14 @@ def test_that_the_card_of_a_model_whose_folder_has_gone_says_so(bench: Workbench
     card = dict(bench.models.card("tiny"))
     assert card["Files"] == "the folder can't be read"
     assert "synthetic" in card["Data"]
+
+
+def test_that_a_family_is_the_base_and_all_that_came_of_it(bench: Workbench, stories: Path) -> None:
+    for name, kind, parents in (
+        ("base", "base", ()), ("other", "base", ()), ("sft", "sft", ("base",)), ("judge", "reward", ("sft",)),
+        ("dpo", "dpo", ("sft",)), ("ppo", "ppo", ("sft", "judge")), ("stray", "sft", ("other",)),
+    ):  # fmt: skip
+        bench.models.add_folder(stories, name, kind=kind, parents=parents)
+    for name in ("base", "sft", "ppo"):
+        assert [m.name for m in bench.models.family(name)] == ["base", "sft", "dpo", "ppo"]
+    assert [m.name for m in bench.models.family("stray")] == ["other", "stray"]

@@ -82,6 +82,23 @@ class ModelsService:
         """Take a model off the list; its files stay where they are."""
         self._lane.do(self._store.remove, name)
 
+    def family(self, name: str) -> builtins.list[ModelRef]:
+        """The language models of one family, the oldest first: the base that a model comes from, and all that came of it.
+
+        Reward models teach, they don't speak: they are left out, and nobody is related through them.
+        """
+        speaking = {m.name: m for m in self.list() if m.kind != "reward"}
+        root = self.get(name)
+        seen = {root.name}
+        while (parent := speaking.get(root.parents[0] if root.parents else "")) is not None and parent.name not in seen:
+            seen.add(parent.name)
+            root = parent
+        related = {root.name}
+        for model in speaking.values():  # a parent is older than its children
+            if related & set(model.parents[:1]):
+                related.add(model.name)
+        return [model for model in speaking.values() if model.name in related]
+
     def find_bases_again(self) -> None:
         """After the workspace was moved: write into each adapter where its base is now. What can't be written stays."""
         models = self.list()

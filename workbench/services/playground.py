@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workbench.domain.choices import LosslessReport
+from workbench.domain.choices import Aligned, Distribution, LosslessReport
 from workbench.domain.decoding import DecodingSettings, Speculative, other_model, with_folder
 from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
@@ -114,6 +114,21 @@ class PlaygroundService:
         if other_model(settings) is not None:
             settings = settings.model_copy(update={"draft": str(self._folder(settings.draft))})
         return self._decoder.lossless(self._folder(model), prompt, settings, samples, progress)
+
+    def distribute(self, column: int, position: int, settings: DecodingSettings) -> Distribution:
+        """What the rules of other settings do at a token (from 0) of a column of the last round; the model isn't run for it."""
+        if column not in self._places:
+            raise BadInput(
+                "What this column weighed isn't kept any more.",
+                "Start the round again; only the last one can be looked into.",
+            )
+        return self._decoder.distribute(self._job, self._places.index(column), position, settings)
+
+    def align(
+        self, model: str, reference: str, pairs: Sequence[tuple[Prompt, str]]
+    ) -> builtins.list[tuple[Aligned, ...]]:
+        """Each completion under two models of one vocabulary, token by token, its end token included."""
+        return self._decoder.align(self._folder(model), self._folder(reference), pairs) if pairs else []
 
     def reading(self, model: str, prompt: Prompt, prefill: str = "") -> builtins.list[tuple[int, str]]:
         """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""

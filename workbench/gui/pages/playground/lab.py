@@ -13,10 +13,13 @@ from workbench.domain.choices import BeamLevel, DraftRound
 from workbench.domain.decoding import Beam, Contrastive, ContrastiveSearch, DecodingSettings, Speculative
 from workbench.domain.errors import WorkbenchError
 from workbench.gui.bridge import Bridge, Ticket
+from workbench.gui.pages.playground.aligned import AlignedView, ModelOnText
 from workbench.gui.pages.playground.beam_view import BeamView
+from workbench.gui.pages.playground.chain_sliders import sample_of, with_chain
 from workbench.gui.pages.playground.column_card import LETTERS
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.gui.pages.playground.contrast import ContrastView
+from workbench.gui.pages.playground.distribution import DistributionView
 from workbench.gui.pages.playground.lab_pane import LabPane
 from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.rounds import RoundsView
@@ -27,6 +30,10 @@ from workbench.services.views import ColumnNews
 
 NAMES = {"beam": "Beam tree", "speculative": "Rounds of drafts", "contrastive": "What was weighed",
          "contrastive_search": "What was weighed"}  # fmt: skip
+
+
+def _nothing() -> None:
+    """Leaving most views changes nothing in the columns."""
 
 
 class Lab(QObject):
@@ -43,6 +50,7 @@ class Lab(QObject):
         self.place: int | None = None
         self._feed: Callable[[ColumnNews], Any] | None = None
         self._ticket: Ticket | None = None
+        self._leave: Callable[[], Any] = _nothing
         row.looked.connect(self.open)
         row.told.connect(self._take)
 
@@ -64,8 +72,57 @@ class Lab(QObject):
         elif isinstance(settings, Contrastive | ContrastiveSearch):
             self._open_contrast(place)
 
+    def open_distribution(self, place: int, position: int) -> None:
+        """The distribution at a token, with its rules to be moved."""
+        card = self._row.cards[place]
+        if self._round.asked is None or self._row.masked or position >= len(card.tokens):
+            return
+        view = DistributionView(self._theme)
+        settings = self._round.asked.columns[place].settings
+
+        def ask(wanted: DecodingSettings) -> None:
+            self._bridge.run(
+                self._service.distribute, place, position, wanted,
+                then=view.take, failed=lambda error: view.fail(f"{error.what} {error.hint}".strip()),
+            )  # fmt: skip
+
+        view.asked.connect(ask)
+        view.stale.connect(card.view.set_stale)
+        view.branch.connect(lambda at, token: self._branch(place, at, token))
+        view.used.connect(lambda chain: self._use(place, with_chain(settings, chain)))
+        self._leave = lambda: card.view.set_stale(None)
+        self.put(place, f"Distribution at token {position + 1}", view)
+        view.begin(sample_of(settings), card.tokens[position].id)
+
+    def open_aligned(self, place: int, reference: str = "") -> None:
+        """All models of the round over one column's text, beside a reference: the first column's model where none is named."""
+        asked, news = self._round.asked, self._row.cards[place].news
+        if asked is None or self._row.masked or news is None or not news.completion:
+            self._shell.notify("There is no text to compare models over.", "Let the columns speak first.")
+            return
+        models = list(dict.fromkeys(column.model for column in asked.columns))
+        reference = reference or models[0]
+        rewards = {
+            c.model: card.foot.numbers.get("reward") for c, card in zip(asked.columns, self._row.cards, strict=True)
+        }
+        view = AlignedView(self._theme)
+
+        def compare() -> list[ModelOnText]:
+            pairs = [(asked.prompt, news.completion)]
+            told = [(model, self._service.align(model, reference, pairs)[0]) for model in models]
+            return [ModelOnText(model, tokens, rewards.get(model)) for model, tokens in told]
+
+        def failed(error: WorkbenchError) -> None:
+            view.told.setText(f"{error.what} {error.hint}".strip())
+
+        self.put(place, f"{len(models)} models over this text", view)
+        view.told.setText("Reading the text with every model …")
+        self._bridge.run(compare, then=lambda found: view.show_models(found, reference), failed=failed, lane="long")
+
     def close(self) -> None:
         """Back to the columns."""
+        self._leave()
+        self._leave = _nothing
         self.place, self._feed = None, None
         if self._ticket is not None:
             self._ticket.cancel()
@@ -73,16 +130,19 @@ class Lab(QObject):
         self.shown.emit(False)
 
     def begin(self) -> None:
-        """A round begins anew: its views begin anew with it."""
-        if self.place is not None:
-            place = self.place
+        """A round begins anew: views of what comes begin anew with it, others speak of what is gone."""
+        if self.pane.content is not None:
+            place, again = self.place, isinstance(self.pane.content, BeamView | RoundsView | ContrastView)
             self.close()
-            self.open(place)
+            if place is not None and again:
+                self.open(place)
 
     def put(
         self, place: int | None, title: str, view: QWidget, feed: Callable[[ColumnNews], Any] | None = None
     ) -> None:
         """Show a view; `feed` gets the column's news from now on."""
+        if self.pane.content is not None:
+            self.pane.forget()
         self.place, self._feed = place, feed
         self.pane.put(title if place is None else f"{LETTERS[place]} · {title}", view)
         self.shown.emit(True)
@@ -155,6 +215,7 @@ class Lab(QObject):
         self._round.branch(place, position, token, new=not self._row.full)
 
     def _use(self, place: int, settings: DecodingSettings) -> None:
+        self._leave = _nothing  # what the settings would change stays marked
         self._row.cards[place].head.set_settings(settings)
         self._shell.notify(f"Column {LETTERS[place]} has these settings now.", "Start again to use them.", "good")
 

@@ -8,11 +8,12 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
 
+from workbench.domain.choices import Aligned
 from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge, Ticket
 from workbench.gui.pages.playground.columns_row import ColumnsRow
 from workbench.gui.pages.playground.drawer import Drawer
-from workbench.gui.pages.playground.round import Round
+from workbench.gui.pages.playground.round import Asked, Round
 from workbench.gui.shell import Shell
 from workbench.gui.widgets.basics import text
 from workbench.services.column_numbers import ColumnNumbersService, Measures, Taken
@@ -26,10 +27,17 @@ class Measuring(QObject):
     taken = Signal()
 
     def __init__(
-        self, service: ColumnNumbersService, bridge: Bridge, shell: Shell, round: Round, row: ColumnsRow, drawer: Drawer
+        self,
+        service: ColumnNumbersService,
+        bridge: Bridge,
+        shell: Shell,
+        round: Round,
+        row: ColumnsRow,
+        drawer: Drawer,
+        aligned: Callable[..., Any],
     ) -> None:
         super().__init__()
-        self._service, self._bridge, self._shell = service, bridge, shell
+        self._service, self._bridge, self._shell, self._aligned = service, bridge, shell, aligned
         self._round, self._row, self._drawer = round, row, drawer
         self._ticket: Ticket | None = None
         self.models: Sequence[ModelRef] = ()
@@ -64,11 +72,31 @@ class Measuring(QObject):
                 for words in taken.trouble:
                     if not self._row.masked:
                         self._shell.notify("A number couldn't be taken.", words, "warning")
+                for place in places:
+                    self._take_kl(asked, place)
                 self.taken.emit()
 
         self._ticket = self._bridge.run(
             self._service.take, asked.prompt, said, self.measures, then=show, failed=lambda _: None, lane="long"
         )
+
+    def _take_kl(self, asked: Asked, place: int) -> None:
+        """KL to the reference for the heat of a column, where its text is cut into the tokens that were said."""
+        card = self._row.cards[place]
+        news = card.news
+        if news is None or not self.measures.reference:
+            return
+        pairs = [(asked.prompt, news.completion)]
+
+        def show(found: list[tuple[Aligned, ...]]) -> None:
+            ids = [choice.id for choice in card.tokens]
+            if self._round.asked is asked and found and [one.id for one in found[0]][: len(ids)] == ids:
+                card.view.set_kl([one.kl for one in found[0]][: len(ids)])
+
+        self._bridge.run(
+            self._aligned, asked.columns[place].model, self.measures.reference, pairs,
+            then=show, failed=lambda _: None, lane="long",
+        )  # fmt: skip
 
     def _choose(self, measures: Measures) -> None:
         self.measures = measures

@@ -16,6 +16,7 @@ from workbench.domain.runs import ModelRef
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
+from workbench.gui.pages.playground.family import Family
 from workbench.gui.pages.playground.heat import MODES, Mode
 from workbench.gui.pages.playground.keeping import Keeping
 from workbench.gui.pages.playground.lab import Lab
@@ -74,12 +75,14 @@ class PlaygroundPage(QWidget):
         self.panels = Panels(service, self._bridge, theme, self.row, self.drawer, self.round)
         self.keeping = Keeping(self._services.rounds, self._bridge, self._shell, self.round, self.row, self.drawer)
         self.measuring = Measuring(
-            self._services.column_numbers, self._bridge, self._shell, self.round, self.row, self.drawer
+            self._services.column_numbers, self._bridge, self._shell, self.round, self.row, self.drawer, service.align
         )
         self.lab = Lab(service, self._bridge, self._shell, self.round, self.row, self._desk.lab)
         self.lab.shown.connect(self._desk.show_lab)
         self.studies = Studies(self._services, self._bridge, self._shell, self.row, self.drawer, self.lab)
         self._desk.left.connect(self.lab.close)
+        self.panels.rules_wanted.connect(self.lab.open_distribution)
+        self.family = Family(self._services.models, self._bridge, self._shell, self.round, self.row, self.lab)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
         self.row.changed.connect(self._remember)
@@ -109,6 +112,8 @@ class PlaygroundPage(QWidget):
             ("History of rounds", self.keeping.open_history),
             ("Numbers below the columns", self.measuring.open_panel),
             ("The prompt as the model reads it", self._open_reading),
+            ("One family on this prompt", lambda: self.family.play(self.start)),
+            ("The columns' models over one text", self.family.compare),
             ("A study of these columns", self.studies.open_panel),
             ("Save the round as JSON", lambda: write(self, "json")),
             ("Save the round as Markdown", lambda: write(self, "markdown")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from workbench.domain.text import Prompt
@@ -17,6 +17,7 @@ from workbench.gui.pages.playground.round import Round
 from workbench.gui.pages.playground.token_panel import TokenPanel
 from workbench.gui.pages.playground.token_words import name_of, shown
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import button
 from workbench.services.playground import PlaygroundService
 from workbench.services.views import Preset
 
@@ -35,6 +36,8 @@ class Below(QWidget):
 
 class Panels(QObject):
     """Opens one panel at a time in the drawer."""
+
+    rules_wanted = Signal(int, int)
 
     def __init__(
         self, service: PlaygroundService, bridge: Bridge, theme: Theme, row: ColumnsRow, drawer: Drawer, round: Round
@@ -68,7 +71,11 @@ class Panels(QObject):
         title = f"{LETTERS[place]} · token {token + 1}: {shown(name_of(choice))}"
         panel = TokenPanel(self._theme, choice, token)
         panel.branch.connect(partial(self._branch, place))
-        self.drawer.open(title, Below(self._branch_choice(), panel))
+        rules = button(
+            "The rules at work here", "playground.token.distribution", lambda: self.rules_wanted.emit(place, token),
+            tip="Bars before and after every rule, live while you move it; the model isn't run",
+        )  # fmt: skip
+        self.drawer.open(title, Below(rules, self._branch_choice(), panel))
 
     def _branch_choice(self) -> QCheckBox:
         """Where a branch goes."""

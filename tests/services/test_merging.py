@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from tests.services.conftest import make_item
 from workbench.cli.main import main
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Judgement, Ranking
+from workbench.services import merging as merging_service
 from workbench.services.workbench import Workbench
+from workbench.store import merge_labels
 from workbench.store.database import Database
 from workbench.store.other_workspace import copy_untouched
 from workbench.store.sqlite import DATABASE
@@ -134,3 +138,42 @@ def test_that_the_command_tells_and_does(ten: Workbench, other: Path, capsys: py
     assert "names nobody" in capsys.readouterr().err
     assert main(["label", "merge", str(ten.path), str(other / "absent")]) == 1
     assert "no workspace" in capsys.readouterr().err
+
+
+def test_that_people_label_while_a_merge_works_and_nobody_freezes_half_of_it(
+    ten: Workbench, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused, go_on = threading.Event(), threading.Event()
+
+    def pause(_seconds: float) -> None:
+        if brought():
+            paused.set()
+            assert go_on.wait(60)
+
+    def brought() -> bool:
+        return bool(ten.labelling.judgements("pairs"))
+
+    monkeypatch.setattr(merge_labels, "SLICE", 1)
+    monkeypatch.setattr(merging_service.time, "sleep", pause)
+    shown, _ = ten.labelling.start("pairs")
+    assert shown is not None
+    with ThreadPoolExecutor() as others:
+        merging = others.submit(ten.merging.merge, other, {"me": "ben"})
+        try:
+            assert paused.wait(60)
+            assert ten.labelling.record("pairs", shown, outcome="all_bad", milliseconds=1).next is not None
+            for attempt in (
+                lambda: ten.datasets.freeze("pairs", "preferences"),
+                lambda: ten.datasets.export("pairs", "workbench", tmp_path / "pairs.jsonl"),
+                lambda: ten.merging.merge(other),
+            ):
+                with pytest.raises(Conflict, match="being merged"):
+                    attempt()
+        finally:
+            go_on.set()
+        assert merging.result(60).judgements == 3
+    assert ten.datasets.freeze("pairs", "preferences").rows == 3
+    assert {(j.annotator, j.outcome) for j in ten.labelling.judgements("pairs")} == {
+        ("ben", "ranked"),
+        ("me", "all_bad"),
+    }

@@ -19,14 +19,11 @@ import sys
 import time
 from pathlib import Path
 
+from tests.benchmarks.test_store_speed import fill_by_sql
 from tests.gui.pages import annotating_window
 from tests.gui.pages.test_killed_window import check, told
-from workbench.domain.judgement import Item
-from workbench.domain.text import Candidate, Prompt
 from workbench.services.workbench import Workbench, new_workspace
-from workbench.store.filling import NewRow
 
-SLICE = 500
 TELL_EVERY = 25
 LONGEST = 0.8  # seconds from a window's first key to its end
 
@@ -35,22 +32,7 @@ def fill(space: Path, items: int) -> None:
     """A dataset of so many pairs."""
     with Workbench.open(new_workspace(space)) as bench:
         bench.workspace.lane.do(bench.workspace.store.datasets.create, "pairs", "preferences")
-        for start in range(0, items, SLICE):
-            rows = [
-                NewRow(
-                    (
-                        Item(
-                            id=f"item-{n}",
-                            prompt=Prompt.from_text(f"Question {n}?"),
-                            candidates=(Candidate(text=f"Answer {n}."), Candidate(text=f"Another answer {n}.")),
-                        ),
-                        [],
-                    ),
-                    n,
-                )
-                for n in range(start, min(items, start + SLICE))
-            ]
-            bench.workspace.lane.do(bench.workspace.store.datasets.append, "pairs", rows)
+        bench.workspace.lane.do(fill_by_sql, bench.workspace.store, items, 0)
 
 
 def one_kill(space: Path, delay: float) -> str:

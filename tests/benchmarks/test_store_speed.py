@@ -49,10 +49,10 @@ def median_ms(work: Callable[[], Any], times: int = 20) -> float:
     return 1000 * sorted(seconds)[times // 2]
 
 
-def fill_by_sql(store: Store) -> None:
-    """What ITEMS appended rows leave behind, made by the database itself; the first half is judged."""
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {ITEMS})"
-    judged = f"FROM n WHERE i < {JUDGED}"
+def fill_by_sql(store: Store, items: int = ITEMS, judgements: int = JUDGED) -> None:
+    """What appended rows leave behind in the first dataset, made by the database itself; the first ones are judged."""
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {items})"
+    judged = f"FROM n WHERE i < {judgements}"
     with store._database.write() as connection:
         for statement in (
             "INSERT INTO prompts SELECT i + 1, randomblob(32), json_array(json_object('role', 'user', 'content',"
@@ -66,8 +66,9 @@ def fill_by_sql(store: Store) -> None:
             f"INSERT INTO standings (judgement_id, dataset_id, row_id, annotator, state) SELECT i + 1, 1, i + 1, 'crowd', 'done' {judged}",
         ):
             connection.exec_driver_sql(statement.replace("SELECT", f"{numbers} SELECT", 1))
-        connection.exec_driver_sql(f"INSERT INTO tallies VALUES (1, 'crowd', 'person', {JUDGED}, 0)")
-        connection.exec_driver_sql(f"UPDATE datasets SET rows = {ITEMS}, judged = {JUDGED}")
+        if judgements:
+            connection.exec_driver_sql(f"INSERT INTO tallies VALUES (1, 'crowd', 'person', {judgements}, 0)")
+        connection.exec_driver_sql(f"UPDATE datasets SET rows = {items}, judged = {judgements}")
 
 
 @pytest.mark.timeout(1800)

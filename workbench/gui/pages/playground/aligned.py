@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPo
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from workbench.domain.choices import Aligned
-from workbench.gui.pages.playground.flow import STRIP, FlowText
+from workbench.gui.pages.playground.flow import FlowText
 from workbench.gui.pages.playground.heat import Legend, Scale
 from workbench.gui.pages.playground.token_words import percent, shown
 from workbench.gui.theme import Theme
@@ -161,7 +161,7 @@ class AlignedView(QWidget):
             name = text(QFontMetrics(font).elidedText(model.name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH), "strong")
             name.setToolTip(plain_tip(model.name))
             letter = text(LETTERS[row - 1], "chip")
-            letter.setMaximumWidth(28)
+            letter.setMaximumWidth(QFontMetrics(font).horizontalAdvance("M") + 20)
             cells: list[QWidget] = [letter, name]
             numbers = [f"{total:.1f}", f"{total / count:.2f}", f"{kl:.2f}"]
             if rewards:
@@ -207,9 +207,9 @@ class StripText(FlowText):
     def draw_names(self, painter: QPainter, top: float) -> None:
         """The models' letters."""
         painter.setPen(QColor(self.theme.colours.quiet))
-        high = self.line - 6.0 - self.strips * STRIP
+        high = self.line - 6.0 - self.strips * self.strip_height
         for strip in range(self.strips):
-            box = QRectF(0, top + high + strip * STRIP, self.margin - 6, STRIP)
+            box = QRectF(0, top + high + strip * self.strip_height, self.margin - 6, self.strip_height)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, LETTERS[strip])
 
     def draw_strip(self, painter: QPainter, token: int, strip: int, box: QRectF) -> None:
@@ -264,7 +264,8 @@ class GrowthPlot(QWidget):
         painter.drawText(QPointF(0, high - 3), self._title)
         if not self._lines:
             return
-        area = QRectF(52, high + 6, self.width() - 52 - 26, self.height() - 2 * high - 14)
+        numbers = float(self.fontMetrics().horizontalAdvance("-1,000.0"))
+        area = QRectF(numbers, high + 6, self.width() - numbers - 26, self.height() - 2 * high - 14)
         low = min(min(line) for _, line in self._lines)
         top = max(max(line) for _, line in self._lines)
         spread, count = (top - low) or 1.0, max(1, len(self._lines[0][1]) - 1)
@@ -272,11 +273,11 @@ class GrowthPlot(QWidget):
             y = area.bottom() - share * area.height()
             painter.fillRect(QRectF(area.left(), y, area.width(), 1), QColor(colours.line))
             painter.drawText(
-                QRectF(0, y - high / 2, 46, high), Qt.AlignmentFlag.AlignRight, f"{low + share * spread:.1f}"
+                QRectF(0, y - high / 2, numbers - 6, high), Qt.AlignmentFlag.AlignRight, f"{low + share * spread:.1f}"
             )
-        for x, words in ((area.left(), "1"), (area.right() - 40, f"{count:,}")):
+        for x, words in ((area.left(), "1"), (area.right() - 60, f"{count:,}")):
             side = Qt.AlignmentFlag.AlignLeft if words == "1" else Qt.AlignmentFlag.AlignRight
-            painter.drawText(QRectF(x, area.bottom() + 4, 40, high), side, words)
+            painter.drawText(QRectF(x, area.bottom() + 4, 60, high), side, words)
         if self._token is not None:
             x = area.left() + area.width() * (self._token + 1) / count
             painter.fillRect(QRectF(x - 1, area.top(), 2, area.height()), QColor(colours.edge))

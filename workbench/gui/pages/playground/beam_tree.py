@@ -25,6 +25,8 @@ _STATES = {"live": "goes on", "finished": "finished", "pruned": "dropped"}
 class BeamTree(Canvas):
     """Spots are places in the tree (level, number). Left and Right walk along a hypothesis, Up and Down among its rivals."""
 
+    head_lines = 1
+
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "playground.beams.tree", "Tree of hypotheses")
         self.tree = Tree()
@@ -33,7 +35,6 @@ class BeamTree(Canvas):
         self.best: frozenset[Place] = frozenset()
         self._rows: list[list[int]] = []  # of each level, the numbers of the nodes that are shown
         self._places: list[dict[int, int]] = []
-        self.head = self.fontMetrics().height() + 10.0
 
     def show_tree(self, tree: Tree) -> None:
         """Look at another tree, or at one that has grown."""
@@ -72,22 +73,27 @@ class BeamTree(Canvas):
         here = min(range(len(ZOOMS)), key=lambda n: abs(ZOOMS[n] - self.zoom))
         self.set_zoom(1.0 if steps == 0 else ZOOMS[min(max(here + steps, 0), len(ZOOMS) - 1)])
 
+    @property
+    def scale(self) -> float:
+        """Pixels for a unit of the drawing."""
+        return self.zoom * self.unit
+
     def extent(self) -> tuple[float, float]:
         """All steps, and the fullest of them."""
         most = max((len(rows) for rows in self._rows), default=0)
-        return (len(self._rows) * ACROSS + 8) * self.zoom, (most * DOWN + 8) * self.zoom
+        return (len(self._rows) * ACROSS + 8) * self.scale, (most * DOWN + 8) * self.scale
 
     def box_of(self, spot: Place) -> QRectF:
         """Where a node lies."""
         level, number = spot
         row = self._places[level].get(number, 0)
-        z = self.zoom
+        z = self.scale
         return QRectF((level * ACROSS + 4) * z, (row * DOWN + 4) * z, WIDE * z, HIGH * z)
 
     def spot_at(self, point: QPointF) -> Place | None:
         """The node under a point."""
-        level = int(point.x() / self.zoom // ACROSS)
-        row = int(point.y() / self.zoom // DOWN)
+        level = int(point.x() / self.scale // ACROSS)
+        row = int(point.y() / self.scale // DOWN)
         if not 0 <= level < len(self._rows) or not 0 <= row < len(self._rows[level]):
             return None
         spot = (level, self._rows[level][row])
@@ -147,19 +153,19 @@ class BeamTree(Canvas):
     def draw_head(self, painter: QPainter, visible: QRectF) -> None:
         """Number the steps."""
         painter.setPen(QColor(self.theme.colours.quiet))
-        across = ACROSS * self.zoom
+        across = ACROSS * self.scale
         every = next((n for n in (1, 2, 5, 10, 20, 50) if n * across >= 60), 100)
         for level in range(
             max(0, int(visible.left() // across)), min(len(self._rows), int(visible.right() // across) + 1)
         ):
             if level % every == 0:
                 words = f"step {level + 1}" if across >= 60 else f"{level + 1}"
-                painter.drawText(QPointF(level * across + 4 * self.zoom, self.head - 10), words)
+                painter.drawText(QPointF(level * across + 4 * self.scale, self.head - 10), words)
         painter.fillRect(QRectF(visible.left(), self.head - 4, visible.width(), 1), QColor(self.theme.colours.line))
 
     def draw(self, painter: QPainter, visible: QRectF) -> None:
         """Lines first, then the nodes in sight."""
-        across, down = ACROSS * self.zoom, DOWN * self.zoom
+        across, down = ACROSS * self.scale, DOWN * self.scale
         first = max(0, int(visible.left() // across) - 1)
         last = min(len(self._rows), int(visible.right() // across) + 2)
         self._draw_lines(painter, first, last)
@@ -204,18 +210,18 @@ class BeamTree(Canvas):
             painter.fillRect(box, QColor(colours.raised) if pruned else heat)
         else:
             painter.fillRect(box, QColor(colours.ground if pruned else colours.surface))
-            painter.fillRect(QRectF(box.left(), box.top(), 6 * self.zoom, box.height()), heat)
+            painter.fillRect(QRectF(box.left(), box.top(), 6 * self.scale, box.height()), heat)
         style = Qt.PenStyle.DotLine if pruned else Qt.PenStyle.SolidLine
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(colours.accent if best else colours.edge), 2 if best else 1, style))
         painter.drawRect(box)
         if node.state == "finished":  # a second edge at the right, as a text's last line has
             painter.fillRect(
-                QRectF(box.right() - 4 * self.zoom, box.top(), 4 * self.zoom, box.height()), QColor(colours.text)
+                QRectF(box.right() - 4 * self.scale, box.top(), 4 * self.scale, box.height()), QColor(colours.text)
             )
         if self.zoom >= READABLE:
             painter.setPen(QColor(colours.quiet if pruned else colours.text))
-            room = box.adjusted(10 * self.zoom, 0, -7 * self.zoom, 0)
+            room = box.adjusted(10 * self.scale, 0, -7 * self.scale, 0)
             words = painter.fontMetrics().elidedText(shown(node.text), Qt.TextElideMode.ElideRight, int(room.width()))
             painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, words)
 

@@ -215,17 +215,22 @@ class RankingList(Canvas):
         self.over = None
         self.changed()
 
+    @property
+    def row(self) -> float:
+        """Height of a row: two lines of words."""
+        return max(ROW, 2 * self.fontMetrics().height() + 10.0)
+
     def extent(self) -> tuple[float, float]:
         """As wide as there is room."""
-        return 0.0, ROW * len(self.ranking)
+        return 0.0, self.row * len(self.ranking)
 
     def box_of(self, spot: int) -> QRectF:
         """A row."""
-        return QRectF(0, ROW * spot, self.viewport().width(), ROW - 2)
+        return QRectF(0, self.row * spot, self.viewport().width(), self.row - 2)
 
     def spot_at(self, point: QPointF) -> int | None:
         """The row at a height."""
-        row = int(point.y() // ROW)
+        row = int(point.y() // self.row)
         return row if 0 <= row < len(self.ranking) else None
 
     def walked(self, spot: int | None, key: Qt.Key) -> int | None:
@@ -252,22 +257,31 @@ class RankingList(Canvas):
 
     def draw(self, painter: QPainter, visible: QRectF) -> None:
         """The rows in sight."""
-        colours, wide = self.theme.colours, float(self.viewport().width())
-        for row in range(max(0, int(visible.top() // ROW)), min(len(self.ranking), int(visible.bottom() // ROW) + 1)):
-            one, y = self.ranking[row], ROW * row
+        colours, wide, line = self.theme.colours, float(self.viewport().width()), self.row / 2 - 3
+        for row in range(
+            max(0, int(visible.top() // self.row)), min(len(self.ranking), int(visible.bottom() // self.row) + 1)
+        ):
+            one, y = self.ranking[row], self.row * row
             moved = self._before.get(one.place, row) - row
             font = self.font()
             font.setBold(row == 0)
             painter.setFont(font)
             painter.setPen(QColor(colours.accent if row == 0 else colours.text))
             head = f"{row + 1}.  {one.score:.3f}" + ("" if one.finished else "  …")
-            painter.drawText(QRectF(8, y + 2, wide - 16, 20), Qt.AlignmentFlag.AlignLeft, head)
+            painter.drawText(QRectF(8, y + 2, wide - 16, line), Qt.AlignmentFlag.AlignLeft, head)
+            used = painter.fontMetrics().horizontalAdvance(head)
             painter.setFont(self.font())
+            metrics = painter.fontMetrics()
             painter.setPen(QColor(colours.quiet))
             arrow = f"{'▲' if moved > 0 else '▼'}{abs(moved)}  " if moved else ""
-            facts = f"{arrow}{one.place[0] + 1} tokens  Σ {one.logprob:.1f}"
-            painter.drawText(QRectF(8, y + 2, wide - 16, 20), Qt.AlignmentFlag.AlignRight, facts)
+            size = f"{arrow}{one.place[0] + 1} tokens"
+            fits = (
+                f
+                for f in (f"{size}  Σ {one.logprob:.1f}", size, arrow)
+                if metrics.horizontalAdvance(f) <= wide - 28 - used
+            )
+            painter.drawText(QRectF(8, y + 2, wide - 16, line), Qt.AlignmentFlag.AlignRight, next(fits, ""))
             painter.setPen(QColor(colours.text))
             words = shown(self._tree.text(one.place)).replace("␣", " ").strip()
-            line = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, int(wide) - 16)
-            painter.drawText(QRectF(8, y + 21, wide - 16, 20), Qt.AlignmentFlag.AlignLeft, line)
+            words = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, int(wide) - 16)
+            painter.drawText(QRectF(8, y + 2 + line, wide - 16, line), Qt.AlignmentFlag.AlignLeft, words)

@@ -17,6 +17,7 @@ WALKS = {
     Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End,
     Qt.Key.Key_PageUp, Qt.Key.Key_PageDown,
 }  # fmt: skip
+USUAL = 13  # pixels of the usual font
 OPENS = {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space}
 Spot = Any  # whatever a drawing counts its things by
 
@@ -30,6 +31,7 @@ class Canvas(QAbstractScrollArea):
 
     pointed = Signal(object)
     opened = Signal(object)
+    head_lines = 0
 
     def __init__(self, theme: Theme, name: str, accessible: str) -> None:
         super().__init__()
@@ -43,7 +45,6 @@ class Canvas(QAbstractScrollArea):
         self.bubble = Bubble(self)
         self.current: Spot | None = None
         self.over: Spot | None = None
-        self.head = 0.0  # height of what stays in sight at the top
         for bar in (self.verticalScrollBar(), self.horizontalScrollBar()):
             bar.setSingleStep(24)
             bar.valueChanged.connect(lambda _: self.bubble.hide())
@@ -117,11 +118,19 @@ class Canvas(QAbstractScrollArea):
         if moved:
             self.pointed.emit(spot)
 
-    def mono(self, size: int = 13) -> QFont:
+    @property
+    def unit(self) -> float:
+        """How much larger than usual the words are, and with them all that holds words."""
+        return max(1.0, self.theme.font_size / USUAL)
+
+    @property
+    def head(self) -> float:
+        """Height of what stays in sight at the top: so many lines of words, and a line below them."""
+        return self.head_lines * self.fontMetrics().height() + 10.0 if self.head_lines else 0.0
+
+    def mono(self) -> QFont:
         """The font of tokens."""
-        font = self.theme.mono_font()
-        font.setPixelSize(max(13, size))
-        return font
+        return self.theme.mono_font()
 
     def dress(self) -> None:
         """Take the theme's colours and fonts again."""

@@ -105,12 +105,13 @@ class DistributionView(QWidget):
 class DistributionBars(Canvas):
     """One row for each token, one column for each stage; spots are rows."""
 
+    head_lines = 4
+
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "playground.distribution.bars", "Probabilities before the rules and after each")
         self.distribution: Distribution | None = None
         self._standing = -1
         self._most = 1.0
-        self.head = 4 * self.fontMetrics().height() + 14.0
 
     def show_bars(self, distribution: Distribution, standing: int) -> None:
         """Show another distribution; the token that a person stands on stays the same one if it is still there."""
@@ -132,23 +133,33 @@ class DistributionBars(Canvas):
         )
         self.changed()
 
+    @property
+    def row(self) -> float:
+        """Height of a row."""
+        return ROW * self.unit
+
+    @property
+    def name(self) -> float:
+        """Room for marks and name of a token."""
+        return NAME * self.unit
+
     def extent(self) -> tuple[float, float]:
         """Every token a row, and one for all others."""
         if self.distribution is None:
             return 0.0, 0.0
-        return NAME + self._wide() * len(self.distribution.stages), ROW * (len(self.distribution.bars) + 1)
+        return self.name + self._wide() * len(self.distribution.stages), self.row * (len(self.distribution.bars) + 1)
 
     def box_of(self, spot: int) -> QRectF:
         """A row."""
-        return QRectF(0, ROW * spot, max(self.extent()[0], 1.0), ROW)
+        return QRectF(0, self.row * spot, max(self.extent()[0], 1.0), self.row)
 
     def note_box(self, spot: int) -> QRectF:
         """Behind the names."""
-        return self.box_of(spot).adjusted(NAME, 0, 0, 0)
+        return self.box_of(spot).adjusted(self.name, 0, 0, 0)
 
     def spot_at(self, point: QPointF) -> int | None:
         """The row at a height."""
-        row = int(point.y() // ROW)
+        row = int(point.y() // self.row)
         return row if self.distribution is not None and 0 <= row < len(self.distribution.bars) else None
 
     def walked(self, spot: int | None, key: Qt.Key) -> int | None:
@@ -156,7 +167,7 @@ class DistributionBars(Canvas):
         if self.distribution is None or not self.distribution.bars:
             return None
         last = len(self.distribution.bars) - 1
-        page = max(1, int(self.viewport().height() // ROW) - 3)
+        page = max(1, int(self.viewport().height() // self.row) - 3)
         steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -page, Qt.Key.Key_PageDown: page}
         if key in {Qt.Key.Key_Home, Qt.Key.Key_End}:
             return 0 if key == Qt.Key.Key_Home else last
@@ -183,7 +194,7 @@ class DistributionBars(Canvas):
         colours, wide = self.theme.colours, self._wide()
         line = float(self.fontMetrics().height())
         for number, stage in enumerate(self.distribution.stages):
-            x = NAME + wide * number
+            x = self.name + wide * number
             font = self.font()
             font.setBold(True)
             painter.setFont(font)
@@ -205,53 +216,59 @@ class DistributionBars(Canvas):
         found = self.distribution
         if found is None:
             return
-        first = max(0, int(visible.top() // ROW))
-        for number in range(first, min(len(found.bars), int(visible.bottom() // ROW) + 1)):
+        first = max(0, int(visible.top() // self.row))
+        for number in range(first, min(len(found.bars), int(visible.bottom() // self.row) + 1)):
             self._draw_row(painter, number, found.bars[number])
-        y = ROW * len(found.bars)
+        y = self.row * len(found.bars)
         painter.setFont(self.font())
         painter.setPen(QColor(self.theme.colours.quiet))
-        painter.drawText(QRectF(24, y, NAME - 24, ROW), Qt.AlignmentFlag.AlignVCenter, "all others")
+        painter.drawText(
+            QRectF(24 * self.unit, y, self.name - 24 * self.unit, self.row), Qt.AlignmentFlag.AlignVCenter, "all others"
+        )
         for stage in range(len(found.stages)):
             rest = max(0.0, 1.0 - sum(bar.p[stage] for bar in found.bars if stage < len(bar.p)))
             words = percent(rest) if rest > 1e-6 else "–"
             painter.drawText(
-                QRectF(NAME + self._wide() * stage, y, self._wide(), ROW), Qt.AlignmentFlag.AlignVCenter, words
+                QRectF(self.name + self._wide() * stage, y, self._wide(), self.row),
+                Qt.AlignmentFlag.AlignVCenter,
+                words,
             )
 
     def _draw_row(self, painter: QPainter, number: int, bar: Bar) -> None:
-        found, colours, wide, y = self.distribution, self.theme.colours, self._wide(), ROW * number
+        found, colours, wide, y = self.distribution, self.theme.colours, self._wide(), self.row * number
         if found is None:
             return
         upright = Qt.AlignmentFlag.AlignVCenter
         painter.setFont(self.font())
         painter.setPen(QColor(colours.accent))
         marks = ("●" if bar.id == self._standing else "") + ("▶" if bar.id == found.chosen else "")
-        painter.drawText(QRectF(0, y, 26, ROW), Qt.AlignmentFlag.AlignCenter, marks)
+        painter.drawText(QRectF(0, y, 26 * self.unit, self.row), Qt.AlignmentFlag.AlignCenter, marks)
         painter.setFont(self.mono())
         painter.setPen(QColor(colours.quiet if bar.cut_by else colours.text))
-        name = painter.fontMetrics().elidedText(shown(bar.text), Qt.TextElideMode.ElideRight, int(NAME - 38))
-        painter.drawText(QRectF(28, y, NAME - 34, ROW), upright, name)
+        name = painter.fontMetrics().elidedText(
+            shown(bar.text), Qt.TextElideMode.ElideRight, int(self.name - 36 * self.unit)
+        )
+        painter.drawText(QRectF(28 * self.unit, y, self.name - 34 * self.unit, self.row), upright, name)
         painter.setFont(self.font())
         over = False
         for stage, p in enumerate(bar.p):
-            x = NAME + wide * stage
+            x = self.name + wide * stage
             if p <= 0.0 and stage > 0:
                 painter.setPen(QColor(colours.quiet))
                 cutter = not over and bar.cut_by == found.stages[stage].rule
-                painter.drawText(QRectF(x, y, wide - 12, ROW), upright, "✕ cut" if cutter or not over else "")
+                painter.drawText(QRectF(x, y, wide - 12, self.row), upright, "✕ cut" if cutter or not over else "")
                 over = True
                 continue
-            length = max(1.0, (wide - 68) * p / self._most)
+            length = max(1.0, (wide - 68 * self.unit) * p / self._most)
             tone = QColor(colours.edge if stage == 0 else colours.accent)
-            painter.fillRect(QRectF(x, y + 7, length, ROW - 14), tone)
+            painter.fillRect(QRectF(x, y + 7, length, self.row - 14), tone)
             painter.setPen(QColor(colours.text))
-            painter.drawText(QRectF(x + length + 5, y, 62, ROW), upright, percent(p))
+            painter.drawText(QRectF(x + length + 5, y, 62 * self.unit, self.row), upright, percent(p))
 
     def _wide(self) -> float:
         """How wide a stage is drawn."""
         count = len(self.distribution.stages) if self.distribution else 1
-        return max(NARROWEST, (self.viewport().width() - NAME) / count)
+        return max(NARROWEST * self.unit, (self.viewport().width() - self.name) / count)
 
 
 def _stage(rule: str) -> str:

@@ -35,7 +35,7 @@ class FlowText(Canvas):
         """Another text."""
         self.forget()
         self.pieces, self.prompt, self.strips = list(pieces), prompt, strips
-        self.margin = 26.0 if strips else 0.0
+        self.margin = 26.0 * self.unit if strips else 0.0
         self.linked, self.dotted = None, set()
         self._lay_out()
 
@@ -52,9 +52,14 @@ class FlowText(Canvas):
             self.viewport().update()
 
     @property
+    def strip_height(self) -> float:
+        """Height of a strip, which must hold a letter."""
+        return STRIP * self.unit
+
+    @property
     def line(self) -> float:
         """Height of a line with its strips."""
-        return QFontMetrics(self.mono()).height() + 4.0 + self.strips * STRIP + GAP
+        return QFontMetrics(self.mono()).height() + 4.0 + self.strips * self.strip_height + GAP
 
     def extent(self) -> tuple[float, float]:
         """As wide as there is room."""
@@ -132,7 +137,9 @@ class FlowText(Canvas):
                         painter,
                         token,
                         strip,
-                        QRectF(box.left(), box.bottom() + strip * STRIP, box.width() - 1, STRIP - 1),
+                        QRectF(
+                            box.left(), box.bottom() + strip * self.strip_height, box.width() - 1, self.strip_height - 1
+                        ),
                     )
 
     def draw_names(self, painter: QPainter, top: float) -> None:

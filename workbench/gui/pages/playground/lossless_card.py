@@ -121,8 +121,6 @@ class LosslessCard(QWidget):
 class Cells(QWidget):
     """Outcomes with how often they came (a bar) and how often they should have (a mark)."""
 
-    LINE = 24
-
     def __init__(self, theme: Theme, tested: LosslessRule) -> None:
         super().__init__()
         self._theme, self._tested = theme, tested
@@ -133,38 +131,43 @@ class Cells(QWidget):
                 f"{shown(c.text) or 'all others'}: came {c.observed}, expected {c.expected:.1f}" for c in tested.cells
             )
         )
-        self.setFixedHeight(self.LINE * len(tested.cells))
+        self.setFixedHeight(self._line * len(tested.cells))
+
+    @property
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 9
 
     def sizeHint(self) -> QSize:
         """A line for each outcome."""
-        return QSize(280, self.LINE * len(self._tested.cells))
+        return QSize(280, self._line * len(self._tested.cells))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Name, bar with mark, both numbers."""
         painter = QPainter(self)
         colours = self._theme.colours
         most = max((max(float(c.observed), c.expected) for c in self._tested.cells), default=1.0) or 1.0
-        name, numbers = 96.0, 104.0
+        metrics = self.fontMetrics()
+        name, numbers = metrics.horizontalAdvance("m") * 8.0, metrics.horizontalAdvance("99,999 | 99,999.9") + 8.0
         track = max(20.0, self.width() - name - numbers)
         mono = self._theme.mono_font()
         upright = Qt.AlignmentFlag.AlignVCenter
         for row, cell in enumerate(self._tested.cells):
-            y = float(row * self.LINE)
+            y = float(row * self._line)
             painter.setFont(mono if cell.text else self.font())
             painter.setPen(QColor(colours.text if cell.text else colours.quiet))
             words = painter.fontMetrics().elidedText(
                 shown(cell.text) or "all others", Qt.TextElideMode.ElideRight, int(name) - 6
             )
-            painter.drawText(QRectF(0, y, name, self.LINE), upright, words)
-            painter.fillRect(QRectF(name, y + 7, track * cell.observed / most, self.LINE - 14), QColor(colours.accent))
+            painter.drawText(QRectF(0, y, name, self._line), upright, words)
+            painter.fillRect(QRectF(name, y + 7, track * cell.observed / most, self._line - 14), QColor(colours.accent))
             painter.fillRect(
-                QRectF(name + track * cell.expected / most - 1.5, y + 3, 3, self.LINE - 6), QColor(colours.text)
+                QRectF(name + track * cell.expected / most - 1.5, y + 3, 3, self._line - 6), QColor(colours.text)
             )
             painter.setFont(self.font())
             painter.setPen(QColor(colours.quiet))
             words = f"{cell.observed:,} | {cell.expected:,.1f}"
             painter.drawText(
-                QRectF(name + track + 4, y, numbers - 4, self.LINE), upright | Qt.AlignmentFlag.AlignRight, words
+                QRectF(name + track + 4, y, numbers - 4, self._line), upright | Qt.AlignmentFlag.AlignRight, words
             )
         painter.end()
 

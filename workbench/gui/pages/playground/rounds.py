@@ -144,19 +144,24 @@ class RoundsList(Canvas):
         self._boxes = []
         self.show_rounds(self.rounds)
 
+    @property
+    def row(self) -> float:
+        """Height of a row."""
+        return ROW * self.unit
+
     def extent(self) -> tuple[float, float]:
         """As wide as the longest round."""
         widest = max((boxes[-1][0] + boxes[-1][1] for boxes in self._boxes if boxes), default=0.0)
-        return widest + VERDICT, ROW * len(self.rounds)
+        return widest + VERDICT * self.unit, self.row * len(self.rounds)
 
     def box_of(self, spot: Spot) -> QRectF:
         """Where a token lies."""
         left, width = self._boxes[spot[0]][spot[1]]
-        return QRectF(left, ROW * spot[0] + 5, width, ROW - 10)
+        return QRectF(left, self.row * spot[0] + 5, width, self.row - 10)
 
     def spot_at(self, point: QPointF) -> Spot | None:
         """The token under a point."""
-        row = int(point.y() // ROW)
+        row = int(point.y() // self.row)
         if not 0 <= row < len(self._boxes):
             return None
         places = (n for n, (left, width) in enumerate(self._boxes[row]) if left <= point.x() < left + width)
@@ -200,17 +205,21 @@ class RoundsList(Canvas):
     def draw(self, painter: QPainter, visible: QRectF) -> None:
         """The rounds in sight."""
         colours = self.theme.colours
-        for row in range(max(0, int(visible.top() // ROW)), min(len(self.rounds), int(visible.bottom() // ROW) + 1)):
-            one, y = self.rounds[row], ROW * row
+        for row in range(
+            max(0, int(visible.top() // self.row)), min(len(self.rounds), int(visible.bottom() // self.row) + 1)
+        ):
+            one, y = self.rounds[row], self.row * row
             painter.setFont(self.font())
             painter.setPen(QColor(colours.quiet))
             upright = Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(QRectF(0, y, NUMBER - 8, ROW), upright | Qt.AlignmentFlag.AlignRight, str(one.round))
+            painter.drawText(
+                QRectF(0, y, NUMBER * self.unit - 8, self.row), upright | Qt.AlignmentFlag.AlignRight, str(one.round)
+            )
             boxes = self._boxes[row]
-            end = boxes[-1][0] + boxes[-1][1] if boxes else NUMBER
+            end = boxes[-1][0] + boxes[-1][1] if boxes else NUMBER * self.unit
             taken = sum(token.verdict == "accepted" for token in one.drafted)
             painter.drawText(
-                QRectF(end + 12, y, VERDICT, ROW),
+                QRectF(end + 12, y, VERDICT * self.unit, self.row),
                 upright,
                 f"{taken} of {len(one.drafted)}" if one.drafted else "no draft",
             )
@@ -238,19 +247,21 @@ class RoundsList(Canvas):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(tone if verdict != "unused" else QColor(colours.quiet))
         painter.drawText(
-            QRectF(box.left() + 6, box.top(), 14, box.height()), Qt.AlignmentFlag.AlignVCenter, SIGNS[verdict]
+            QRectF(box.left() + 6, box.top(), 16 * self.unit, box.height()),
+            Qt.AlignmentFlag.AlignVCenter,
+            SIGNS[verdict],
         )
         painter.setPen(QColor(colours.quiet if verdict == "unused" else colours.text))
-        painter.drawText(box.adjusted(22, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, shown(words))
+        painter.drawText(box.adjusted(22 * self.unit, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, shown(words))
 
     def _placed_tokens(self, one: DraftRound) -> list[tuple[float, float]]:
-        from_left, found = NUMBER, []
+        from_left, found = NUMBER * self.unit, []
         words = [token.text for token in one.drafted] + ([one.added_text or "end"] if one.added is not None else [])
         metrics = self._mono_metrics()
         for number, word in enumerate(words):
             if number == len(one.drafted):
                 from_left += 10  # what the model added stands apart
-            width = float(metrics.horizontalAdvance(shown(word))) + 30
+            width = float(metrics.horizontalAdvance(shown(word))) + 30 * self.unit
             found.append((from_left, width))
             from_left += width + 6
         return found
@@ -262,13 +273,15 @@ class RoundsList(Canvas):
 class AcceptanceBars(QWidget):
     """For each place of a draft the share that was taken, and a mark where it is expected."""
 
-    LINE = 24
-
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.setObjectName("playground.rounds.places")
         self._theme = theme
         self._found = speculation(())
+
+    @property
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 9
 
     def show_places(self, found: Speculation) -> None:
         """Show other sums."""
@@ -281,30 +294,32 @@ class AcceptanceBars(QWidget):
         self.setAccessibleDescription("; ".join(words))
         self.setToolTip("\n".join(["Bar: accepted. Mark: expected.", *words]))
         self.setVisible(bool(found.places))
-        self.setFixedHeight(self.LINE * len(found.places))
+        self.setFixedHeight(self._line * len(found.places))
         self.update()
 
     def sizeHint(self) -> QSize:
         """A line for each place."""
-        return QSize(240, self.LINE * len(self._found.places))
+        return QSize(240, self._line * len(self._found.places))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bars with marks."""
         painter = QPainter(self)
         colours = self._theme.colours
-        track = self.width() - 70 - 84.0
+        metrics = self.fontMetrics()
+        name, numbers = metrics.horizontalAdvance("draft 10") + 8.0, metrics.horizontalAdvance("100% of 9,999") + 8.0
+        track = max(20.0, self.width() - name - numbers)
         for n, place in enumerate(self._found.places):
-            y, upright = float(n * self.LINE), Qt.AlignmentFlag.AlignVCenter
+            y, upright = float(n * self._line), Qt.AlignmentFlag.AlignVCenter
             painter.setPen(QColor(colours.quiet))
-            painter.drawText(QRectF(0, y, 66, self.LINE), upright, f"draft {n + 1}")
-            painter.fillRect(QRectF(70, y + 7, track, self.LINE - 14), QColor(colours.raised))
+            painter.drawText(QRectF(0, y, name, self._line), upright, f"draft {n + 1}")
+            painter.fillRect(QRectF(name, y + 7, track, self._line - 14), QColor(colours.raised))
             painter.fillRect(
-                QRectF(70, y + 7, track * place.taken / place.judged, self.LINE - 14), QColor(colours.accent)
+                QRectF(name, y + 7, track * place.taken / place.judged, self._line - 14), QColor(colours.accent)
             )
-            mark = 70 + track * min(1.0, place.expected / place.judged)
-            painter.fillRect(QRectF(mark - 1.5, y + 3, 3, self.LINE - 6), QColor(colours.text))
+            mark = name + track * min(1.0, place.expected / place.judged)
+            painter.fillRect(QRectF(mark - 1.5, y + 3, 3, self._line - 6), QColor(colours.text))
             words = f"{place.taken / place.judged:.0%} of {place.judged}"
-            painter.drawText(QRectF(70 + track + 8, y, 84, self.LINE), upright, words)
+            painter.drawText(QRectF(name + track + 8, y, numbers, self._line), upright, words)
         painter.end()
 
 

@@ -111,7 +111,7 @@ class StudyPlot(Canvas):
         for value, words in ticks(*self._ranges[1]):
             y = self._at(left, value).y()
             painter.fillRect(QRectF(area.left(), y, area.width(), 1), line)
-            painter.drawText(QRectF(0, y - high / 2, LEFT - 8, high), Qt.AlignmentFlag.AlignRight, words)
+            painter.drawText(QRectF(0, y - high / 2, self._left - 8, high), Qt.AlignmentFlag.AlignRight, words)
         for value, words in ticks(*self._ranges[0]):
             x = self._at(value, low).x()
             painter.fillRect(QRectF(x, area.top(), 1, area.height()), line)
@@ -142,7 +142,7 @@ class StudyPlot(Canvas):
         for number in self.places:
             words = metrics.elidedText(self.study.columns[number].label, Qt.TextElideMode.ElideRight, 150)
             point, size = self._point(number), QSizeF(metrics.horizontalAdvance(words) + 2.0, float(metrics.height()))
-            room = area.adjusted(-LEFT + 4, -TOP, RIGHT, 0)
+            room = area.adjusted(2, -self._top, RIGHT, 0)
             free = (b for b in _beside(point, size) if room.contains(b) and not any(b.intersects(t) for t in taken))
             if (box := next(free, None)) is None:
                 continue
@@ -156,13 +156,21 @@ class StudyPlot(Canvas):
             painter.setPen(QColor(colours.text))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
 
+    @property
+    def _left(self) -> float:
+        return LEFT * self.unit
+
+    @property
+    def _top(self) -> float:
+        return TOP * self.unit
+
     def _area(self) -> QRectF:
         bottom = 2 * self.fontMetrics().height() + 10.0
         return QRectF(
-            LEFT,
-            TOP,
-            max(40.0, self.viewport().width() - LEFT - RIGHT),
-            max(40.0, self.viewport().height() - TOP - bottom),
+            self._left,
+            self._top,
+            max(40.0, self.viewport().width() - self._left - RIGHT),
+            max(40.0, self.viewport().height() - self._top - bottom),
         )
 
     def _range(self, name: str) -> tuple[float, float]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.domain.decoding import Beam, Greedy, Sample, Speculative
+from workbench.domain.decoding import (
+    Beam,
+    Contrastive,
+    ContrastiveSearch,
+    DecodingSettings,
+    Greedy,
+    Sample,
+    Speculative,
+    draws,
+)
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.kinds import parse_spec
 from workbench.domain.specs.study import Asked, StudySpec, labels_of, read_columns, write_columns
@@ -60,6 +69,18 @@ def test_that_a_label_names_what_was_set_and_the_model_where_it_tells_columns_ap
 def test_that_a_column_which_cannot_be_read_is_named(columns: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         parse_spec({"kind": "study", "columns": columns})
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn"),
+    [
+        (Greedy(), False), (Sample(), True), (Sample(temperature=0.0), False), (Beam(), False), (Speculative(), True),
+        (Speculative(temperature=0.0), False), (ContrastiveSearch(), False), (Contrastive(amateur="a"), False),
+        (Contrastive(amateur="a", sample=True), True),
+    ],
+)  # fmt: skip
+def test_that_settings_which_draw_are_known(settings: DecodingSettings, drawn: bool) -> None:
+    assert draws(settings) is drawn
 
 
 def test_that_rule_and_question_are_checked() -> None:

@@ -62,6 +62,7 @@ def test_that_a_study_can_start_and_its_notes_say_what_it_will_do(bench: Workben
         ({"columns": "nobody greedy"}, "There is no model called 'nobody'."),
         ({"columns": "stories speculative draft=nobody"}, "There is no model called 'nobody'."),
         ({"columns": "stories speculative draft=sft-9@100"}, "sft-9 has no checkpoints."),
+        ({"columns": "contrastive"}, "A contrastive column needs an amateur"),
         ({"reward_model": "stories"}, "stories is no reward model"),
         ({"data": ""}, "Choose a dataset."),
         ({"rule": "missing.py:taste"}, "can't be read: "),

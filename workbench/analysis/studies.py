@@ -12,8 +12,6 @@ from workbench.analysis.text import self_bleu
 from workbench.domain.specs.study import Asked, labels_of
 from workbench.domain.study import Figure, Study, StudyColumn, StudyText
 
-DRAWS = {"sample", "speculative"}  # strategies whose texts differ from seed to seed
-
 
 def study_of(columns: Sequence[Asked], texts: Sequence[StudyText], prompts: int, samples: int) -> Study:
     """The study as far as its texts go."""

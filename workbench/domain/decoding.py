@@ -301,6 +301,13 @@ STRATEGIES: dict[
 }
 
 
+def draws(settings: DecodingSettings) -> bool:
+    """Whether these settings say another text with another seed."""
+    if isinstance(settings, Contrastive):
+        return settings.sample
+    return isinstance(settings, Sampling) and settings.temperature > 0
+
+
 def other_model(settings: DecodingSettings) -> str | None:
     """The second model that these settings need, as they name it; None when they need none."""
     if isinstance(settings, Contrastive):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import torch
 
-from workbench.analysis.studies import DRAWS
 from workbench.domain.choices import Aside, TokenChoice
-from workbench.domain.decoding import DecodingSettings, Sampling, other_model
+from workbench.domain.decoding import DecodingSettings, draws, other_model
 from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.study import Asked, StudySpec
 from workbench.domain.study import StudyText
@@ -99,10 +98,7 @@ def texts_of(
     alone as well, and timed: a batch's time says little about what a person would wait for.
     """
     loaded, voice, others = stage.take(column)
-    draws = (
-        isinstance(column.settings, Sampling) and column.settings.strategy in DRAWS and column.settings.temperature > 0
-    )
-    samples = spec.samples if draws else 1
+    samples = spec.samples if draws(column.settings) else 1
     prompts = [encode_prompt(loaded.tokenizer, prompt_of(row), spec.chat_format) for row in rows]
     seeded = column.settings.model_copy(update={"seed": (column.settings.seed + spec.seed + first * samples) % 2**63})
     asked = [prompt for prompt in prompts for _ in range(samples)]

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench.domain.decoding import other_model, with_folder
+from workbench.domain.decoding import Contrastive, other_model, with_folder
 from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item
 from workbench.domain.specs.judge import rule_file
@@ -97,6 +97,8 @@ class StudyDesk:
 
     def _column(self, column: Asked, parts: Parts) -> None:
         other = other_model(column.settings)
+        if isinstance(column.settings, Contrastive) and other is None:
+            parts.trouble.append("A contrastive column needs an amateur: write amateur=MODEL.")
         for name in filter(None, (column.model, other)):
             try:
                 if checkpoint_folder(self._runs, name) is not None:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from workbench.domain.rows import usable_as
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.data_rows import RowsCard, short_line
 from workbench.gui.pages.import_wizard import ImportWizard
@@ -82,6 +83,11 @@ class DataPage(QWidget):
                     if self._datasets[name].kind == "preferences"
                     else []
                 ),
+                *(
+                    [Action("data.sample", f"Let models answer the prompts of {name}", "", self._sample)]
+                    if usable_as(self._datasets[name].kind, "prompts")
+                    else []
+                ),
                 Action("data.delete", f"Delete {name}", "", self._ask_delete),
             ]
         return made
@@ -127,6 +133,7 @@ class DataPage(QWidget):
             find=lambda _words: self._show_rows(),
             chosen=self.panel.show_row,
             annotate=self._annotate,
+            sample=self._sample,
             statistics=self._statistics,
             export=self._export,
             delete=self._ask_delete,
@@ -209,6 +216,9 @@ class DataPage(QWidget):
 
     def _statistics(self) -> None:
         self._shell.go("statistics", dataset=self.list.key())
+
+    def _sample(self) -> None:
+        self._shell.go("train", kind="study", data=self.list.key())
 
     def _annotate(self) -> None:
         self._shell.go("annotate", dataset=self.list.key())

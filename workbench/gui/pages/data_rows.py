@@ -37,6 +37,7 @@ class RowsCard(Card):
         find: Callable[[str], Any],
         chosen: Callable[[RowView | None], Any],
         annotate: Callable[[], Any],
+        sample: Callable[[], Any],
         statistics: Callable[[], Any],
         export: Callable[[str], Any],
         delete: Callable[[], Any],
@@ -49,6 +50,8 @@ class RowsCard(Card):
         self._pause = QTimer(self, interval=SEARCH_PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(lambda: self._find(self.words()))
         self.annotate = button("Annotate this", "data.annotate", annotate, "primary")
+        self.sample = button("Sample answers", "data.sample", sample, "primary")
+        self.sample.setToolTip("Let models answer these prompts in a decoding study; its texts can be ranked")
         self.statistics = wear_icon(
             button("", "data.statistics", statistics, "flat", accessible="Statistics of its labels", tip="Statistics of its labels"),
             "statistics",
@@ -76,6 +79,7 @@ class RowsCard(Card):
         source = f" · from {data.source}" if data.source else ""
         self.facts.setText(f"{data.kind} · {under(data)} · added {ago(data.created)}{source}")
         self.annotate.setVisible(data.kind == "preferences")
+        self.sample.setVisible(data.kind == "prompts")
         self.statistics.setVisible(data.kind == "preferences")
 
     def words(self) -> str:
@@ -126,6 +130,7 @@ class RowsCard(Card):
         self.found.setAccessibleName("Rows found")
         line.addWidget(self.found)
         line.addWidget(self.annotate)
+        line.addWidget(self.sample)
         self.column.addLayout(line)
 
     def _row_chosen(self, number: int) -> None:

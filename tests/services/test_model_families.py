@@ -51,7 +51,18 @@ def test_that_a_masked_model_is_a_base_for_pretraining_alone_and_its_card_says_s
     assert any("fills gaps" in sentence and "causal" in sentence for sentence in fit.trouble)
     assert not any("fills gaps" in s for s in bench.training.fit(PretrainSpec(base="encoder", data="demos")).trouble)
     assert "fills gaps" in dict(bench.models.card("encoder"))["Use"]
+    assert "playground can't" in dict(bench.models.card("encoder"))["Use"]
     assert "Use" not in dict(bench.models.card("stories"))
+
+
+def test_that_the_card_of_an_encoder_decoder_says_where_it_can_be_used(fake: FakeRuns, tmp_path: Path) -> None:
+    folder = tmp_path / "t5"
+    shutil.copytree(fake.stories, folder, copy_function=shutil.copyfile)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "is_encoder_decoder": True}))
+    bench = fake.furnished(begin=False)
+    bench.models.add_folder(folder, "t5", kind="pretrain")
+    assert dict(bench.models.card("t5"))["Use"].endswith("the playground can use it, other jobs can't")
 
 
 def test_that_the_steps_of_packed_demonstrations_are_estimated_by_their_length(fake: FakeRuns) -> None:

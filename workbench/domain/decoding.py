@@ -243,7 +243,7 @@ class Contrastive(_Common):
     amateur: str = Field(
         "",
         max_length=4096,
-        description="The amateur: a weaker model with the same tokenizer, such as a smaller one or what training began with.",
+        description="The amateur: a weaker model with the same tokenizer, such as a smaller one or a run's checkpoint (RUN@STEP).",
     )
     alpha: float = Field(
         0.1,

@@ -27,11 +27,20 @@ KEPT_COLUMNS = 64
 
 @dataclass(frozen=True)
 class Opening:
-    """What a column goes on from: the prompt's ids with the prefilled text behind them, and tokens said before."""
+    """What a column goes on from: the prompt's ids with the prefilled text behind them, and tokens said before.
+
+    `behind` is what text and rules stand behind: the same ids, or what a decoder begins with whose encoder reads the prompt.
+    """
 
     context: list[int]
     start: tuple[int, ...] = ()
     prefill: str = ""
+    decoder: list[int] | None = None
+
+    @property
+    def behind(self) -> list[int]:
+        """The ids before the answer's first."""
+        return self.context if self.decoder is None else self.decoder
 
 
 class Column:
@@ -66,7 +75,7 @@ class Column:
     def stopped(self) -> ColumnDone:
         """End it where it is."""
         self._told.close()
-        before = text_of(self._tokenizer, self._opening.context, list(self._opening.start))
+        before = text_of(self._tokenizer, self._opening.behind, list(self._opening.start))
         completion = completion_of(self._tokenizer, [*self._opening.start, *self._tally.ids])
         return self._done(Ending("stopped", before + self._tally.text, completion))
 
@@ -143,7 +152,7 @@ class Ledger:
             for place, row in enumerate(found):
                 if place not in kept.logits:
                     self._put(kept, place, row)
-        return Said(kept.opening.context, kept.ids, [kept.logits[place] for place in wanted], kept.eos)
+        return Said(kept.opening.behind, kept.ids, [kept.logits[place] for place in wanted], kept.eos)
 
     def _put(self, kept: Kept, place: int, row: Tensor) -> None:
         """Keep a row; the oldest other columns give way. The column itself is kept whole, however long it is."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from workbench.domain.decoding import DecodingSettings, Greedy, Sample, other_model
-from workbench.domain.errors import RunFailed, WorkbenchError
+from workbench.domain.errors import BadInput, RunFailed, WorkbenchError
 from workbench.engine.decode_columns import Column, Ledger, Opening
 from workbench.engine.decode_reading import aligned, pieces_of, rewarded, scored
 from workbench.engine.decoding.columns import joinable
@@ -23,7 +23,7 @@ from workbench.engine.decoding.voice import Voice
 from workbench.engine.exporting import export_model
 from workbench.engine.model_shelf import Role, Shelf, short_of_memory
 from workbench.engine.models import Loaded
-from workbench.engine.text import encode_opening, encode_prompt
+from workbench.engine.text import encode_opening, encode_prompt, with_end
 from workbench.protocol.decode_wire import (
     Align,
     Budget,
@@ -174,12 +174,18 @@ class Jobs:
         """Everything that a column needs but its first step."""
         try:
             voice = self._voice(request.job, number, asked.model)
+            if request.prefill and voice.opening is not None:
+                raise BadInput(
+                    "An encoder-decoder can't begin its answer with given words.",
+                    "Leave the beginning of the answer empty.",
+                )
             prompt = encode_opening(voice.tokenizer, request.prompt, request.prefill, request.chat_format)
             others = self._others(request.job, number, asked.settings)
         except Exception as error:  # noqa: BLE001 - one column's trouble is not the others'
             self._fail(request.job, number, error)
             return None
-        opening = Opening(prompt, asked.start, request.prefill)
+        source = prompt if voice.opening is None else with_end(voice.tokenizer, prompt)
+        opening = Opening(source, asked.start, request.prefill, voice.opening)
         keep = self._ledger.open(request.job, number, asked.model, opening, voice)
         return _Opened(number, asked, voice, opening, others, keep)
 

@@ -34,6 +34,11 @@ def core(model: Any) -> Any:
 def hidden_states(model: Any, input_ids: Tensor, attention_mask: Tensor | None, position_ids: Tensor | None) -> Tensor:
     """[B, L, H]: last hidden states of the body, without the head. The mask is [B, L], or [B, 1, L, L] of bool."""
     inner = core(model)
+    if getattr(inner.config, "is_encoder_decoder", False):
+        raise BadInput(
+            "An encoder-decoder can't be asked how likely a continuation of a text is.",
+            "Choose a causal language model.",
+        )
     given: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids}
     length, places = input_ids.shape[1], position_ids
     if count := virtual_tokens(model):

@@ -13,7 +13,7 @@ from workbench.domain.specs.reward import RewardSpec
 from workbench.engine.adapters import adapt
 from workbench.engine.checkpoint import Checkpoint
 from workbench.engine.forward import virtual_tokens
-from workbench.engine.models import Loaded, load_policy
+from workbench.engine.models import Loaded, load_policy, load_speaker
 from workbench.protocol.run_folder import RunFolder
 
 ROLES = ("policy", "model")  # what recipes call the module that they train
@@ -22,10 +22,10 @@ ROLES = ("policy", "model")  # what recipes call the module that they train
 def load_language_model(
     path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Loaded:
-    """`load_policy` that takes a checkpoint's folder (runs/RUN/checkpoints/STEP) as well as a model's."""
+    """`load_speaker` that takes a checkpoint's folder (runs/RUN/checkpoints/STEP) as well as a model's."""
     folder = Path(path)
     is_checkpoint = folder.parent.name == "checkpoints" and (folder / "state.json").is_file()
-    return load_checkpoint(folder, device, dtype) if is_checkpoint else load_policy(folder, device, dtype)
+    return load_checkpoint(folder, device, dtype) if is_checkpoint else load_speaker(folder, device, dtype)
 
 
 def load_checkpoint(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:

@@ -99,6 +99,19 @@ def load_policy(path: Path | str, device: torch.device | str = "cpu", dtype: tor
     return Loaded(model.to(device).eval(), load_tokenizer(folder), folder)
 
 
+def load_speaker(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
+    """A model that writes: a causal language model or an adapter as `load_policy` loads it, or an encoder with a decoder."""
+    folder = Path(path)
+    if is_adapter(folder) or _family(folder) != "span":
+        return load_policy(folder, device, dtype)
+    from transformers import AutoModelForSeq2SeqLM
+
+    _need_weights(folder)
+    return Loaded(
+        _from_pretrained(AutoModelForSeq2SeqLM, folder, dtype).to(device).eval(), load_tokenizer(folder), folder
+    )
+
+
 def load_or_initialise(
     path: Path | str, device: torch.device | str, dtype: torch.dtype, family: Family = "causal"
 ) -> tuple[Loaded, bool]:

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.text import Prompt, Turn
 
+GAP = "<extra_id_0>"  # the first sentinel of span corruption
 _SPEAKER = {"system": "", "user": "Human: ", "assistant": "Assistant: ", "tool": "Tool: "}
 
 
@@ -29,6 +30,10 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, chat_format: str = "auto") -> 
                 "Set chat_format to plain, or leave such rows out.",
             ) from error
         return one_bos(tokenizer, list(ids)) or [_start(tokenizer)]
+    if (
+        prompt.raw and GAP in prompt.text and GAP in tokenizer.get_vocab()
+    ):  # gaps to be filled by a model of the kind of T5
+        return _started(tokenizer, list(tokenizer(prompt.text)["input_ids"]))
     return encode_text(tokenizer, prompt.text if prompt.raw else plain(prompt))
 
 
@@ -38,6 +43,12 @@ def encode_opening(tokenizer: Any, prompt: Prompt, prefill: str, chat_format: st
     if not prefill:
         return ids
     return [*ids, *tokenizer(prefill, add_special_tokens=False, split_special_tokens=True)["input_ids"]]
+
+
+def with_end(tokenizer: Any, ids: list[int]) -> list[int]:
+    """A prompt as encoders read it: with one end token behind it, if there is such a token."""
+    end = tokenizer.eos_token_id
+    return ids if end is None or (ids and ids[-1] == end) else [*ids, end]
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:

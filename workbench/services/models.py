@@ -126,7 +126,12 @@ class ModelsService:
             facts.append(
                 (
                     "Use",
-                    f"it {CANNOT_CONTINUE[family]}; pretraining can go on from it, other jobs and the playground can't",
+                    f"it {CANNOT_CONTINUE[family]}; pretraining can go on from it, "
+                    + (
+                        "the playground can use it, other jobs can't"
+                        if family == "span"
+                        else "other jobs and the playground can't"
+                    ),
                 )
             )
         if model.synthetic:

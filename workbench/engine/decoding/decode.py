@@ -16,6 +16,7 @@ from workbench.domain.decoding import (
     Sample,
     Speculative,
 )
+from workbench.domain.errors import BadInput
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.columns import Columns
 from workbench.engine.decoding.contrastive import contrastive, seen_by_amateur
@@ -29,6 +30,7 @@ from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Hypothesis, Outcome, Reason, Steps, Task
 from workbench.engine.decoding.telling import Ending, Keep, Told, telling
 from workbench.engine.decoding.voice import Voice, context_length, room_after
+from workbench.engine.text import with_end
 
 Settings = DecodingSettings
 
@@ -85,8 +87,12 @@ def decode_columns(
     together = Columns(stepper_for(voice), [(t, c.settings) for t, c in zip(tasks, columns, strict=True)])
     told = []
     for number, (task, column) in enumerate(zip(tasks, columns, strict=True)):
-        nothing = over(voice, task)
-        steps = together.steps(number) if nothing is None else together.without(number, nothing)
+        alone = over(voice, task)
+        if (
+            alone is None and voice.opening is not None and task.start
+        ):  # the batch would take `start` for a part of the prompt
+            alone = _strategy(voice, task, column.settings, {})
+        steps = together.steps(number) if alone is None else together.without(number, alone)
         told.append(telling(voice, task, column.settings.stop, steps, keep[number] if keep else None))
     return told, together
 
@@ -107,13 +113,19 @@ def _one_by_one(told: Told) -> Choices:
 
 def task_for(voice: Voice, prompt: list[int], settings: Settings, start: tuple[int, ...] = ()) -> Task:
     """What a strategy is given for these settings."""
-    stops = settings.stop
+    stops, opening = settings.stop, voice.opening
+    before = prompt if opening is None else opening
 
     def hits_stop(ids: list[int]) -> bool:
-        return cut_at_stop(text_of(voice.tokenizer, prompt, ids), stops) is not None
+        return cut_at_stop(text_of(voice.tokenizer, before, ids), stops) is not None
 
-    limit = room_after(voice.model, prompt, settings.max_new_tokens)
-    return Task(prompt, limit, voice.eos, hits_stop if stops else None, start)
+    if opening is None:
+        limit = room_after(voice.model, prompt, settings.max_new_tokens)
+        return Task(prompt, limit, voice.eos, hits_stop if stops else None, start)
+    source = with_end(voice.tokenizer, prompt)
+    room_after(voice.model, source[:-1], 1)
+    limit = room_after(voice.model, opening, settings.max_new_tokens)
+    return Task(source, limit, voice.eos, hits_stop if stops else None, start, opening)
 
 
 def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str, Voice]) -> Steps:
@@ -125,16 +137,28 @@ def _strategy(voice: Voice, task: Task, settings: Settings, others: Mapping[str,
         case Beam():
             return beam(stepper_for(voice), task, settings)
         case ContrastiveSearch():
+            _need_one_text(voice, settings.strategy)
             return contrastive_search(stepper_for(voice, hidden=True), task, settings)
         case Contrastive():
+            _need_one_text(voice, settings.strategy)
             amateur = amateur_voice(voice, settings.amateur, others)
+            _need_one_text(amateur, settings.strategy)
             room = room_after(amateur.model, seen_by_amateur(task.prompt, settings), task.limit)
             return contrastive(stepper_for(voice), stepper_for(amateur), replace(task, limit=room), settings)
         case Speculative():
+            _need_one_text(voice, settings.strategy)
             other = draft_voice(voice, settings.draft, others)
             if other is None:
                 return speculative(stepper_for(voice), task, settings, None)
             return speculative(stepper_for(voice), task, settings, stepper_for(other), room=context_length(other.model))
+
+
+def _need_one_text(voice: Voice, strategy: str) -> None:
+    if voice.opening is not None:
+        raise BadInput(
+            f"An encoder-decoder can't decode by {strategy}: it reads the prompt apart from what it writes.",
+            "Choose greedy, sample or beam, or a causal language model.",
+        )
 
 
 def over(voice: Voice, task: Task) -> Steps | None:

@@ -13,14 +13,14 @@ from torch import Tensor
 from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.decode import Settings, decode
+from workbench.engine.decoding.decode import Settings, decode, task_for
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.task import Uniforms
 from workbench.engine.decoding.telling import Ending
-from workbench.engine.decoding.voice import Voice, room_after
+from workbench.engine.decoding.voice import Voice
 
 ROWS = 64
 
@@ -100,15 +100,16 @@ def _batch(
 ) -> list[Written] | None:
     chain = chain_for(settings[0], voice.eos)
     stepper = stepper_for(voice)
-    limits = [room_after(voice.model, prompt, settings[0].max_new_tokens) for prompt in prompts]
+    tasks = [task_for(voice, prompt, settings[0]) for prompt in prompts]
+    before = [task.known for task in tasks]
     uniforms = [Uniforms(s.seed) for s in settings]
     bounds = [Bound(s) for s in settings if isinstance(s, Sample)]
     outputs: list[list[int]] = [[] for _ in prompts]
     live = list(range(len(prompts)))
-    logits = stepper.prefill(prompts)
+    logits = stepper.prefill([task.prompt for task in tasks])
     while wanted():
         told = tuple(bounds[i].mu or 0.0 for i in live) if bounds and bounds[0].told else ()
-        context = Context([prompts[i] for i in live], [outputs[i] for i in live], told)
+        context = Context([before[i] for i in live], [outputs[i] for i in live], told)
         scores = chain(logits, context).scores
         tokens = _choose(scores, settings[0], [uniforms[i].next() for i in live])
         if told:
@@ -120,10 +121,11 @@ def _batch(
         going = [
             place
             for place, row in enumerate(live)
-            if len(outputs[row]) < limits[row] and not _has_ended(voice, prompts[row], outputs[row], settings[row].stop)
+            if len(outputs[row]) < tasks[row].limit
+            and not _has_ended(voice, before[row], outputs[row], settings[row].stop)
         ]
         if not going:
-            return [_written(voice, *pair, settings[0].stop) for pair in zip(prompts, outputs, strict=True)]
+            return [_written(voice, *pair, settings[0].stop) for pair in zip(before, outputs, strict=True)]
         stepper.reorder(going)
         live = [live[place] for place in going]
         logits = stepper.step([tokens[place] for place in going])

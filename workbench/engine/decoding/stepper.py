@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from workbench.domain.errors import BadInput
+from workbench.engine.decoding.encoding import EncoderDecoder
 from workbench.engine.decoding.fast import Fast
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.voice import Voice
@@ -50,7 +52,17 @@ class Stepper(Protocol):
 
 
 def stepper_for(voice: Voice, *, hidden: bool = False, fast: bool = True) -> Stepper:
-    """A stepper for a model: by its plan where it has one, unless `fast` is False; with `hidden` it also tells the last layer's states."""
+    """A stepper for a model: by its plan where it has one, unless `fast` is False; with `hidden` it also tells the last layer's states.
+
+    Raises BadInput where hidden states are wanted of an encoder-decoder.
+    """
+    if voice.opening is not None:
+        if hidden:
+            raise BadInput(
+                "An encoder-decoder's text is not of one piece: its states can't be compared.",
+                "Choose greedy, sample or beam, or a causal language model.",
+            )
+        return EncoderDecoder(voice.model)
     if fast and voice.plan is not None:
         return Fast(voice.plan, hidden=hidden)
     return General(voice.model, hidden=hidden)

@@ -54,7 +54,7 @@ class _Said(NamedTuple):
 
 def telling(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps, keep: Keep | None = None) -> Told:
     """Tell what `steps` yields; what may be the beginning of a stop text is held back, and cut there. `keep` sees each token's logits."""
-    stream = TextStream(voice.tokenizer, task.prompt)
+    stream = TextStream(voice.tokenizer, task.known)
     text = "".join(stream.push(token) for token in task.start)
     held: list[_Said] = []
     sure: list[_Said] = []
@@ -64,7 +64,7 @@ def telling(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps, keep
             said = next(steps)
         except StopIteration as finished:
             yield _choices(voice, sure + held)
-            return _ending(voice, task.prompt, stops, text, finished.value)
+            return _ending(voice, task.known, stops, text, finished.value)
         if said is None:
             yield None
             continue

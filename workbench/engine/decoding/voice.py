@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from workbench.domain.errors import BadInput
+from workbench.engine.decoding.encoding import decoder_opening, encodes
 from workbench.engine.decoding.pieces import Pieces
 from workbench.engine.forward import virtual_tokens
 from workbench.engine.plans.checked import checked_plan
@@ -27,6 +28,8 @@ class Voice:
     @cached_property
     def plan(self) -> Plan | None:
         """The weights as a plan, read once and compared with the model, or None where it must run by its own layers."""
+        if self.opening is not None:
+            return None
         vocabulary = int(self.model.config.get_text_config().vocab_size)
         probe = [place * (vocabulary - 1) // (_PROBE - 1) for place in range(_PROBE)]
         return checked_plan(self.model, [probe[2:5], probe])
@@ -40,6 +43,11 @@ class Voice:
     def do_without_plan(self) -> None:
         """Let the plan go, or never read it: there is no memory for a second copy of the weights."""
         self.__dict__["plan"] = None
+
+    @cached_property
+    def opening(self) -> list[int] | None:
+        """What an encoder-decoder's answer stands behind; None for all other models, whose answers stand behind the prompt."""
+        return decoder_opening(self.model) if encodes(self.model) else None
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any, eos: list[int]) -> Voice:

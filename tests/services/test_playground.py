@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,3 +218,56 @@ def test_that_presets_are_kept_replaced_and_forgotten(bench: Workbench) -> None:
     assert bench.settings.get() == bench.settings.get(), "presets don't disturb the settings"
     with pytest.raises(BadInput, match="name"):
         bench.playground.save_preset("  ", columns)
+
+
+def test_that_columns_can_be_looked_into_by_their_place(playing: Workbench) -> None:
+    playground, settings = playing.playground, Sample(max_new_tokens=10, seed=3, top_p=0.9)
+    playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=8)), Column("stories", settings)])
+    heard = follow(playing, all_done(2))
+    tokens = [[t for n in heard if n.column == place for t in n.tokens] for place in (0, 1)]
+    found = playground.distribute(1, 4, settings)
+    assert (found.chosen, found.changed) == (tokens[1][4].id, None)
+    assert [stage.rule for stage in found.stages] == ["model", "top_p"]
+    assert playground.distribute(0, 4, Greedy(no_repeat_ngram=1)).chosen >= 0
+    # One column goes on; the others are still there.
+    start = tuple(t.id for t in tokens[1][:6])
+    playground.start(ONCE, [Column("stories", settings, start=start)], places=[1])
+    heard = follow(playing, all_done(1))
+    assert [t.id for n in heard for t in n.tokens] == [t.id for t in tokens[1][6:]]
+    assert playground.distribute(1, 4, settings).chosen == found.chosen
+    assert playground.distribute(0, 4, Greedy()).chosen == tokens[0][4].id
+    with pytest.raises(BadInput, match="isn't kept"):
+        playground.distribute(5, 0, settings)
+
+
+def test_that_texts_are_told_under_two_models(playing: Workbench) -> None:
+    playground = playing.playground
+    assert playground.align("stories", "stories", []) == []
+    rows = playground.align("stories", "stories", [(ONCE, " there was a dog.")])
+    scored = playground.score("stories", [(ONCE, " there was a dog.")])[0]
+    assert [token.logprob for token in rows[0]] == pytest.approx(scored.each, abs=1e-3)
+    assert all(token.kl == 0 for token in rows[0])
+
+
+def test_that_memory_tells_what_is_loaded_and_a_killed_worker_comes_back(playing: Workbench) -> None:
+    playground = playing.playground
+    playground.start(ONCE, [Column("stories", SHORT)])
+    before = [t.id for n in follow(playing, all_done(1)) for t in n.tokens]
+    memory = playground.memory()
+    assert [Path(path).name for path, _, _ in memory.models] == ["stories260K"]
+    assert 0 < memory.used <= memory.budget
+    playground.free("stories")
+    end = time.monotonic() + 30
+    while playground.memory().models and time.monotonic() < end:
+        time.sleep(0.01)
+    assert playground.memory().models == ()
+    playground.start(ONCE, [Column("stories", Sample(max_new_tokens=400, seed=3, min_new_tokens=400))])
+    follow(playing, lambda heard: any(n.tokens for n in heard))
+    pid = playground._decoder.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    lost = follow(playing, all_done(1))[-1]
+    assert "SIGKILL" in lost.error_what and lost.error_hint
+    assert playground.memory().models == ()
+    playground.start(ONCE, [Column("stories", SHORT)])
+    assert [t.id for n in follow(playing, all_done(1)) for t in n.tokens] == before

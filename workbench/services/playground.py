@@ -17,7 +17,7 @@ from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Candidate, Prompt
-from workbench.jobs.decoder import Decoder, News
+from workbench.jobs.decoder import Decoder, Memory, News
 from workbench.services.labelling import LabellingService
 from workbench.services.models import ModelsService
 from workbench.services.naming import checkpoint_folder
@@ -49,6 +49,7 @@ class PlaygroundService:
         )
         self._job = 0
         self._places: tuple[int, ...] = ()
+        self._decoded: dict[int, tuple[int, int]] = {}  # place -> the job and the number of its column there
 
     def start(self, prompt: Prompt, columns: Sequence[Column], *, prefill: str = "", places: Sequence[int] = ()) -> int:
         """Begin decoding, ending what was under way; `poll` tells the tokens. Returns the number of this round.
@@ -65,6 +66,7 @@ class PlaygroundService:
             self._decoder.stop(self._job)
         self._places = tuple(places) or tuple(range(len(columns)))
         self._job = self._decoder.generate(prompt, asked, prefill)
+        self._decoded |= {place: (self._job, number) for number, place in enumerate(self._places)}
         return self._job
 
     def poll(self) -> builtins.list[ColumnNews]:
@@ -115,20 +117,28 @@ class PlaygroundService:
             settings = settings.model_copy(update={"draft": str(self._folder(settings.draft))})
         return self._decoder.lossless(self._folder(model), prompt, settings, samples, progress)
 
-    def distribute(self, column: int, position: int, settings: DecodingSettings) -> Distribution:
-        """What the rules of other settings do at a token (from 0) of a column of the last round; the model isn't run for it."""
-        if column not in self._places:
-            raise BadInput(
-                "What this column weighed isn't kept any more.",
-                "Start the round again; only the last one can be looked into.",
-            )
-        return self._decoder.distribute(self._job, self._places.index(column), position, settings)
+    def distribute(self, column: int, position: int, settings: DecodingSettings, top: int = 40) -> Distribution:
+        """What these settings' rules do with the logits at a token of a column (its place, as in `poll`), and where they change it.
+
+        The model isn't run again, so this may follow a slider. Raises BadInput for a column that the decoder has forgotten.
+        """
+        if column not in self._decoded:
+            raise BadInput("What this column weighed isn't kept any more.", "Start the round again to look into it.")
+        return self._decoder.distribute(*self._decoded[column], position, settings, top)
 
     def align(
         self, model: str, reference: str, pairs: Sequence[tuple[Prompt, str]]
     ) -> builtins.list[tuple[Aligned, ...]]:
-        """Each completion under two models of one vocabulary, token by token, its end token included."""
+        """Completions under a model and a reference of the same vocabulary, token by token, their end tokens included."""
         return self._decoder.align(self._folder(model), self._folder(reference), pairs) if pairs else []
+
+    def memory(self) -> Memory:
+        """Which models the decoder holds: folders, roles and bytes, least recently used first; and how much they may hold."""
+        return self._decoder.memory()
+
+    def free(self, model: str) -> None:
+        """Let a model go from the decoder's memory."""
+        self._decoder.free(self._folder(model))
 
     def reading(self, model: str, prompt: Prompt, prefill: str = "") -> builtins.list[tuple[int, str]]:
         """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""

@@ -1,0 +1,141 @@
+"""How fast decoding is: against transformers' generate, with statistics and without, six columns against one.
+
+All in processor time, interleaved in one process, the best of several rounds; the models are random but for the real one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from workbench.domain.decoding import Greedy, Sample
+from workbench.engine.decoding.decode import ColumnTask, decode_columns, decode_together, task_for
+from workbench.engine.decoding.greedy import greedy
+from workbench.engine.decoding.pieces import TextStream
+from workbench.engine.decoding.stepper import stepper_for
+from workbench.engine.decoding.voice import Voice
+
+pytestmark = pytest.mark.bench
+ROUNDS = 4
+PROMPT = 24
+
+
+@pytest.fixture(scope="module")
+def stories(shared: Path) -> Voice:
+    folder = shared / "models" / "stories260K"
+    return Voice.of(AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder), [])
+
+
+def random_voice(stories: Voice, width: int, vocabulary: int = 2048) -> Voice:
+    """A Llama of six layers; it speaks with the words of another model."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=width * 8 // 3,
+        num_hidden_layers=6,
+        num_attention_heads=width // 32,
+        num_key_value_heads=width // 32,
+        max_position_embeddings=512,
+    )
+    return Voice(LlamaForCausalLM(config).eval(), stories.tokenizer, frozenset(), stories.pieces)
+
+
+def seconds(works: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Each work's processor time, in turn, the best of several rounds; the first round warms up."""
+    best = dict.fromkeys(works, torch.inf)
+    for number in range(ROUNDS + 1):
+        for name, work in works.items():
+            start = time.process_time()
+            work()
+            if number:
+                best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+def stepped(voice: Voice, rows: list[list[int]], new: int) -> None:
+    """Greedy decoding by the stepper alone."""
+    stepper = stepper_for(voice)
+    logits = stepper.prefill(rows)
+    for _ in range(new - 1):
+        logits = stepper.step(logits.argmax(-1))
+
+
+def generated(voice: Voice, rows: list[list[int]], new: int) -> None:
+    ids = torch.tensor(rows)
+    voice.model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new, min_new_tokens=new,
+        eos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+
+
+def told(steps: list[Any]) -> None:
+    """Columns in turn, to their end."""
+    while steps:
+        steps = [one for one in steps if next(one, None) is not None or one.gi_frame is not None]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("width", "rows", "goal"), [(288, 1, 1.8), (288, 8, 1.8), (128, 1, 2.4), (128, 8, 2.4)])
+def test_that_steps_are_faster_than_generate(stories: Voice, width: int, rows: int, goal: float, threads: int) -> None:
+    torch.set_num_threads(threads)
+    voice, new = random_voice(stories, width), 32
+    prompts = [[3 + row + place for place in range(PROMPT)] for row in range(rows)]
+    assert voice.plan is not None
+    spent = seconds({"ours": lambda: stepped(voice, prompts, new), "generate": lambda: generated(voice, prompts, new)})
+    ratio = spent["generate"] / spent["ours"]
+    print(
+        f"\nwidth {width}, {rows} rows, {threads} threads: {ratio:.2f} times generate, "
+        f"{spent['ours'] / new * 1e3:.2f} ms of processor time a step"
+    )
+    assert ratio > goal
+
+
+@pytest.mark.parametrize("width", [0, 128, 288])
+def test_that_recording_statistics_costs_little(stories: Voice, width: int) -> None:
+    """Law 7: at batch 1, at most 15 %. Without statistics: the same strategy, the same text, nothing measured."""
+    torch.set_num_threads(1)
+    voice = random_voice(stories, width, 512) if width else stories
+    prompt = stories.tokenizer("Once upon a time there was a little girl")["input_ids"]
+    settings = Greedy(max_new_tokens=160)
+
+    def silent() -> None:
+        stream = TextStream(voice.tokenizer, prompt)
+        for said in greedy(stepper_for(voice), task_for(voice, prompt, settings), settings):
+            stream.push(getattr(said, "id", 0))
+
+    assert voice.plan is not None
+    spent = seconds({"told": lambda: told([decode_together(voice, prompt, settings)]), "silent": silent})
+    ratio = spent["told"] / spent["silent"]
+    print(f"\n{'stories260K' if not width else f'width {width}'}: statistics cost {100 * (ratio - 1):.0f} %")
+    assert ratio < 1.15
+
+
+@pytest.mark.parametrize("width", [0, 128, 288])
+def test_that_six_columns_cost_at_most_twice_one(stories: Voice, width: int) -> None:
+    torch.set_num_threads(1)
+    voice = random_voice(stories, width, 512) if width else stories
+    prompt = stories.tokenizer("Once upon a time there was a little girl")["input_ids"]
+    six: list[Greedy | Sample] = [
+        Greedy(max_new_tokens=96),
+        Sample(max_new_tokens=96, seed=1),
+        Sample(max_new_tokens=96, seed=1, temperature=0.7),
+        Sample(max_new_tokens=96, seed=1, top_p=0.9),
+        Sample(max_new_tokens=96, seed=1, top_k=40),
+        Sample(max_new_tokens=96, seed=2),
+    ]
+
+    def columns(settings: list[Greedy | Sample]) -> None:
+        told(list(decode_columns(voice, [ColumnTask(prompt, one) for one in settings])[0]))
+
+    assert voice.plan is not None
+    spent = seconds({"six": lambda: columns(six), "one": lambda: columns(six[3:4])})
+    ratio = spent["six"] / spent["one"]
+    print(f"\n{'stories260K' if not width else f'width {width}'}: six columns cost {ratio:.2f} times one")
+    assert ratio < 2

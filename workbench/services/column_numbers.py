@@ -13,7 +13,7 @@ from workbench.analysis.text import self_bleu
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.text import Prompt
 from workbench.services.playground import PlaygroundService
-from workbench.services.views import Column
+from workbench.services.views import Column, Scored
 from workbench.services.workspace import Workspace
 
 _KEY = "playground.measures"
@@ -32,6 +32,15 @@ class Measures(BaseModel):
     def any(self) -> bool:
         """Whether there is anything to take."""
         return bool(self.reward or self.reference or self.samples > 1)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a column has said; `ended` tells that it ended by itself, so that its end token counts too."""
+
+    column: Column
+    text: str
+    ended: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,11 @@ class ColumnNumbersService:
         """Take these from now on."""
         self._lane.do(self._store.settings.set, **{_KEY: measures.model_dump()})
 
-    def take(self, prompt: Prompt, said: Sequence[tuple[Column, str]], measures: Measures) -> Taken:
+    def take(self, prompt: Prompt, said: Sequence[Said], measures: Measures) -> Taken:
         """The numbers of each column's completion; what fails is left out and told, the others are taken.
 
-        `reward` is the reward model's score; `reference` the log-probability of the completion under the reference, in nats, its
-        end token included; `drift` that under the column's own model less it; `self_bleu` the likeness of `samples` texts.
+        `reward` is the reward model's score; `reference` the log-probability of the completion under the reference, in nats,
+        with its end token where it ended by itself; `drift` that under the column's own model less it; `self_bleu` the likeness of `samples` texts.
         """
         found: builtins.list[dict[str, float]] = [{} for _ in said]
         trouble: builtins.list[str] = []
@@ -81,40 +90,45 @@ class ColumnNumbersService:
     def _rewards(
         self,
         prompt: Prompt,
-        said: Sequence[tuple[Column, str]],
+        said: Sequence[Said],
         measures: Measures,
         found: builtins.list[dict[str, float]],
     ) -> None:
-        values = self._playground.reward(measures.reward, [(prompt, text) for _, text in said])
+        values = self._playground.reward(measures.reward, [(prompt, one.text) for one in said])
         for numbers, value in zip(found, values, strict=True):
             numbers["reward"] = value
 
     def _references(
         self,
         prompt: Prompt,
-        said: Sequence[tuple[Column, str]],
+        said: Sequence[Said],
         measures: Measures,
         found: builtins.list[dict[str, float]],
     ) -> None:
-        pairs = [(prompt, text) for _, text in said]
+        pairs = [(prompt, one.text) for one in said]
         reference = self._playground.score(measures.reference, pairs)
-        for numbers, scored in zip(found, reference, strict=True):
-            numbers["reference"] = scored.logprob
-        for model in dict.fromkeys(column.model for column, _ in said):
-            mine = [place for place, (column, _) in enumerate(said) if column.model == model]
+        for numbers, one, scored in zip(found, said, reference, strict=True):
+            numbers["reference"] = _logprob(one, scored)
+        for model in dict.fromkeys(one.column.model for one in said):
+            mine = [place for place, one in enumerate(said) if one.column.model == model]
             own = self._playground.score(model, [pairs[place] for place in mine])
             for place, scored in zip(mine, own, strict=True):
-                found[place]["drift"] = scored.logprob - found[place]["reference"]
+                found[place]["drift"] = _logprob(said[place], scored) - found[place]["reference"]
 
     def _likeness(
         self,
         prompt: Prompt,
-        said: Sequence[tuple[Column, str]],
+        said: Sequence[Said],
         measures: Measures,
         found: builtins.list[dict[str, float]],
     ) -> None:
-        for numbers, (column, _) in zip(found, said, strict=True):
-            texts = self._playground.generate(column.model, [prompt] * measures.samples, column.settings)
+        for numbers, one in zip(found, said, strict=True):
+            texts = self._playground.generate(one.column.model, [prompt] * measures.samples, one.column.settings)
             likeness = self_bleu(texts)
             if likeness is not None:
                 numbers["self_bleu"] = likeness
+
+
+def _logprob(said: Said, scored: Scored) -> float:
+    """The sum over the tokens that were said: a text that was cut off has said no end token."""
+    return sum(scored.each if said.ended else scored.each[:-1])

@@ -45,6 +45,7 @@ class ExportPanel(QFrame):
         self.place.setObjectName("models.export.place")
         self.place.setAccessibleName("New folder to write into")
         where = QHBoxLayout()
+        where.setSpacing(8)
         where.addWidget(self.place, 1)
         where.addWidget(
             button("…", "models.export.browse", self._browse, accessible="Choose where the new folder is made")

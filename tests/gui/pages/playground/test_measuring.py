@@ -33,6 +33,9 @@ def test_that_reference_and_likeness_are_taken_once_chosen_and_kept_with_the_rou
     qtbot.waitUntil(lambda: "self_bleu" in second.foot.numbers, timeout=120_000)
     assert first.foot.numbers["self_bleu"] == 1.0 > second.foot.numbers["self_bleu"], "greedy says one thing only"
     assert abs(first.foot.numbers["drift"]) < 1e-4, "the reference is the model itself"
+    assert abs(first.foot.numbers["reference"] - first.foot.numbers["logprob"]) < 5, (
+        "no end token is counted that wasn't said"
+    )
     assert first.foot.numbers["reference"] < 0 and "log p ref." in first.foot.words
     qtbot.waitUntil(lambda: "self_bleu" in bench.rounds.list()[0].columns[0].numbers)
     assert bench.column_numbers.chosen() == Measures(reference="stories", samples=3), "for the next round too"

@@ -16,7 +16,7 @@ from workbench.gui.pages.playground.drawer import Drawer
 from workbench.gui.pages.playground.round import Asked, Round
 from workbench.gui.shell import Shell
 from workbench.gui.widgets.basics import text
-from workbench.services.column_numbers import ColumnNumbersService, Measures, Taken
+from workbench.services.column_numbers import ColumnNumbersService, Measures, Said, Taken
 
 NONE = "–"
 
@@ -62,7 +62,11 @@ class Measuring(QObject):
         if asked is None or self._round.running or not self.measures.any or not cards:
             return
         places = [self._row.cards.index(card) for card in cards]
-        said = [(asked.columns[p], c.news.completion) for p, c in zip(places, cards, strict=True) if c.news is not None]
+        said = [
+            Said(asked.columns[p], c.news.completion, c.news.reason == "end")
+            for p, c in zip(places, cards, strict=True)
+            if c.news is not None
+        ]
         texts = [card.said for card in cards]
 
         def show(taken: Taken) -> None:

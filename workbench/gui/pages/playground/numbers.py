@@ -155,7 +155,7 @@ class Foot(QWidget):
             name, sentence, words = NUMBERS[key]
             row, column = divmod(place, PAIRS)
             value = words(self.numbers[key])
-            left, right = text(name, "quiet"), text(value, select=True)
+            left, right = text(name, "quiet", select=True), text(value, select=True)
             right.setAccessibleName(f"{name} of column {self._letter}: {value}")
             for label in (left, right):
                 label.setToolTip(sentence)

@@ -119,5 +119,6 @@ def _number(name: str, accessible: str, low: int, high: int, value: int) -> QSpi
     box.setRange(low, high)
     box.setGroupSeparatorShown(True)
     box.setValue(value)
+    box.lineEdit().setTextMargins(7, 0, 0, 0)
     box.installEventFilter(WheelGuard(box))
     return box

@@ -90,7 +90,8 @@ def test_that_an_error_is_told_in_its_column_and_the_others_go_on(page: Any, qtb
     bad, good = page.row.cards
     assert "can't be loaded" in bad._words.text() and bad.foot.verdict.text() == "failed"
     assert len(good.view.tokens) == 4
-    assert not page.voting.bar.best[0].isEnabled()
+    assert not page.voting.bar.best[0].isEnabled() and "text in every column" in page.voting.bar.told.text()
+    assert good.view.mark is None, "nothing parts from a column that failed"
 
 
 def test_that_an_empty_prompt_is_asked_for(page: Any, window: Window) -> None:

@@ -179,9 +179,14 @@ class ColumnCard(QFrame):
         self.foot.clear()
 
     @property
+    def failed(self) -> bool:
+        """Whether the text was broken off by an error."""
+        return self.news is not None and bool(self.news.error_what)
+
+    @property
     def unfinished(self) -> bool:
         """Whether the column could go on: it was stopped, reached its limit, or failed on its way."""
-        return self.news is not None and (self.news.reason in {"stopped", "length"} or bool(self.news.error_what))
+        return self.news is not None and (self.news.reason in {"stopped", "length"} or self.failed)
 
     def begin(self, kept: Sequence[TokenChoice] = (), branch: int | None = None) -> None:
         """Wait for the first news behind these tokens; with `branch`, that token stands in the place of the last of them."""

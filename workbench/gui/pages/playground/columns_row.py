@@ -188,7 +188,7 @@ class ColumnsRow(QScrollArea):
 
     def look(self) -> None:
         """Mark where columns part."""
-        places = self._partings.look([c.said for c in self.cards], [c.done for c in self.cards])
+        places = self._partings.look([c.said for c in self.cards], [c.done and not c.failed for c in self.cards])
         for card, place in zip(self.cards, places, strict=True):
             card.view.set_mark(place)
 

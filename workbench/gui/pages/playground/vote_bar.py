@@ -64,8 +64,8 @@ class VoteBar(QFrame):
         )  # fmt: skip
         row.addWidget(self.send)
 
-    def offer(self, columns: int, *, ready: bool, kept: bool, blind: bool) -> None:
-        """Which votes are possible: `ready` when all of two or more columns ended with a text, `kept` when one was given."""
+    def offer(self, columns: int, *, ready: bool, kept: bool, blind: bool, ended: bool = False) -> None:
+        """Which votes are possible: `ready` when all of two or more columns `ended` with a text, `kept` when one was given."""
         for place, choice in enumerate(self.best):
             choice.setVisible(place < columns)
         for widget in (*self.best, self.tie, self.bad, self.send):
@@ -73,7 +73,8 @@ class VoteBar(QFrame):
         self.reveal.setVisible(blind)
         if not kept:
             told = "Vote to see who spoke." if blind else ""
-            self.told.setText(told if ready else "Votes open when all columns have ended.")
+            waits = "A vote needs a text in every column." if columns > 1 else "A vote needs two columns."
+            self.told.setText(told if ready else waits if ended else "Votes open when all columns have ended.")
 
 
 def ranking_of(best: int, order: Sequence[int]) -> Ranking | None:

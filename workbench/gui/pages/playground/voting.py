@@ -33,7 +33,8 @@ class Voting(QObject):
 
     def open(self, columns: int) -> None:
         """The round has ended."""
-        self.bar.offer(columns, ready=self._round.candidates() is not None, kept=self._kept, blind=self._round.blind)
+        ready = self._round.candidates() is not None
+        self.bar.offer(columns, ready=ready, kept=self._kept, blind=self._round.blind, ended=True)
 
     def vote(self, best: int) -> None:
         """Keep the texts as an item with this judgement; `best` is a place on the screen."""

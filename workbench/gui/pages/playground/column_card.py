@@ -23,6 +23,19 @@ LETTERS = "ABCDEF"
 HIDDEN = "Hidden until you vote"
 
 
+class _Mask(QFrame):
+    """Stands where the head was in a blind round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.letter = text("", "chip")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 8, 6)
+        row.addWidget(self.letter)
+        row.addWidget(text(HIDDEN, "quiet"), 1)
+        self.hide()
+
+
 class ColumnCard(QFrame):
     """A column of the page. It knows no service: news is given to it, wishes are signals."""
 
@@ -45,13 +58,7 @@ class ColumnCard(QFrame):
         self._box.setContentsMargins(1, 8, 1, 8)
         self._box.setSpacing(8)
         self.head = ColumnHead(theme, models, column)
-        self._mask = QFrame()
-        self._mask_letter = text("", "chip")
-        mask = QHBoxLayout(self._mask)
-        mask.setContentsMargins(12, 6, 8, 6)
-        mask.addWidget(self._mask_letter)
-        mask.addWidget(text(HIDDEN, "quiet"), 1)
-        self._mask.hide()
+        self._mask = _Mask()
         self._box.addWidget(self.head)
         self._box.addWidget(self._mask)
         self._box.addWidget(rule())
@@ -119,7 +126,7 @@ class ColumnCard(QFrame):
         self._letter = letter = LETTERS[place]
         self.setAccessibleName(f"Column {letter}")
         self.head.set_place(letter, removable)
-        self._mask_letter.setText(letter)
+        self._mask.letter.setText(letter)
         self.view.setObjectName(f"playground.{letter.lower()}.tokens")
         self.plain.setObjectName(f"playground.{letter.lower()}.text")
         for view in (self.view, self.plain):
@@ -157,11 +164,9 @@ class ColumnCard(QFrame):
 
     def show_plain(self) -> None:
         """All masked columns have ended: show this one's text, and nothing else."""
-        failed = self.news is not None and bool(self.news.error_what)
-        if failed or not self.said:
-            self._show_words(
-                "This column failed; why is told once you reveal." if failed else "The model said nothing."
-            )
+        if self.failed or not self.said:
+            why = "This column failed; why is told once you reveal."
+            self._show_words(why if self.failed else "The model said nothing.")
             return
         self.plain.setPlainText(self.said)
         self._stack.setCurrentWidget(self.plain)

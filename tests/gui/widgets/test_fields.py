@@ -237,3 +237,11 @@ def test_that_the_wheel_turns_a_spin_box_that_has_the_focus(make: Any, qtbot: Qt
     qtbot.waitUntil(field.widget.hasFocus)
     wheel(field.widget, 120)
     assert field.value() == 1
+
+
+def test_that_a_list_that_is_too_long_is_seen_from_its_beginning(qtbot: QtBot) -> None:
+    field = field_for(tuple[str, ...], None, None, None)
+    qtbot.addWidget(field.widget)
+    field.set_value(("temperature", "top_k", "top_p", "mirostat"))
+    assert field.widget.cursorPosition() == 0  # type: ignore[attr-defined]
+    assert field.value() == ("temperature", "top_k", "top_p", "mirostat")

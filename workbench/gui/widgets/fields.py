@@ -169,7 +169,12 @@ def _number(kind: type) -> Field:
 
 def _line(read: Callable[[str], Any], write: Callable[[Any], str]) -> Field:
     line = QLineEdit()
-    field = Field(line, lambda: read(line.text()), lambda value: line.setText(write(value)))
+
+    def show(value: Any) -> None:
+        line.setText(write(value))
+        line.setCursorPosition(0)  # a list that is too long for its field is seen from its beginning
+
+    field = Field(line, lambda: read(line.text()), show)
     line.textEdited.connect(lambda _: field.changed.emit())
     return field
 

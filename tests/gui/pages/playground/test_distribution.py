@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.pages.playground.made_up import distribution
 from workbench.domain.decoding import ORDER, Beam, Greedy, Sample, Speculative
 from workbench.gui.pages.playground.chain_sliders import STOPS, sample_of, with_chain
-from workbench.gui.pages.playground.distribution import ROW, DistributionView
+from workbench.gui.pages.playground.distribution import BRANCHES, ROW, DistributionView
 from workbench.gui.pages.playground.latest import Latest
 from workbench.gui.theme import Theme
 
@@ -129,7 +129,8 @@ def test_that_bars_tell_each_stage_and_who_cut_what(view: Any, qtbot: QtBot) -> 
     assert "top-k keeps 3, 87.5% of the mass" in bars.accessibleName()
     assert "would choose ▶ “␣cat” here" in view.told.text() and "stale from token 4" in view.told.text()
     assert "stands in the text" in bars.words_of(1) and "these settings would choose it" in bars.words_of(0)
-    assert bars.words_of(5)[-1] == "cut by top-k" and "top-k: 0.0%" in bars.words_of(5)
+    assert bars.words_of(5)[-2:] == ["cut by top-k", BRANCHES] and BRANCHES not in bars.words_of(1)
+    assert "cut by top-k" in bars.words_of(5) and "top-k: 0.0%" in bars.words_of(5)
     before = bars.grab().toImage()
     view.take(distribution(chosen=1))
     assert before != bars.grab().toImage() and "stays as it is" in view.told.text() and stale == [3, None]
@@ -146,6 +147,8 @@ def test_that_enter_and_click_branch_with_another_token(view: Any, qtbot: QtBot)
     assert "␣dog" in view.bars.accessibleDescription() and "␣dog" in view.bars.bubble.words
     place = QPointF(40, view.bars.head + ROW * 4 + 10).toPoint()
     qtbot.mouseClick(view.bars.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert view.bars.current == 4 and len(wishes) == 1, "one click only looks"
+    qtbot.mouseDClick(view.bars.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert wishes[-1] == (9, 4)
     for key, row in ((Qt.Key.Key_End, 13), (Qt.Key.Key_Home, 0), (Qt.Key.Key_PageDown, None), (Qt.Key.Key_PageUp, 0)):
         qtbot.keyClick(view.bars, key)

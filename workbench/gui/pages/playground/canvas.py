@@ -26,7 +26,7 @@ class Canvas(QAbstractScrollArea):
     """A drawing larger than its window. A kind of drawing says where its spots are (`spot_at`, `box_of`), what they are
     (`words_of`: plain lines, the first one a heading), how the arrows lead from one to another (`walked`), and draws itself.
 
-    `pointed` tells which spot a person stands on (None: on none), `opened` which one they want to act on (Enter or a click).
+    `pointed` tells which spot a person stands on (None: on none), `opened` which one they want to act on (Enter or a double click).
     """
 
     pointed = Signal(object)
@@ -180,10 +180,11 @@ class Canvas(QAbstractScrollArea):
         if spot is not None and event.button() == Qt.MouseButton.LeftButton:
             self.select(spot)
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Open the spot that was pressed."""
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Open the spot under the pointer; one click only stands on it."""
         spot = self._spot_under(event.position())
-        if spot is not None and spot == self.current and event.button() == Qt.MouseButton.LeftButton:
+        if spot is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.select(spot)
             self.opened.emit(spot)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -20,6 +20,7 @@ from workbench.gui.widgets.basics import button, restyle, text
 ROW = 28.0
 NAME = 148.0
 NARROWEST = 120.0
+BRANCHES = "Enter or a double click goes on with it"
 
 
 class DistributionView(QWidget):
@@ -185,7 +186,8 @@ class DistributionBars(Canvas):
         if bar.id == found.chosen:
             lines.append("these settings would choose it")
         lines += [f"{_stage(stage.rule)}: {percent(p)}" for stage, p in zip(found.stages, bar.p, strict=False)]
-        return [*lines, f"cut by {rule_name(bar.cut_by)}"] if bar.cut_by else lines
+        lines += [f"cut by {rule_name(bar.cut_by)}"] if bar.cut_by else []
+        return lines if bar.id == self._standing else [*lines, BRANCHES]
 
     def draw_head(self, painter: QPainter, visible: QRectF) -> None:
         """What each stage leaves."""

@@ -15,6 +15,7 @@ from workbench.gui.theme import Theme
 ROW = 30.0
 NAME = 150.0
 NARROWEST = 150.0
+BRANCHES = "Enter or a double click goes on with it"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,12 @@ class OptionRows(Canvas):
     def words_of(self, spot: int) -> Sequence[str]:
         """What is known of a token."""
         option = self.options[spot]
-        return [shown(option.text), *(["was chosen"] if option.chosen else []), *option.words]
+        return [
+            shown(option.text),
+            *(["was chosen"] if option.chosen else []),
+            *option.words,
+            *([] if option.chosen else [BRANCHES]),
+        ]
 
     def draw_head(self, painter: QPainter, visible: QRectF) -> None:
         """Titles."""

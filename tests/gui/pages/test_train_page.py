@@ -30,7 +30,7 @@ pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the off-screen p
 TRAINING = [kind for kind, spec in SPECS.items() if issubclass(spec, TrainingSpec)]
 DATA = {
     "sft": "asks", "reward": "pairs", "dpo": "pairs", "ppo": "pairs", "grpo": "pairs", "weighted": "pairs",
-    "pretrain": "texts", "judge": "pairs", "revise": "pairs", "score": "pairs",
+    "pretrain": "texts", "judge": "pairs", "revise": "pairs", "score": "pairs", "study": "pairs",
 }  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_that_the_command_of_every_kind_names_what_was_chosen(
     assert line.split()[:2] == ["workbench", "train"]
     assert f" {kind} --base {'judge' if kind == 'score' else 'stories'} " in line
     assert f"--data {DATA[kind]}" in line
-    assert ("reward_model=judge" in line) == (kind in {"ppo", "grpo", "weighted"})
+    assert ("reward_model=judge" in line) == (kind in {"ppo", "grpo", "weighted", "study"})
 
 
 def test_that_a_changed_field_is_marked_and_can_be_put_back(page: TrainPage, checked: Wait) -> None:

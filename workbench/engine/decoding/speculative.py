@@ -20,7 +20,7 @@ from workbench.engine.decoding.measure import Measured, measure
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 from workbench.engine.decoding.verify import EXACT, Rule, acceptance
 
-PROBES = 32  # a plain step is timed once in so many rounds, to compare with
+PROBES = 16  # a plain step is timed once in so many rounds, to compare with
 
 
 class Numbered(NamedTuple):
@@ -217,8 +217,9 @@ class Rounds:
         processed = self._chooser.process(logits, self._task.prompt, [self._output])
         token = self._chooser.take(processed.scores, 0.5)
         measure(logits, processed, [0], [token])
+        ended = time.perf_counter()
         self._stepper.crop(1)
-        return time.perf_counter() - began
+        return ended - began
 
     @torch.inference_mode()
     def recall(self) -> None:

@@ -1,7 +1,7 @@
 """The pages behind one another: made when first shown, asked safely, replaced by an error state when they fail.
 
-What a page is made of stays while it does, so the garbage collector needn't look at it again and again: a full collection took 40 ms,
-in the middle of a label.
+What a page is made of stays while it does, so the garbage collector needn't look at it again and again: a full collection takes several times
+as long as a label.
 """
 
 from __future__ import annotations

@@ -202,3 +202,11 @@ def test_that_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"\x05\x00\x00\x00\x00\x00\x00\x00nonsense")
     assert size_on_disk(tmp_path, torch.float32) == 0
     assert held(shelf) == []
+
+
+def test_that_a_damaged_file_has_no_size_and_costs_no_memory(tmp_path: Path) -> None:
+    for number, content in enumerate(
+        (b"no weights", b"", (2**62).to_bytes(8, "little"), (2).to_bytes(8, "little") + b"[]")
+    ):
+        (tmp_path / f"{number}.safetensors").write_bytes(content)
+    assert size_on_disk(tmp_path, torch.float32) == 0, "whoever loads it will say what is wrong"

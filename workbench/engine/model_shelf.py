@@ -196,12 +196,13 @@ def size_on_disk(folder: Path, dtype: torch.dtype) -> int:
     for file in folder.glob("*.safetensors"):
         try:
             with file.open("rb") as content:
-                header = json.loads(content.read(int.from_bytes(content.read(8), "little")))
+                length = int.from_bytes(content.read(8), "little")
+                header = json.loads(content.read(length) if length <= file.stat().st_size else "")
             for name, tensor in header.items():
                 if name != "__metadata__":
                     begin, end = tensor["data_offsets"]
                     total += (end - begin) * dtype.itemsize // _DTYPE_BYTES.get(tensor["dtype"], dtype.itemsize)
-        except (OSError, ValueError, KeyError):  # loading will say what is wrong with it
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # loading will say what is wrong with it
             continue
     return total
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run test check bench bench-trl screenshots starter clean
+.PHONY: setup run test check bench bench-trl bench-lmeval screenshots starter clean
 
 setup: $(READY)
 
@@ -44,6 +44,15 @@ bench-trl: $(READY)
 	-@$(MAKE) --no-print-directory .venv-trl116/.ready .venv-trl112/.ready
 	$(BIN)/python -m tests.benchmarks.trl.table
 
+# lm-evaluation-harness on the server and on the model itself; it lives in an environment of its own too.
+bench-lmeval: $(READY) .venv-lmeval/.ready
+	$(BIN)/python -m tests.benchmarks.harness.compare
+
+.venv-lmeval/.ready: packaging/lmeval.txt packaging/constraints.txt
+	@$(PYTHON) -m venv .venv-lmeval
+	.venv-lmeval/bin/python -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt -r $< || { rm -rf .venv-lmeval; exit 1; }
+	@touch $@
+
 .venv-trl%/.ready: packaging/trl%.txt packaging/constraints.txt
 	@$(PYTHON) -m venv .venv-trl$*
 	.venv-trl$*/bin/python -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt -r $< || { rm -rf .venv-trl$*; exit 1; }
@@ -58,4 +67,4 @@ starter: $(READY)
 	$(BIN)/python resources/starter/make.py resources/starter
 
 clean:
-	rm -rf $(VENV) .venv-trl116 .venv-trl112 build dist screenshots
+	rm -rf $(VENV) .venv-trl116 .venv-trl112 .venv-lmeval build dist screenshots

@@ -47,7 +47,7 @@ class Alone:
             self.over = True
             ending: Ending = finished.value
             finish: Finish = "length" if ending.reason == "length" else "stop"
-            return [(self.order, Heard(self._choice, (), finish, self._made))]
+            return [(self.order, Heard(self._choice, (), finish, self._made, fresh=0))]
         if not isinstance(choice, TokenChoice):
             return []
         self._made += 1

@@ -66,7 +66,7 @@ class Row:
 
     def end_unspoken(self) -> Heard:
         """The text was to have no token at all."""
-        return self._end([], "length")
+        return self._end([], "length")._replace(fresh=0)
 
     def _end(self, known: list[Said], finish: Finish) -> Heard:
         self.over = True

@@ -219,7 +219,7 @@ class Inference:
         told, self._told = self._told, []
         if not told:
             return
-        count = sum(len(event.said) for _, event in told if isinstance(event, Heard))
+        count = sum(event.fresh for _, event in told if isinstance(event, Heard))
         with self._wake:
             self._tokens += count
             self._recent.append((time.monotonic(), count))

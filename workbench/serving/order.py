@@ -25,12 +25,16 @@ class Said(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What became known of a text: tokens that are sure to belong to it, and at its end why it ended and how many were made."""
+    """What became known of a text: tokens that are sure to belong to it, and at its end why it ended and how many were made.
+
+    `fresh` is how many were made just now, those held back or cut off included.
+    """
 
     choice: int
     said: tuple[Said, ...]
     finish: Finish | None = None
     made: int = 0
+    fresh: int = 1
 
 
 class Read(NamedTuple):

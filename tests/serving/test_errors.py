@@ -215,11 +215,11 @@ def test_that_a_slow_body_is_given_up(serve: Callable[..., Running]) -> None:
 
 
 def test_that_a_key_has_its_rate(serve: Callable[..., Running]) -> None:
-    server = serve(requests_per_minute=12)  # two at once
-    assert [get(server, "/health").status_code for _ in range(2)] == [200, 200]
+    server = serve(requests_per_minute=1)
+    assert get(server, "/health").status_code == 200
     reply = get(server, "/health")
     assert refused(reply, 429)["code"] == "rate_limit_exceeded"
-    assert 1 <= int(reply.headers["retry-after"]) <= 6
+    assert 1 <= int(reply.headers["retry-after"]) <= 61
 
 
 def test_that_too_many_waiting_texts_are_sent_away(serve: Callable[..., Running]) -> None:
@@ -258,7 +258,7 @@ def test_that_rules_that_forbid_everything_are_the_clients_mistake(server_here: 
 
 
 def test_that_the_client_raises_its_own_errors(serve: Callable[..., Running]) -> None:
-    server = serve(requests_per_minute=60, max_body=1)
+    server, rationed = serve(max_body=1), serve(requests_per_minute=1)
     fields: Any = {"model": "stories", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
 
     def call(key: str = "sk-test", **more: Any) -> Any:
@@ -278,8 +278,8 @@ def test_that_the_client_raises_its_own_errors(serve: Callable[..., Running]) ->
     with pytest.raises(openai.APIStatusError, match="larger"):
         call(messages=[{"role": "user", "content": "x" * 2000}])
     with pytest.raises(openai.RateLimitError):
-        for _ in range(12):
-            call()
+        for _ in range(2):
+            asyncio.run(rationed.client().chat.completions.create(**fields))
     server.door.closing = True
     with pytest.raises(openai.InternalServerError):
         call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from datetime import UTC, datetime
@@ -29,6 +30,18 @@ class Log:
         with self._lock:
             self._out.write(json.dumps(line, ensure_ascii=True, default=str) + "\n")
             self._out.flush()
+
+
+class Notes(logging.Handler):
+    """Brings what libraries have to say into the log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it as a line."""
+        self._log.say("note", logger=record.name, level=record.levelname.lower(), what=record.getMessage())
 
 
 class Record:

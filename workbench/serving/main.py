@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -30,7 +31,7 @@ from workbench.protocol.serve_wire import News, Setup, Stop, read_down, to_line
 from workbench.serving.app import make_app
 from workbench.serving.door import Door
 from workbench.serving.inference import Inference
-from workbench.serving.log import Log, Record
+from workbench.serving.log import Log, Notes, Record
 from workbench.serving.patient import patient_protocol
 from workbench.serving.voices import load_voices
 
@@ -109,6 +110,7 @@ def main(argv: list[str]) -> int:
 def _serve(setup: Setup, down: BinaryIO, teller: Teller) -> None:
     settings = setup.settings
     log = Log(texts=settings.log_texts)
+    logging.getLogger().addHandler(Notes(log))
     record = Record(Path(settings.record)) if settings.record else None
     check_tls(settings)
     listening = bind(settings)  # before models are loaded: an address that is taken is told at once

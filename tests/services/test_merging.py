@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_that_people_label_while_a_merge_works_and_nobody_freezes_half_of_it(
         return bool(ten.labelling.judgements("pairs"))
 
     monkeypatch.setattr(merge_labels, "SLICE", 1)
-    monkeypatch.setattr(merging_service.time, "sleep", pause)
+    monkeypatch.setattr(merging_service, "time", SimpleNamespace(sleep=pause))
     shown, _ = ten.labelling.start("pairs")
     assert shown is not None
     with ThreadPoolExecutor() as others:

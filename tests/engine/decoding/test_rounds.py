@@ -46,7 +46,7 @@ def test_that_nothing_is_claimed_that_was_not_measured() -> None:
 def test_that_a_columns_time_does_not_hold_the_probes() -> None:
     tally = Tally()
     tally.start()
-    tally.stop(None)
+    tally.stop()
     before = tally.numbers()["seconds"]
     tally.note(ROUNDS[1])
     assert tally.numbers()["seconds"] == pytest.approx(before - 1.5)

@@ -19,7 +19,7 @@ from workbench.engine.decoding.pieces import TextStream, completion_of, cut_at_s
 from workbench.engine.decoding.task import Outcome, Reason, Steps, Task
 from workbench.engine.decoding.voice import Voice
 
-TOGETHER = 0.008  # half of what a picture lasts on a screen
+TOGETHER = 0.016  # what a picture lasts on a screen
 
 
 @dataclass(frozen=True)

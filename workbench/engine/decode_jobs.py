@@ -193,7 +193,8 @@ class Jobs:
         """Columns with their steps: those of one model that can stand in one batch do."""
         families: dict[int, list[_Opened]] = {}
         for one in opened:
-            together = joinable(one.asked.settings, one.asked.start)
+            # An encoder reads the prompt apart from the answer: such a column keeps its own steps.
+            together = one.voice.opening is None and joinable(one.asked.settings, one.asked.start)
             families.setdefault(id(one.voice) if together else -1 - one.number, []).append(one)
         begun: dict[int, Column] = {}
         for family in families.values():

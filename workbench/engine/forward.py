@@ -170,6 +170,11 @@ def shape_logits(logits: Tensor, config: Any) -> Tensor:
     return logits
 
 
+def leaves_logits_alone(config: Any) -> bool:
+    """Whether `shape_logits` gives back what it got. Asking transformers' configs takes time: once, not for each token."""
+    return not any(getattr(config, name, None) for name in ("logit_scale", "logits_scaling", "final_logit_softcapping"))
+
+
 def score_labels(
     model: Any,
     hidden: Tensor,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.engine.plans.prefill import Piece, padded, pieces
-from workbench.engine.plans.reader import Block, Plan
+from workbench.engine.plans.reader import Block, Plan, cast
 
 Attend = Callable[[int, Block, Tensor], Tensor]
 _GROWS = 1.5  # a cache that is full becomes so many times as large
@@ -70,10 +70,10 @@ class Planned:
             rows = qkv.shape[0]
             new[layer].copy_(qkv[:, plan.heads :].view(rows, 2, plan.groups, plan.width).transpose(0, 1))
             # Each group of heads shares its keys and values: [B · groups, heads of a group, width].
-            queries = qkv[:, : plan.heads].reshape(rows * plan.groups, -1, plan.width).to(plan.dtype)
+            queries = cast(qkv[:, : plan.heads].reshape(rows * plan.groups, -1, plan.width), plan.dtype)
             keys, values, mask = past[block.window]
             scores = torch.bmm(queries, keys[layer]) if mask is None else torch.baddbmm(mask, queries, keys[layer])
-            return torch.bmm(scores.softmax(-1).to(plan.dtype), values[layer]).view(rows, -1)
+            return torch.bmm(cast(scores.softmax(-1), plan.dtype), values[layer]).view(rows, -1)
 
         self.length = end
         states = plan.finish(self._layers(ids, self._offsets + (end - 1), attend))
@@ -163,7 +163,7 @@ class Planned:
     def _project(self, block: Block, x: Tensor, turn: Tensor | None) -> Tensor:
         """[N, heads + 2 · groups, width], float32: queries and keys, normed and turned by position, and values."""
         plan, turned = self._plan, self._plan.heads + self._plan.groups
-        qkv = block.qkv(x).float().view(x.shape[0], turned + plan.groups, plan.width)
+        qkv = cast(block.qkv(x), torch.float32).view(x.shape[0], turned + plan.groups, plan.width)
         if block.qk_norm is not None:
             qkv[:, :turned] = block.qk_norm(qkv[:, :turned])
         if turn is not None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workbench.engine.forward import shape_logits
+from workbench.engine.forward import leaves_logits_alone, shape_logits
 
 Map = Callable[[Tensor], Tensor]
 _PACKED_FROM = 2**15  # weights of a matrix from which packing pays
@@ -121,12 +121,10 @@ class Reader:
         bias = None if bias is None else bias.to(self.dtype)
         self._bytes += weight.nbytes
         if weight.numel() < _PACKED_FROM or not _can_pack(self.dtype):
-            return lambda x: functional.linear(x.to(weight.dtype), weight, bias)
+            return lambda x: functional.linear(cast(x, weight.dtype), weight, bias)
         dtype, packed = self.dtype, torch.ops.mkldnn._reorder_linear_weight(weight, None)
         call = torch.ops.mkldnn._linear_pointwise.default
-        if dtype is torch.float32:
-            return lambda x: call(x, packed, bias, "none", [], "")
-        return lambda x: call(x.to(dtype), packed, bias, "none", [], "")
+        return lambda x: call(cast(x, dtype), packed, bias, "none", [], "")
 
     def norm(self, module: Any) -> Map:
         """A LayerNorm or RMSNorm over the last dimension, in float32."""
@@ -134,7 +132,7 @@ class Reader:
         if isinstance(module, nn.LayerNorm):
             shape, eps = module.normalized_shape, module.eps
             weight, bias = _float(module.weight), _float(module.bias)
-            return lambda x: functional.layer_norm(x.float(), shape, weight, bias, eps)
+            return lambda x: functional.layer_norm(cast(x, torch.float32), shape, weight, bias, eps)
         return rms_norm(self.gain(module), _epsilon(module))
 
     def gain(self, module: Any) -> Tensor:
@@ -184,12 +182,18 @@ class Reader:
         """Put the parts together, with the model's head behind them."""
         head, config = self.map(self.model.get_output_embeddings()), self.config
 
-        def logits(x: Tensor) -> Tensor:
+        def shaped(x: Tensor) -> Tensor:
             return shape_logits(head(x), config)
 
+        logits = head if leaves_logits_alone(config) else shaped
         shape = (self.heads, self.groups, self.width, self.rotated)
         state = (self.dtype, tuple(self._adapted))
         return Plan(embed, blocks, finish, logits, *shape, turns or (lambda _: {}), self.dtype, state, self._bytes)
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """`x` in this type. Tensor.to takes two microseconds to find that nothing is to be done, dozens of times a token."""
+    return x if x.dtype is dtype else x.to(dtype)
 
 
 def rms_norm(gain: Tensor, eps: float) -> Map:
@@ -198,7 +202,7 @@ def rms_norm(gain: Tensor, eps: float) -> Map:
     floor, gain = torch.tensor(math.sqrt(size * eps)), gain * math.sqrt(size)
 
     def norm(x: Tensor) -> Tensor:
-        x = x.float()
+        x = cast(x, torch.float32)
         return (x / torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), floor)).mul_(gain)
 
     return norm

@@ -287,7 +287,15 @@ def test_that_the_kind_is_chosen_with_the_arrows(page: TrainPage) -> None:
         (down, "ppo"),
         (right, "grpo"),
     ]
-    way += [(right, "weighted"), (left, "grpo"), (left, "ppo"), (down, "judge"), (right, "revise"), (right, "score")]
+    way += [
+        (right, "weighted"),
+        (left, "grpo"),
+        (left, "ppo"),
+        (down, "judge"),
+        (right, "revise"),
+        (right, "score"),
+        (right, "study"),
+    ]
     assert {kind for _, kind in way} == set(SPECS)
     for key, kind in way:
         focus = QApplication.focusWidget()

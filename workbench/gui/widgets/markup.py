@@ -22,7 +22,7 @@ def sheet(colours: Colours, mono: str) -> str:
         "pre { white-space: pre-wrap; margin: 6px 0; }"
         f"blockquote {{ color: {colours.quiet}; }} th {{ text-align: left; }}"
         f"table {{ border-color: {colours.line}; margin: 8px 0; }} td, th {{ border: 1px solid {colours.line}; padding: 4px 8px; }}"
-        " h1, h2, h3, h4, h5, h6 {{ font-weight: 600; }}"
+        "h1, h2, h3, h4, h5, h6 { font-weight: 600; }"
         "h1 { font-size: x-large; } h2 { font-size: large; } h3, h4, h5, h6 { font-size: medium; }"
         f".unseen {{ color: {colours.bad}; background: {colours.bad_soft}; }}"
         f".boxed {{ background: {colours.accent_soft}; font-weight: 600; }}"

@@ -294,7 +294,9 @@ def test_that_the_kind_is_chosen_with_the_arrows(page: TrainPage) -> None:
         (down, "judge"),
         (right, "revise"),
         (right, "score"),
-        (right, "study"),
+        (left, "revise"),
+        (left, "judge"),
+        (down, "study"),
     ]
     assert {kind for _, kind in way} == set(SPECS)
     for key, kind in way:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Beam, ContrastiveSearch, Greedy, Sample
 from workbench.domain.text import Prompt, Turn
 from workbench.protocol import decode_wire as wire
 
@@ -95,7 +95,7 @@ def test_that_the_same_seed_says_the_same_again(worker: Worker, model: str) -> N
 
 
 def test_that_stop_is_seen_before_the_next_token(worker: Worker, model: str) -> None:
-    column = wire.ColumnAsked(model=model, settings=Sample(max_new_tokens=480, seed=1))
+    column = wire.ColumnAsked(model=model, settings=ContrastiveSearch(max_new_tokens=480, top_k=64))
     worker.say(wire.Generate(job=20, prompt=ONCE, columns=(column,)))
     worker.hear(lambda r: isinstance(r, wire.Tokens))
     worker.say(wire.Stop(upto=20))

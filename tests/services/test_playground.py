@@ -19,6 +19,8 @@ from workbench.services.workbench import Workbench
 
 ONCE = Prompt.from_text("Once upon a time", raw=True)
 SHORT = Sample(max_new_tokens=12, seed=3)
+# Many seconds long: sampling so many tokens of this model takes less time than it takes to stop it.
+LONG = ContrastiveSearch(max_new_tokens=450, top_k=64)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_that_every_strategy_tells_what_it_looked_at(playing: Workbench, shared:
 
 
 def test_that_a_new_round_ends_the_old_one_and_silences_it(playing: Workbench) -> None:
-    endless = Column("stories", Sample(max_new_tokens=450, seed=1))
+    endless = Column("stories", LONG)
     playing.playground.start(ONCE, [endless, endless])
     follow(playing, lambda heard: any(n.tokens for n in heard))
     playing.playground.start(ONCE, [Column("stories", SHORT)])
@@ -89,7 +91,7 @@ def test_that_a_new_round_ends_the_old_one_and_silences_it(playing: Workbench) -
 
 
 def test_that_stop_ends_the_round(playing: Workbench) -> None:
-    playing.playground.start(ONCE, [Column("stories", Sample(max_new_tokens=450, seed=2))])
+    playing.playground.start(ONCE, [Column("stories", LONG)])
     follow(playing, lambda heard: any(n.tokens for n in heard))
     playing.playground.stop()
     assert follow(playing, all_done(1))[-1].stopped
@@ -121,7 +123,7 @@ def test_that_what_is_stopped_after_going_on_has_its_beginning(playing: Workbenc
     playing.playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=3))])
     beginning = follow(playing, all_done(1))
     ids = tuple(told(beginning, 0))
-    playing.playground.start(ONCE, [Column("stories", Greedy(max_new_tokens=450), ids)])
+    playing.playground.start(ONCE, [Column("stories", LONG, ids)])
     heard = follow(playing, lambda heard: any(n.tokens for n in heard))
     playing.playground.stop()
     heard += follow(playing, all_done(1))
@@ -261,7 +263,7 @@ def test_that_memory_tells_what_is_loaded_and_a_killed_worker_comes_back(playing
     while playground.memory().models and time.monotonic() < end:
         time.sleep(0.01)
     assert playground.memory().models == ()
-    playground.start(ONCE, [Column("stories", Sample(max_new_tokens=400, seed=3, min_new_tokens=400))])
+    playground.start(ONCE, [Column("stories", LONG)])
     follow(playing, lambda heard: any(n.tokens for n in heard))
     pid = playground._decoder.pid
     assert pid is not None

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QPlainTextE
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.playground.conftest import run
-from workbench.domain.decoding import Beam, Greedy, Sample
+from workbench.domain.decoding import Beam, ContrastiveSearch, Greedy, Sample
 from workbench.gui.pages.playground.column_head import summary
 from workbench.gui.pages.playground.drawer import PresetsPanel, SettingsPanel
 from workbench.gui.pages.playground.memory import Remembered, read, write
@@ -62,7 +62,8 @@ def test_that_the_same_seed_says_the_same_and_another_does_not(page: Any, qtbot:
 
 
 def test_that_stop_ends_a_round_and_texts_can_be_sent_to_ranking(page: Any, qtbot: QtBot, bench: Workbench) -> None:
-    page.row.set_columns([Column("stories", Sample(max_new_tokens=450, seed=s)) for s in (1, 2)])
+    slow = ContrastiveSearch(max_new_tokens=450, top_k=64)  # sampling would be over before anybody could stop it
+    page.row.set_columns([Column("stories", slow), Column("stories", Sample(max_new_tokens=450, seed=2))])
     page.start()
     qtbot.waitUntil(lambda: len(page.row.cards[0].view.tokens) > 3, timeout=120_000)
     assert page.bar.stop.isVisible() and not page.bar.start.isVisible()

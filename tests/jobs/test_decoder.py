@@ -55,6 +55,7 @@ while (r := inbox.get()) is not None:
             else: send(wire.ColumnDone(job=r.job, column=c, text=r.prompt.text, completion=r.prompt.text, reason="end"))
         send(wire.Done(job=r.job))
     elif r.model == "/die": os._exit(3)
+    elif r.model == "/torn": out.write(b'{"v":1,"m":{"kind":"done","jo'); out.flush(); os.kill(os.getpid(), 9)
     elif r.model == "/garbage": out.write(b"this is no message\\n"); out.flush()
     elif r.model == "/bad": send(wire.Failed(job=r.job, what="No.", hint="Try.", error="bad_input"))
     elif r.kind == "generate_many":
@@ -163,6 +164,13 @@ def test_that_a_worker_that_ends_is_told_to_whoever_waits(decoder: Decoder) -> N
     with pytest.raises(BadInput, match="Not a message"):
         decoder.score(Path("/garbage"), [(PROMPT, "a")])
     assert decoder.reward(Path("/m"), [(PROMPT, "ab")]) == [2.0]
+
+
+def test_that_a_worker_killed_in_the_midst_of_a_line_is_said_to_be_killed(decoder: Decoder) -> None:
+    with pytest.raises(RunFailed) as caught:
+        decoder.generate_many(Path("/torn"), [PROMPT], Greedy())
+    assert "SIGKILL" in caught.value.what
+    assert decoder.generate_many(Path("/model"), [PROMPT], Greedy()), "the next one answers"
 
 
 def test_that_a_worker_killed_between_requests_is_replaced(decoder: Decoder) -> None:

@@ -251,6 +251,8 @@ class Decoder(Verbs):
             # Lines of long texts come in many pieces: read them buffered, the pipe itself is not.
             with io.BufferedReader(process.stdout) as pipe:  # type: ignore[type-var]
                 for line in pipe:
+                    if not line.endswith(b"\n"):
+                        break  # the worker died in the midst of a line: how it ended says more than half a message
                     try:
                         self._take(wire.read_reply(line))
                     except WorkbenchError as error:

@@ -216,7 +216,7 @@ def test_that_four_thousand_words_are_compared_in_a_moment(kind: str) -> None:
     }[kind]
     before = time.process_time()
     word_differences(" ".join(words), " ".join(other))
-    assert time.process_time() - before < 0.25
+    assert time.process_time() - before < 2.0  # word by word it would be minutes
 
 
 @pytest.fixture

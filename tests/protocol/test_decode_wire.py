@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from workbench.domain.choices import Aligned, Alternative, Bar, BeamTrace, Distribution, Stage, TokenChoice
 from workbench.domain.decoding import Greedy, Sample
-from workbench.domain.errors import BadInput, TooNew
+from workbench.domain.errors import BadInput
 from workbench.domain.text import Prompt
 from workbench.protocol import decode_wire as wire
 
@@ -66,24 +67,27 @@ def test_that_a_reply_survives_the_pipe(reply: wire.Reply) -> None:
     assert wire.read_reply(line) == reply
 
 
-def test_that_a_newer_version_is_refused_with_a_sentence() -> None:
-    newer = json.dumps({"v": wire.DECODE_VERSION + 1, "m": {"kind": "quit"}}).encode()
-    with pytest.raises(TooNew, match="newer"):
-        wire.read_request(newer)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"", b"nonsense\n", b"[]\n", b'{"v":1}\n', b'{"v":"x","m":{}}\n', b'{"v":1,"m":{"kind":"fly"}}\n',
-        b'{"v":1,"m":{"kind":"stop","upto":1,"more":2}}\n', b'{"v":1,"m":{"kind":"stop"}}\n', b"\xff\xfe\n",
-    ],
-)  # fmt: skip
-def test_that_what_is_no_message_is_refused(line: bytes) -> None:
-    with pytest.raises(BadInput, match="Not a message"):
-        wire.read_request(line)
+def test_that_a_model_which_says_not_a_number_does_not_damage_the_pipe() -> None:
+    choice = CHOICE.model_copy(update={"logprob": -math.inf, "entropy": math.inf})
+    done = wire.Done(job=1, logprobs=((-math.inf, -1.0),), rewards=(math.inf,))
+    tokens = wire.Tokens(job=1, column=0, choices=(choice,))
+    ended = wire.ColumnDone(
+        job=1, column=0, text="", completion="", reason="end", others=(("b", -math.inf),), numbers={"x": math.inf}
+    )
+    for reply in (done, tokens, ended):
+        line = wire.to_line(reply)
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+        assert wire.read_reply(line) == reply
+    back = wire.read_reply(wire.to_line(wire.Done(job=1, rewards=(math.nan,))))
+    assert isinstance(back, wire.Done) and math.isnan(back.rewards[0])
 
 
 def test_that_a_reply_is_no_request() -> None:
     with pytest.raises(BadInput):
         wire.read_request(wire.to_line(wire.Ready(device="cpu")))
+
+
+def test_that_damage_is_the_decoders() -> None:
+    with pytest.raises(BadInput) as caught:
+        wire.read_reply(b"nonsense\n")
+    assert caught.value.hint == "The decoder's pipe is damaged."

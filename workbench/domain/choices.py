@@ -10,9 +10,9 @@ MAX_ALTERNATIVES = 20
 
 
 class _Said(BaseModel):
-    """Base: immutable, unknown fields are refused."""
+    """Base: immutable, unknown fields are refused. Not-a-number and infinity travel as strings, so that JSON keeps them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Alternative(_Said):

@@ -5,26 +5,19 @@ Requests carry a growing job number; `Stop(upto)` ends every job up to that numb
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from workbench.domain.choices import Aligned, Aside, Distribution, LosslessReport, TokenChoice
 from workbench.domain.decoding import DecodingSettings, Speculative
-from workbench.domain.errors import BadInput, TooNew
 from workbench.domain.text import Prompt
+from workbench.protocol.envelope import Envelope, Message
 
-DECODE_VERSION = 1
-
-
-class _Message(BaseModel):
-    """Base: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_ENVELOPE = Envelope("decoder", version=1)
 
 
-class ColumnAsked(_Message):
+class ColumnAsked(Message):
     """A model folder with the settings to decode with; `start` are tokens that the answer already has."""
 
     model: str
@@ -32,7 +25,7 @@ class ColumnAsked(_Message):
     start: tuple[int, ...] = ()
 
 
-class Load(_Message):
+class Load(Message):
     """Load a model ahead of its use."""
 
     kind: Literal["load"] = "load"
@@ -41,7 +34,7 @@ class Load(_Message):
     role: Literal["policy", "reward"] = "policy"
 
 
-class Generate(_Message):
+class Generate(Message):
     """Continue one prompt in several columns, side by side, token by token; every answer begins with `prefill`."""
 
     kind: Literal["generate"] = "generate"
@@ -52,7 +45,7 @@ class Generate(_Message):
     chat_format: str = "auto"
 
 
-class GenerateMany(_Message):
+class GenerateMany(Message):
     """One completion for each prompt, in batches; prompt i draws from the settings' seed + i."""
 
     kind: Literal["generate_many"] = "generate_many"
@@ -63,7 +56,7 @@ class GenerateMany(_Message):
     chat_format: str = "auto"
 
 
-class Score(_Message):
+class Score(Message):
     """Log-probabilities of completions under a model."""
 
     kind: Literal["score"] = "score"
@@ -73,7 +66,7 @@ class Score(_Message):
     chat_format: str = "auto"
 
 
-class Reward(_Message):
+class Reward(Message):
     """A reward model's score of completions."""
 
     kind: Literal["reward"] = "reward"
@@ -83,7 +76,7 @@ class Reward(_Message):
     chat_format: str = "auto"
 
 
-class Read(_Message):
+class Read(Message):
     """How a model reads a prompt with the start of its answer: token after token, template included."""
 
     kind: Literal["read"] = "read"
@@ -94,7 +87,7 @@ class Read(_Message):
     chat_format: str = "auto"
 
 
-class Lossless(_Message):
+class Lossless(Message):
     """Test whether drafts leave the model's distribution as it was; `settings.draft` is a folder, or ngram."""
 
     kind: Literal["lossless"] = "lossless"
@@ -106,7 +99,7 @@ class Lossless(_Message):
     chat_format: str = "auto"
 
 
-class Export(_Message):
+class Export(Message):
     """Write a model for use elsewhere into a new folder, with its card."""
 
     kind: Literal["export"] = "export"
@@ -119,7 +112,7 @@ class Export(_Message):
     precision: Literal["f32", "f16", "q8_0"] = "f32"
 
 
-class Distribute(_Message):
+class Distribute(Message):
     """What a chain of rules does at a position of a column of the last round (the job `generation`); the model isn't run.
 
     Positions count the column's tokens from 0, those of its `start` included.
@@ -134,7 +127,7 @@ class Distribute(_Message):
     top: int = Field(40, ge=1, le=1000)
 
 
-class Align(_Message):
+class Align(Message):
     """Completions under two models of one vocabulary, token by token."""
 
     kind: Literal["align"] = "align"
@@ -145,7 +138,7 @@ class Align(_Message):
     chat_format: str = "auto"
 
 
-class Free(_Message):
+class Free(Message):
     """Let a model go, in all its roles."""
 
     kind: Literal["free"] = "free"
@@ -153,7 +146,7 @@ class Free(_Message):
     model: str
 
 
-class Budget(_Message):
+class Budget(Message):
     """How many bytes models may hold together; 0 leaves it to the worker."""
 
     kind: Literal["budget"] = "budget"
@@ -161,27 +154,27 @@ class Budget(_Message):
     bytes: int = Field(ge=0)
 
 
-class Stop(_Message):
+class Stop(Message):
     """End every job with a number up to this one."""
 
     kind: Literal["stop"] = "stop"
     upto: int
 
 
-class Quit(_Message):
+class Quit(Message):
     """End the worker; a closed pipe says the same."""
 
     kind: Literal["quit"] = "quit"
 
 
-class Ready(_Message):
+class Ready(Message):
     """The worker has started."""
 
     kind: Literal["ready"] = "ready"
     device: str
 
 
-class OnShelf(_Message):
+class OnShelf(Message):
     """A loaded model with the bytes that it holds, those included that it shares with others."""
 
     model: str
@@ -189,7 +182,7 @@ class OnShelf(_Message):
     bytes: int
 
 
-class Shelved(_Message):
+class Shelved(Message):
     """What is in memory, least recently used first; told after every load and unload. `used` counts what is shared once."""
 
     kind: Literal["shelved"] = "shelved"
@@ -198,7 +191,7 @@ class Shelved(_Message):
     budget: int
 
 
-class Phase(_Message):
+class Phase(Message):
     """What the worker is doing for a job; "" when tokens flow."""
 
     kind: Literal["phase"] = "phase"
@@ -207,7 +200,7 @@ class Phase(_Message):
     phase: str
 
 
-class Tokens(_Message):
+class Tokens(Message):
     """New tokens of a column."""
 
     kind: Literal["tokens"] = "tokens"
@@ -216,7 +209,7 @@ class Tokens(_Message):
     choices: tuple[TokenChoice, ...]
 
 
-class Asides(_Message):
+class Asides(Message):
     """What a column's strategy looked at besides the tokens that it chose."""
 
     kind: Literal["asides"] = "asides"
@@ -225,7 +218,7 @@ class Asides(_Message):
     asides: tuple[Annotated[Aside, Field(discriminator="kind")], ...]
 
 
-class ColumnDone(_Message):
+class ColumnDone(Message):
     """A column has ended. `completion` is the text as training reads it; `others` are further hypotheses with their scores."""
 
     kind: Literal["column_done"] = "column_done"
@@ -235,10 +228,10 @@ class ColumnDone(_Message):
     completion: str
     reason: Literal["end", "stop", "length", "stopped"]
     others: tuple[tuple[str, float], ...] = ()
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = Field(default_factory=dict)
 
 
-class ColumnFailed(_Message):
+class ColumnFailed(Message):
     """A column can't go on; the others do."""
 
     kind: Literal["column_failed"] = "column_failed"
@@ -249,7 +242,7 @@ class ColumnFailed(_Message):
     error: str = "error"
 
 
-class Progress(_Message):
+class Progress(Message):
     """How many rows of a job are done."""
 
     kind: Literal["progress"] = "progress"
@@ -258,7 +251,7 @@ class Progress(_Message):
     total: int
 
 
-class Done(_Message):
+class Done(Message):
     """A job has ended, with what it was asked for: texts, log-probabilities of tokens, scores, tokens with their pieces, a report."""
 
     kind: Literal["done"] = "done"
@@ -273,7 +266,7 @@ class Done(_Message):
     aligned: tuple[tuple[Aligned, ...], ...] = ()
 
 
-class Failed(_Message):
+class Failed(Message):
     """A job can't be done; the worker goes on."""
 
     kind: Literal["failed"] = "failed"
@@ -296,32 +289,16 @@ _REQUESTS: TypeAdapter[Request] = TypeAdapter(Request)
 _REPLIES: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 
-def to_line(message: _Message) -> bytes:
+def to_line(message: Message) -> bytes:
     """One message as a line with its newline."""
-    return f'{{"v":{DECODE_VERSION},"m":{message.model_dump_json()}}}\n'.encode()
+    return _ENVELOPE.to_line(message)
 
 
 def read_request(line: bytes) -> Request:
     """The request of a line; BadInput for what is not one, TooNew for a later version."""
-    request: Request = _checked(_REQUESTS, line)
-    return request
+    return _ENVELOPE.read(_REQUESTS, line)
 
 
 def read_reply(line: bytes) -> Reply:
     """The reply of a line; BadInput for what is not one, TooNew for a later version."""
-    reply: Reply = _checked(_REPLIES, line)
-    return reply
-
-
-def _checked(kind: TypeAdapter[Any], line: bytes) -> Any:
-    try:
-        envelope = json.loads(line)
-        version, message = int(envelope["v"]), envelope["m"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"Not a message: {line[:120]!r}", "The decoder's pipe is damaged.", str(error)) from error
-    if version > DECODE_VERSION:
-        raise TooNew("The decoder speaks a newer version of the protocol.", "Restart the workbench.")
-    try:
-        return kind.validate_python(message)
-    except ValidationError as error:
-        raise BadInput(f"Not a message: {line[:120]!r}", "The decoder's pipe is damaged.", str(error)) from error
+    return _ENVELOPE.read(_REPLIES, line)

@@ -126,6 +126,8 @@ class ServerProcess:
         if process.stdout is not None:
             with io.BufferedReader(process.stdout) as pipe:  # type: ignore[type-var]
                 for line in pipe:
+                    if not line.endswith(b"\n"):
+                        break  # the server died in the midst of a line: how it ended says more than half a message
                     try:
                         news = wire.read_up(line)
                     except WorkbenchError as error:

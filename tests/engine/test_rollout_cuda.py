@@ -11,6 +11,7 @@ from tests.engine.architectures import make_model
 from workbench.engine import rollout
 from workbench.engine.batches import collate
 from workbench.engine.forward import completion_logprobs
+from workbench.engine.graphs import Replay
 from workbench.engine.plans import checked
 from workbench.engine.rollout import sample_batch
 from workbench.engine.rollout_cuda import Graphed
@@ -63,7 +64,7 @@ def test_that_a_step_that_cannot_be_captured_runs_without_a_graph(caplog: pytest
     model = make_model("llama")
     with torch.inference_mode():
         batch, plain = (kind(model, PROMPTS, 8) for kind in (Graphed, Layers))
-        batch._capturing = True
+        batch._forward = Replay(batch._compute, capture=True)
         for step in range(3):
             for one in (batch, plain):
                 one.step(torch.full((5,), 9), torch.full((5,), 8 + step))

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from workbench.engine.forward import core, project, prompt_cache, virtual_tokens
+from workbench.engine.graphs import openness
 from workbench.engine.plans.prefill import Piece, padded, pieces
 
 
@@ -43,11 +44,7 @@ class Layers:
         """[B, 1, 1, width]: which columns of the cache a new token may look at: the row's prompt, and all behind the longest."""
         lengths, inner = self._lengths, core(self._model)
         columns = torch.arange(self._length + room, device=lengths.device)
-        seen = ((columns < lengths[:, None]) | (columns >= lengths.max()))[:, None, None]
-        if inner.config._attn_implementation == "sdpa":
-            return seen
-        closed = torch.zeros(seen.shape, dtype=inner.dtype, device=seen.device)
-        return closed.masked_fill(~seen, torch.finfo(inner.dtype).min)
+        return openness((columns < lengths[:, None]) | (columns >= lengths.max()), inner)
 
     def _read(self, piece: Piece, room: int, rows: int) -> Tensor:
         """Read some prompts into their rows of the cache; returns their last hidden states, in the order of `piece.rows`."""

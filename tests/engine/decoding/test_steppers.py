@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, MambaConfig
 from tests.engine.architectures import WINDOW, make_model
 from workbench.domain.decoding import Greedy
 from workbench.domain.errors import BadInput
+from workbench.engine.decoding.captured import Captured
 from workbench.engine.decoding.fast import Fast
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.greedy import greedy
@@ -28,7 +29,9 @@ PLANNED = [
     "qwen3moe",
 ]  # fmt: skip
 UNPLANNED = ["gemma2", "falcon"]
+CAPTURED = ["gpt2", "llama", "qwen3", "gemma", "phi", "neox", "opt", "falcon", "mixtral"]
 KINDS = [(kind, name) for kind in ("general", "fast") for name in PLANNED] + [("general", name) for name in UNPLANNED]
+KINDS += [("captured", name) for name in CAPTURED]
 LONG = [3, 9, 27, 81, 100, 44, 5, 6, 7, 8, 9, 10]
 ROWS = [LONG, [3, 9, 40]]
 MORE = [[11, 12, 13], [21, 22, 23]]
@@ -44,6 +47,8 @@ def plan_of(name: str) -> Any:
 
 
 def make(kind: str, name: str, *, hidden: bool = False) -> Stepper:
+    if kind == "captured":  # fixed shapes from the second token on, with so little room that they are made anew
+        return Captured(model_of(name), steady=0, room=2)
     return General(model_of(name), hidden=hidden) if kind == "general" else Fast(plan_of(name), hidden=hidden)
 
 

@@ -7,10 +7,12 @@ from typing import Protocol
 from torch import Tensor
 
 from workbench.domain.errors import BadInput
+from workbench.engine.decoding.captured import Captured
 from workbench.engine.decoding.encoding import EncoderDecoder
 from workbench.engine.decoding.fast import Fast
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.voice import Voice
+from workbench.engine.forward import core
 
 
 class Stepper(Protocol):
@@ -65,4 +67,6 @@ def stepper_for(voice: Voice, *, hidden: bool = False, fast: bool = True) -> Ste
         return EncoderDecoder(voice.model)
     if fast and voice.plan is not None:
         return Fast(voice.plan, hidden=hidden)
+    if core(voice.model).device.type == "cuda" and not hidden:
+        return Captured(voice.model)
     return General(voice.model, hidden=hidden)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import Field
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, BeamLevel, TokenChoice
 from workbench.domain.decoding import DecodingSettings
 from workbench.domain.text import Frozen, Prompt
+
+MOST_KEPT = 20_000  # hypotheses or drafted tokens of one column: about 300 KB on the disk
 
 
 class RoundColumn(Frozen):
@@ -47,6 +50,28 @@ class Round(Frozen):
 
 
 class RoundTokens(Frozen):
-    """The tokens of every column of a round."""
+    """The tokens of every column of a round, and what its strategy said beside them; early rounds have none of the latter."""
 
     columns: tuple[tuple[TokenChoice, ...], ...]
+    asides: tuple[tuple[Aside, ...], ...] = ()
+
+
+def bounded(asides: Sequence[Aside], most: int = MOST_KEPT) -> tuple[Aside, ...]:
+    """What is kept of a column's asides: all of them; else all but the hypotheses that were dropped; else nothing.
+
+    Never a part of the steps: a tree that breaks off would show hypotheses as unfinished that have ended.
+    """
+    if _size(asides) <= most:
+        return tuple(asides)
+    lean = tuple(_without_pruned(aside) for aside in asides)
+    return lean if _size(lean) <= most else ()
+
+
+def _size(asides: Sequence[Aside]) -> int:
+    return sum(len(aside.nodes) if isinstance(aside, BeamLevel) else 1 + len(aside.drafted) for aside in asides)
+
+
+def _without_pruned(aside: Aside) -> Aside:
+    if not isinstance(aside, BeamLevel):
+        return aside
+    return aside.model_copy(update={"nodes": tuple(node for node in aside.nodes if node.state != "pruned")})

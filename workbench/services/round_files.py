@@ -7,15 +7,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.rounds import Round, RoundColumn
 
 LETTERS = "ABCDEF"
 
 
-def as_json(round: Round, tokens: Sequence[Sequence[TokenChoice]]) -> str:
-    """The round with the tokens of each column; numbers that aren't finite are null, as JSON has none."""
+def as_json(round: Round, tokens: Sequence[Sequence[TokenChoice]], asides: Sequence[Sequence[Aside]] = ()) -> str:
+    """The round with the tokens and asides of each column; numbers that aren't finite are null, as JSON has none."""
     document = round.model_dump(mode="json")
+    for column, beside in zip(document["columns"], asides, strict=False):
+        column["asides"] = [aside.model_dump(mode="json", exclude_none=True) for aside in beside]
     for column, told in zip(document["columns"], tokens, strict=True):
         column["tokens"] = [choice.model_dump(mode="json", exclude_none=True) for choice in told]
     return json.dumps(_finite(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -1,6 +1,6 @@
 """The playground's history: every round as two small files of the workspace, found again by its words, written out on request.
 
-`rounds/ID.json` holds what a list and a search need, `rounds/ID.tokens.gz` the tokens. Either is written whole or not at all.
+`rounds/ID.json` holds what a list and a search need, `rounds/ID.tokens.gz` the tokens and asides. Either is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.errors import BadInput, NotFound, StorageFailed
-from workbench.domain.rounds import Round, RoundTokens
+from workbench.domain.rounds import Round, RoundTokens, bounded
 from workbench.services.files import replace_bytes, replace_text
 from workbench.services.round_files import as_json, as_markdown
 from workbench.services.workspace import Workspace
 
 Format = Literal["json", "markdown"]
 Tokens = Sequence[Sequence[TokenChoice]]
+Asides = Sequence[Sequence[Aside]]
 SHOWN = 200
 _ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 
@@ -35,9 +36,12 @@ class RoundsService:
     def __init__(self, workspace: Workspace) -> None:
         self._folder = workspace.path / "rounds"
 
-    def keep(self, round: Round, tokens: Tokens) -> None:
-        """Keep a round in place of an earlier one with its id; StorageFailed when there is no room."""
-        content = _exact(RoundTokens(columns=tuple(tuple(column) for column in tokens))).encode()
+    def keep(self, round: Round, tokens: Tokens, asides: Asides = ()) -> None:
+        """Keep a round in place of an earlier one with its id, asides within bounds; StorageFailed when there is no room."""
+        told = RoundTokens(
+            columns=tuple(tuple(column) for column in tokens), asides=tuple(bounded(column) for column in asides)
+        )
+        content = _exact(told).encode()
         try:
             self._folder.mkdir(exist_ok=True)
             replace_bytes(self._tokens(round.id), gzip.compress(content, 5, mtime=0))
@@ -56,25 +60,27 @@ class RoundsService:
                     break
         return found
 
-    def open(self, id: str) -> tuple[Round, tuple[tuple[TokenChoice, ...], ...]]:
-        """A round with its tokens; without them where their file is gone or was written by another version. NotFound."""
+    def open(self, id: str) -> tuple[Round, Tokens, Asides]:
+        """A round with its tokens and asides; without them where their file is gone or was written by a later version. NotFound."""
         round = self._read(self._file(id))
         if round is None:
             raise NotFound("This round is no longer kept.", "Choose another one.")
         try:
             content = gzip.decompress(self._tokens(id).read_bytes())
-            return round, RoundTokens.model_validate_json(content).columns
+            told = RoundTokens.model_validate_json(content)
         except (OSError, EOFError, zlib.error, ValidationError):
-            return round, tuple(() for _ in round.columns)
+            told = RoundTokens(columns=())
+        none: tuple[tuple[()], ...] = tuple(() for _ in round.columns)
+        return round, told.columns or none, told.asides or none
 
     def remove(self, id: str) -> None:
         """Forget a round; one that isn't there is no error."""
         for file in (self._file(id), self._tokens(id)):
             file.unlink(missing_ok=True)
 
-    def export(self, round: Round, tokens: Tokens, format: Format, out: Path) -> Path:
-        """Write a round into a file, whole or not at all: JSON with every token, or Markdown to read."""
-        return self.write(out, (as_json(round, tokens) if format == "json" else as_markdown(round)).encode())
+    def export(self, round: Round, tokens: Tokens, format: Format, out: Path, asides: Asides = ()) -> Path:
+        """Write a round into a file, whole or not at all: JSON with every token and aside, or Markdown to read."""
+        return self.write(out, (as_json(round, tokens, asides) if format == "json" else as_markdown(round)).encode())
 
     def write(self, out: Path, content: bytes) -> Path:
         """Write a picture or a text into a file, whole or not at all; returns its absolute path."""

@@ -22,6 +22,7 @@ from workbench.gui.widgets.fields import WheelGuard
 ROW = 44.0
 PARTS = 20  # steps of the penalty's slider to 1
 MOST = 200  # hypotheses in the list
+GROWS = "The tree grows here as the search goes on."
 
 
 class BeamView(QWidget):
@@ -40,6 +41,7 @@ class BeamView(QWidget):
         self.setAccessibleName("Beam search")
         self.settings = self.searched = Beam()
         self._tree = Tree()
+        self._none = GROWS
         self.ranking: list[Ranked] = []
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -72,8 +74,9 @@ class BeamView(QWidget):
         box.addWidget(self.text)
         self.begin(Beam())
 
-    def begin(self, settings: Beam) -> None:
-        """A new search with these settings."""
+    def begin(self, settings: Beam, none: str = GROWS) -> None:
+        """A new search with these settings; `none` is said while there is no tree."""
+        self._none = none
         self.settings = self.searched = settings
         self._tree = Tree()
         self.rule.blockSignals(True)
@@ -169,7 +172,7 @@ class BeamView(QWidget):
 
     def _sentence(self, own: Sequence[Ranked]) -> str:
         if not self.ranking:
-            return "The tree grows here as the search goes on."
+            return self._none
         ended = sum(one.finished for one in self.ranking)
         first = f"{ended} hypotheses finished." if ended else f"None of {len(self.ranking)} hypotheses has finished."
         if own[0].place == self.ranking[0].place:

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QBuffer, QIODevice, QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from workbench.domain.choices import TokenChoice
+from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.rounds import Round as Kept
 from workbench.domain.rounds import RoundColumn
 from workbench.gui.bridge import Bridge
@@ -42,7 +42,7 @@ class Keeping(QObject):
         """Keep what is on the page, when a round has ended or numbers have come."""
         asked = self._round.asked
         if asked is not None and any(card.tokens for card in self._row.cards):
-            self._bridge.run(self._service.keep, self._kept(asked), self._tokens())
+            self._bridge.run(self._service.keep, self._kept(asked), self._tokens(), self._asides())
 
     def open_history(self) -> None:
         """The rounds that were played before."""
@@ -83,10 +83,8 @@ class Keeping(QObject):
         if format == "png":
             self._bridge.run(self._service.write, out, self.picture(asked), then=self._written, lane="long")
         else:
-            tokens = self._tokens()
-            self._bridge.run(
-                self._service.export, self._kept(asked), tokens, format, out, then=self._written, lane="long"
-            )
+            told = self._kept(asked), self._tokens(), format, out, self._asides()
+            self._bridge.run(self._service.export, *told, then=self._written, lane="long")
 
     def picture(self, asked: Asked) -> bytes:
         """The columns with all of their texts, as a PNG."""
@@ -125,12 +123,16 @@ class Keeping(QObject):
     def _tokens(self) -> tuple[tuple[TokenChoice, ...], ...]:
         return tuple(card.tokens for card in self._row.cards)
 
-    def _show(self, kept: Kept, tokens: Any) -> None:
+    def _asides(self) -> tuple[tuple[Aside, ...], ...]:
+        return tuple(tuple(card.asides) for card in self._row.cards)
+
+    def _show(self, kept: Kept, tokens: Any, asides: Any) -> None:
         columns = [Column(c.model, c.settings) for c in kept.columns]
         news = [
             ColumnNews(
                 place,
                 tokens=told,
+                asides=beside,
                 text=c.text,
                 done=True,
                 completion=c.completion,
@@ -139,7 +141,7 @@ class Keeping(QObject):
                 reason=c.reason,
                 stopped=c.reason == "stopped",
             )
-            for place, (c, told) in enumerate(zip(kept.columns, tokens, strict=True))
+            for place, (c, told, beside) in enumerate(zip(kept.columns, tokens, asides, strict=True))
         ]
         asked = Asked(
             kept.prompt,

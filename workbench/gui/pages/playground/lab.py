@@ -30,6 +30,7 @@ from workbench.services.views import ColumnNews
 
 NAMES = {"beam": "Beam tree", "speculative": "Rounds of drafts", "contrastive": "What was weighed",
          "contrastive_search": "What was weighed"}  # fmt: skip
+NOT_KEPT = "This round was kept without what was considered in it: it is too old, or that was too large. Start again to see it."
 
 
 def _nothing() -> None:
@@ -149,7 +150,7 @@ class Lab(QObject):
 
     def _open_beams(self, place: int, settings: Beam) -> None:
         view = BeamView(self._theme)
-        view.begin(settings)
+        view.begin(settings, *self._excuse(place))
         view.used.connect(partial(self._use, place))
 
         def feed(asides: Sequence[object]) -> None:
@@ -160,9 +161,14 @@ class Lab(QObject):
         feed(self._row.cards[place].asides)
         self.put(place, NAMES["beam"], view, lambda news: feed(news.asides))
 
+    def _excuse(self, place: int) -> tuple[str, ...]:
+        """What a view says that would wait for nothing: the text is there, but nothing of how it came about."""
+        card = self._row.cards[place]
+        return (NOT_KEPT,) if card.done and card.tokens and not card.asides else ()
+
     def _open_rounds(self, place: int, settings: Speculative) -> None:
         view = RoundsView(self._theme)
-        view.begin()
+        view.begin(*self._excuse(place))
         view.test_wanted.connect(partial(self._test, place, settings, view))
         view.stop_wanted.connect(self._stop_test)
 

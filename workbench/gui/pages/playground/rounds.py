@@ -26,6 +26,7 @@ _SAID = {
     "residual": "drawn by the model from what the draft left of its distribution",
     "bonus": "drawn by the model after all drafts were taken",
 }
+NONE_YET = "No draft has been judged yet."
 Spot = tuple[int, int]  # (number of the round in the list, place in it; the added token stands behind the drafted ones)
 
 
@@ -45,6 +46,7 @@ class RoundsView(QWidget):
         self.setObjectName("playground.rounds")
         self.setAccessibleName("Rounds of speculative decoding")
         self.rounds: list[DraftRound] = []
+        self._none = NONE_YET
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -79,9 +81,9 @@ class RoundsView(QWidget):
         row.addWidget(area)
         self._tell()
 
-    def begin(self) -> None:
-        """Another text."""
-        self.rounds = []
+    def begin(self, none: str = NONE_YET) -> None:
+        """Another text; `none` is said while there are no rounds."""
+        self.rounds, self._none = [], none
         self.list.forget()
         self.list.show_rounds(self.rounds)
         self._tell()
@@ -110,7 +112,7 @@ class RoundsView(QWidget):
         found = speculation(self.rounds)
         self.places.show_places(found)
         if found.acceptance is None:
-            self.accepted.setText("No draft has been judged yet." if not self.rounds else "Nothing was drafted.")
+            self.accepted.setText(self._none if not self.rounds else "Nothing was drafted.")
             self.expected.setText("")
         else:
             self.accepted.setText(f"{found.acceptance:.0%} of {found.judged:,} judged drafts accepted")

@@ -256,7 +256,9 @@ def test_that_memory_tells_what_is_loaded_and_a_killed_worker_comes_back(playing
     playground.start(ONCE, [Column("stories", SHORT)])
     before = [t.id for n in follow(playing, all_done(1)) for t in n.tokens]
     memory = playground.memory()
-    assert [Path(path).name for path, _, _ in memory.models] == ["stories260K"]
+    assert [(one.name, Path(one.folder).name, one.role) for one in memory.models] == [
+        ("stories", "stories260K", "policy")
+    ]
     assert 0 < memory.used <= memory.budget
     playground.free("stories")
     end = time.monotonic() + 30

@@ -141,11 +141,12 @@ class Decoder(Verbs):
             if self.pid is not None:
                 self._send(wire.Free(job=self._next_job(), model=str(model)))
 
-    def rebudget(self) -> None:
-        """Tell the worker, if it runs, what models may now hold together."""
+    def rebudget(self, bytes: int | None = None) -> None:
+        """Tell the worker, if it runs, what models may now hold together: by default what it would be told at its start."""
         with self._lock:
             if self.pid is not None:
-                self._send(wire.Budget(job=self._next_job(), bytes=self._budget()))
+                budget = self._budget() if bytes is None else bytes
+                self._send(wire.Budget(job=self._next_job(), bytes=budget))
 
     def export_model(self, model: Path, out: Path, form: str, card: str, licence: str, precision: str) -> Path:
         """Write a model for use elsewhere; returns the main file, or the folder."""

@@ -24,3 +24,10 @@ def checkpoint_folder(runs: Path, name: str) -> Path | None:
     if step not in steps:
         raise NotFound(f"{run} has no checkpoint of step {step}.", f"It has {', '.join(map(str, steps))}.")
     return runs / run / "checkpoints" / str(step)
+
+
+def name_of_folder(runs: Path, folder: Path) -> str:
+    """How a column would name a folder that is no model of the workspace: RUN@STEP, or the folder's own name."""
+    if folder.parent.name == "checkpoints" and folder.parent.parent.parent == runs:
+        return f"{folder.parent.parent.name}@{folder.name}"
+    return folder.name

@@ -17,15 +17,16 @@ from workbench.domain.errors import BadInput, NotFound
 from workbench.domain.judgement import Item, Judgement, Outcome, Ranking
 from workbench.domain.specs.kinds import explain
 from workbench.domain.text import Candidate, Prompt
-from workbench.jobs.decoder import Decoder, Memory, News
+from workbench.jobs.decoder import Decoder, News
 from workbench.services.labelling import LabellingService
 from workbench.services.models import ModelsService
-from workbench.services.naming import checkpoint_folder
+from workbench.services.naming import checkpoint_folder, name_of_folder
 from workbench.services.settings import SettingsService
-from workbench.services.views import Column, ColumnNews, Preset, Scored
+from workbench.services.views import Column, ColumnNews, LoadedModel, MemoryView, Preset, Scored
 from workbench.services.workspace import Workspace
 
 MOST_COLUMNS = 6
+GIB = 2**30
 _PRESETS = "playground.presets"
 _SETTINGS: TypeAdapter[DecodingSettings] = TypeAdapter(DecodingSettings)
 
@@ -45,7 +46,7 @@ class PlaygroundService:
         self._decoder = Decoder(
             workspace.path / "decoder.log",
             lambda: settings.get().threads,
-            budget=lambda: settings.get().decoder_memory * 2**30,
+            budget=lambda: settings.get().decoder_memory * GIB,
         )
         self._job = 0
         self._places: tuple[int, ...] = ()
@@ -132,13 +133,23 @@ class PlaygroundService:
         """Completions under a model and a reference of the same vocabulary, token by token, their end tokens included."""
         return self._decoder.align(self._folder(model), self._folder(reference), pairs) if pairs else []
 
-    def memory(self) -> Memory:
-        """Which models the decoder holds: folders, roles and bytes, least recently used first; and how much they may hold."""
-        return self._decoder.memory()
+    def memory(self) -> MemoryView:
+        """Which models the decoder holds, by the names that columns give them, and how much they may hold."""
+        held = self._decoder.memory()
+        names = {ref.path: ref.name for ref in self._models.list()} if held.models else {}
+        models = (
+            LoadedModel(names.get(folder) or name_of_folder(self._runs, Path(folder)), folder, role, size)
+            for folder, role, size in held.models
+        )
+        return MemoryView(tuple(models), held.used, held.budget)
 
     def free(self, model: str) -> None:
-        """Let a model go from the decoder's memory."""
-        self._decoder.free(self._folder(model))
+        """Let a model go from the decoder's memory once it is idle; by its name or, also when its files are gone, its folder."""
+        self._decoder.free(Path(model) if Path(model).is_absolute() else self._folder(model))
+
+    def rebudget(self, gibibytes: int) -> None:
+        """What models may hold together from now on (0: half of the machine's memory); what is too much goes at once."""
+        self._decoder.rebudget(gibibytes * GIB)
 
     def reading(self, model: str, prompt: Prompt, prefill: str = "") -> builtins.list[tuple[int, str]]:
         """The tokens, each with its piece, that a model is given for this prompt and start of the answer."""

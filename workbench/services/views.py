@@ -377,6 +377,25 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class LoadedModel:
+    """A model in the decoder's memory: its name (or the end of its path), its folder, and what it holds alone or with others."""
+
+    name: str
+    folder: str
+    role: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class MemoryView:
+    """Models in the decoder's memory, least recently used first; bytes of them all, and how many there may be (0: not told)."""
+
+    models: tuple[LoadedModel, ...] = ()
+    used: int = 0
+    budget: int = 0
+
+
+@dataclass(frozen=True)
 class Preset:
     """A named choice of columns."""
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedLayout, QWidget
 from workbench.domain.decoding import Greedy, Sample
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.runs import ModelRef
+from workbench.domain.settings import Settings
 from workbench.gui.bridge import Bridge
 from workbench.gui.pages.playground import memory
 from workbench.gui.pages.playground.desk import Desk
@@ -23,6 +24,7 @@ from workbench.gui.pages.playground.lab import Lab
 from workbench.gui.pages.playground.measuring import Measuring
 from workbench.gui.pages.playground.panels import Panels
 from workbench.gui.pages.playground.round import Round
+from workbench.gui.pages.playground.shelf import Shelf
 from workbench.gui.pages.playground.studies import Studies
 from workbench.gui.pages.playground.voting import Voting
 from workbench.gui.shell import Action, Shell
@@ -82,6 +84,7 @@ class PlaygroundPage(QWidget):
         self.studies = Studies(self._services, self._bridge, self._shell, self.row, self.drawer, self.lab)
         self._desk.left.connect(self.lab.close)
         self.panels.rules_wanted.connect(self.lab.open_distribution)
+        self.shelf = Shelf(service, self._services.settings, self._bridge, self._shell, self.row, self.drawer)
         self.family = Family(self._services.models, self._bridge, self._shell, self.round, self.row, self.lab)
         for widget in (self._busy, self._empty, self._desk):
             self._stack.addWidget(widget)
@@ -111,6 +114,7 @@ class PlaygroundPage(QWidget):
             ("Presets of columns", self.panels.open_presets),
             ("History of rounds", self.keeping.open_history),
             ("Numbers below the columns", self.measuring.open_panel),
+            ("Models in memory", self.shelf.open),
             ("The prompt as the model reads it", self._open_reading),
             ("One family on this prompt", lambda: self.family.play(self.start)),
             ("The columns' models over one text", self.family.compare),
@@ -142,6 +146,10 @@ class PlaygroundPage(QWidget):
         """Nothing is drawn out of sight; what the decoder says waits."""
         self.round.in_sight(False)
         self.studies.pause()
+
+    def settings_changed(self, settings: Settings) -> None:
+        """Other settings are in force."""
+        self.shelf.take(settings)
 
     def closing(self) -> None:
         """The window closes."""

@@ -14,6 +14,8 @@ from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -25,7 +27,9 @@ from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import STRATEGIES, Beam, Contrastive, ContrastiveSearch, Greedy, Sample, Speculative
 from workbench.domain.errors import BadInput
 from workbench.domain.text import Prompt
+from workbench.engine import decode_jobs
 from workbench.engine.decode_columns import Opening, read_again
+from workbench.engine.decode_jobs import Jobs
 from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.chain import Context, chain_for
 from workbench.engine.decoding.decode import ColumnTask, decode, decode_columns, task_for
@@ -36,8 +40,10 @@ from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.voice import Voice
 from workbench.engine.forward import hidden_states
+from workbench.engine.model_shelf import Shelved
 from workbench.engine.models import eos_ids, load_policy, load_speaker, save_model
 from workbench.engine.text import encode_prompt
+from workbench.protocol.decode_wire import ColumnAsked, ColumnFailed, Done, Generate, Tokens
 
 NAMES = ["t5", "t5-gated", "bart"]
 VOCABULARY, PAD, END, START = 64, 0, 1, 2
@@ -291,3 +297,73 @@ def test_that_the_logits_of_a_column_are_read_again_behind_its_own_beginning() -
     assert [int(row.argmax()) for row in rows] == ids
     opening = Opening(task.prompt, (), "", voice.opening)
     assert (opening.behind, Opening(task.prompt).behind) == ([PAD], task.prompt)
+
+
+class OneShelf:
+    """Two models at hand: "t5" reads and answers apart, "llama" goes on from its prompt."""
+
+    changed = None
+
+    def __init__(self) -> None:
+        torch.manual_seed(5)
+        llama = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+                pad_token_id=PAD, eos_token_id=END,
+            )
+        )  # fmt: skip
+        self.voices = {"t5": voice_of("t5"), "llama": Voice.of(llama.eval(), tokenizer(), [END])}
+
+    def holds(self, model: str, role: str) -> bool:
+        return True
+
+    def take(self, model: str, role: str, loading: Any) -> Any:
+        return Shelved(None, self.voices[model])  # type: ignore[arg-type]
+
+    def policy(self, model: str) -> tuple[Any, Voice]:
+        return None, self.voices[model]
+
+    def release(self) -> None:
+        """Nothing is ever too much."""
+
+
+def replies(prefill: str, *columns: ColumnAsked) -> list[Any]:
+    """What the decoding worker says to these columns."""
+    said: list[Any] = []
+    jobs = Jobs(OneShelf(), said.append, lambda job: True)  # type: ignore[arg-type]
+    prompt = Prompt.from_text("w7 w9 w33", raw=True)
+    jobs.do(Generate(job=1, prompt=prompt, columns=columns, prefill=prefill))
+    assert said[-1] == Done(job=1)
+    return said
+
+
+def ids_of(said: list[Any], column: int) -> list[int]:
+    return [c.id for one in said if isinstance(one, Tokens) and one.column == column for c in one.choices]
+
+
+def test_that_a_beginning_of_the_answer_is_refused_and_the_column_beside_goes_on() -> None:
+    settings = Greedy(max_new_tokens=3, min_new_tokens=3)
+    said = replies("w5", ColumnAsked(model="t5", settings=settings), ColumnAsked(model="llama", settings=settings))
+    refused = [one for one in said if isinstance(one, ColumnFailed)]
+    assert [one.column for one in refused] == [0] and refused[0].error == BadInput.kind
+    assert "can't begin its answer" in refused[0].what and "empty" in refused[0].hint
+    assert ids_of(said, 0) == [] and len(ids_of(said, 1)) == 3
+
+
+def test_that_columns_of_an_encoder_decoder_are_never_rows_of_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+    whole = decode_jobs.decode_columns
+    monkeypatch.setattr(
+        decode_jobs, "decode_columns", lambda voice, tasks, keep: together.append(len(tasks)) or whole(voice, tasks, keep)
+    )  # fmt: skip
+    settings = [
+        Greedy(max_new_tokens=5),
+        Sample(max_new_tokens=5, seed=3),
+        Sample(max_new_tokens=5, temperature=0.5, seed=3),
+    ]
+    said = replies("", *(ColumnAsked(model="t5", settings=one) for one in settings))
+    assert together == []
+    alone = [[c.id for c in choices(voice_of("t5"), one)] for one in settings]
+    assert [ids_of(said, n) for n in range(3)] == alone and alone[0] != alone[1]
+    replies("", *(ColumnAsked(model=m, settings=one) for m in ("t5", "llama") for one in settings))
+    assert together == [3], "those of the other model are"

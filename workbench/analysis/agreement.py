@@ -7,7 +7,7 @@ votes say nothing about agreement and are passed over. Every function returns No
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 Unit = Mapping[str, Hashable]
@@ -58,11 +58,7 @@ def fleiss_kappa(units: Iterable[Unit]) -> float | None:
     """
     shares: list[float] = []
     pooled: Counter[Hashable] = Counter()
-    for unit in units:
-        votes = len(unit)
-        if votes < 2:
-            continue
-        counts = Counter(unit.values())
+    for votes, counts in _counted(units):
         pooled.update(counts)
         shares.append(sum(n * (n - 1) for n in counts.values()) / (votes * (votes - 1)))
     total = sum(pooled.values())
@@ -79,13 +75,16 @@ def krippendorff_alpha(units: Iterable[Unit]) -> float | None:
     """
     disagreeing = 0.0
     pooled: Counter[Hashable] = Counter()
-    for unit in units:
-        votes = len(unit)
-        if votes < 2:
-            continue
-        counts = Counter(unit.values())
+    for votes, counts in _counted(units):
         pooled.update(counts)
         disagreeing += sum(n * (votes - n) for n in counts.values()) / (votes - 1)
     total = sum(pooled.values())
     expected = sum(n * (total - n) for n in pooled.values()) / (total - 1) if total > 1 else 0.0
     return None if expected == 0.0 else 1 - disagreeing / expected
+
+
+def _counted(units: Iterable[Unit]) -> Iterator[tuple[int, Counter[Hashable]]]:
+    """How many votes a unit has, and how many for each value; a unit with one vote says nothing about agreement."""
+    for unit in units:
+        if len(unit) > 1:
+            yield len(unit), Counter(unit.values())

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from workbench.domain.frozen import Frozen
 
 MAX_ALTERNATIVES = 20
 
 
-class _Said(BaseModel):
-    """Base: immutable, unknown fields are refused. Not-a-number and infinity travel as strings, so that JSON keeps them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Alternative(_Said):
+class Alternative(Frozen):
     """A token that could have been chosen, its probabilities, and the rule that cut it (None when kept)."""
 
     id: int
@@ -25,7 +19,7 @@ class Alternative(_Said):
     cut_by: str | None = None
 
 
-class BeamTrace(_Said):
+class BeamTrace(Frozen):
     """Where a beam token stands in the tree: its hypothesis, the parent it continued, its summed log-probability."""
 
     index: int
@@ -34,7 +28,7 @@ class BeamTrace(_Said):
     pruned: bool = False
 
 
-class ContrastOption(_Said):
+class ContrastOption(Frozen):
     """A token under expert and amateur: probabilities, and the score ln expert - coefficient * ln amateur (None when implausible)."""
 
     id: int
@@ -44,7 +38,7 @@ class ContrastOption(_Said):
     score: float | None
 
 
-class ContrastTrace(_Said):
+class ContrastTrace(Frozen):
     """How contrastive decoding chose: the probabilities of the token, its score, and the least plausible expert probability."""
 
     expert: float
@@ -54,7 +48,7 @@ class ContrastTrace(_Said):
     options: tuple[ContrastOption, ...] = ()
 
 
-class SearchOption(_Said):
+class SearchOption(Frozen):
     """A token of contrastive search's top k: probability, likeness to the context (cosine), the position most like it, its score."""
 
     id: int
@@ -65,7 +59,7 @@ class SearchOption(_Said):
     score: float
 
 
-class SearchTrace(_Said):
+class SearchTrace(Frozen):
     """How contrastive search chose. `against` counts tokens of prompt and text from 0; `options` are the top k."""
 
     penalty: float
@@ -74,7 +68,7 @@ class SearchTrace(_Said):
     options: tuple[SearchOption, ...] = ()
 
 
-class MirostatTrace(_Said):
+class MirostatTrace(Frozen):
     """Mirostat's bound on surprise when a token was drawn, and the surprise of that token under what was left; both in bits."""
 
     mu: float
@@ -84,7 +78,7 @@ class MirostatTrace(_Said):
 DraftVerdict = Literal["accepted", "rejected", "residual", "bonus"]
 
 
-class DraftTrace(_Said):
+class DraftTrace(Frozen):
     """A token of speculative decoding: its round and place, p of the target, q of the draft, the uniform number u, and the verdict.
 
     q and u are None for residual and bonus tokens, which no draft proposed.
@@ -98,7 +92,7 @@ class DraftTrace(_Said):
     verdict: DraftVerdict
 
 
-class TokenChoice(_Said):
+class TokenChoice(Frozen):
     """One chosen token.
 
     `start` and `end` are offsets in the decoded text in characters; `p_model` is the softmax of the raw logits, `p_used` the
@@ -125,7 +119,7 @@ class TokenChoice(_Said):
     mirostat: MirostatTrace | None = None
 
 
-class BeamNode(_Said):
+class BeamNode(Frozen):
     """One hypothesis of beam search after `step` tokens: the token that it added, the sum of log-probabilities, what became of it.
 
     `slot` is unique within a step; `parent` is the slot within the step before (-1 for the prompt). Pruned nodes are the best of
@@ -143,7 +137,7 @@ class BeamNode(_Said):
     group: int = 0
 
 
-class BeamLevel(_Said):
+class BeamLevel(Frozen):
     """All that beam search looked at in one step."""
 
     kind: Literal["beams"] = "beams"
@@ -151,7 +145,7 @@ class BeamLevel(_Said):
     nodes: tuple[BeamNode, ...]
 
 
-class DraftedToken(_Said):
+class DraftedToken(Frozen):
     """A token that a draft proposed, judged or (behind a rejected one) not looked at."""
 
     id: int
@@ -163,7 +157,7 @@ class DraftedToken(_Said):
     expected: float
 
 
-class DraftRound(_Said):
+class DraftRound(Frozen):
     """One round of speculative decoding: what was drafted, and the token that the target added (residual or bonus).
 
     `expected` of a drafted token is the chance that it is accepted there, the sum over the vocabulary of min(p, q). Seconds are
@@ -185,7 +179,7 @@ class DraftRound(_Said):
 Aside = BeamLevel | DraftRound  # told apart by `kind`
 
 
-class Stage(_Said):
+class Stage(Frozen):
     """The distribution after one rule: how many tokens are left, their mass under the model, and the entropy in nats."""
 
     rule: str
@@ -194,7 +188,7 @@ class Stage(_Said):
     entropy: float
 
 
-class Bar(_Said):
+class Bar(Frozen):
     """A token with its probability before all rules and after each stage."""
 
     id: int
@@ -203,7 +197,7 @@ class Bar(_Said):
     cut_by: str | None = None
 
 
-class Distribution(_Said):
+class Distribution(Frozen):
     """What the chain does with the stored logits of one position. `stages[0]` is the model itself, named "model".
 
     `chosen` is what these settings would choose there; `changed` is the first position of the column where they would choose
@@ -217,7 +211,7 @@ class Distribution(_Said):
     changed: int | None = None
 
 
-class LosslessCell(_Said):
+class LosslessCell(Frozen):
     """One outcome of the test: the text of its tokens ("" for all others together), how often it came, how often it should."""
 
     text: str
@@ -225,7 +219,7 @@ class LosslessCell(_Said):
     expected: float
 
 
-class LosslessRule(_Said):
+class LosslessRule(Frozen):
     """How one way of judging drafts did: chi-square with its degrees of freedom, the chance `p` of a worse one if it were exact.
 
     `acceptance` is the share of judged drafts that were taken. `cells` are the likeliest outcomes, most probable first.
@@ -241,7 +235,7 @@ class LosslessRule(_Said):
     cells: tuple[LosslessCell, ...]
 
 
-class LosslessReport(_Said):
+class LosslessReport(Frozen):
     """Does speculative decoding leave the model's distribution as it was?
 
     `exact` is the rule in use, `wrong` are rules with a deliberate mistake, which show what the test can find; all drew the same
@@ -254,7 +248,7 @@ class LosslessReport(_Said):
     wrong: tuple[LosslessRule, ...]
 
 
-class Aligned(_Said):
+class Aligned(Frozen):
     """One token of a text under two models: natural log-probabilities, KL(policy || reference) in nats, entropy of the policy."""
 
     id: int

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from workbench.domain.frozen import Frozen
 
 RuleName = Literal["temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon", "eta", "mirostat"]
 ORDER: tuple[RuleName, ...] = get_args(RuleName)
@@ -13,10 +15,8 @@ ORDER: tuple[RuleName, ...] = get_args(RuleName)
 NGRAM = "ngram"  # a draft that needs no model
 
 
-class _Common(BaseModel):
+class _Common(Frozen):
     """Settings that every strategy has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_new_tokens: int = Field(
         128, ge=1, le=32768, description="Stop after this many new tokens.", json_schema_extra={"unit": "tokens"}

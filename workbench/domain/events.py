@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from workbench.domain.frozen import Frozen
 from workbench.domain.judgement import Judgement
 from workbench.domain.text import Prompt
 
 EVENTS_VERSION = 1
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
+class _Event(Frozen):
     seq: int = Field(0, ge=0, description="Position in events.jsonl, from 1; given by the writer.")
     time: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
@@ -30,7 +29,7 @@ class Started(_Event):
     )
     host: str
     device: str = ""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 class Resumed(_Event):
@@ -75,7 +74,7 @@ class SampleText(_Event):
     index: int
     prompt: str
     completion: str
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = Field(default_factory=dict)
 
 
 class Checkpointed(_Event):

@@ -9,7 +9,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from workbench.domain.text import Candidate, Frozen, Prompt
+from workbench.domain.frozen import Frozen
+from workbench.domain.text import Candidate, Prompt
 
 Outcome = Literal["ranked", "all_bad", "skipped"]
 SkipReason = Literal["unclear", "unsafe", "wrong_language", "other"]

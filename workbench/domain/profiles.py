@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from workbench.domain.text import Frozen
+from workbench.domain.frozen import Frozen
 
 # Names, in the order of the theme's series, which colour-blind eyes can tell apart; what each looks like is the theme's.
 Colour = Literal["blue", "orange", "green", "purple", "yellow", "sky", "grey"]

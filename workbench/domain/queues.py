@@ -7,8 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from workbench.domain.frozen import Frozen
 from workbench.domain.specs.common import group
-from workbench.domain.text import Frozen
 
 Strategy = Literal["in_order", "random", "active", "disagreement", "newest_policy", "mistakes"]
 Origin = Literal["plain", "random", "gold"]

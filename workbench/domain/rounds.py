@@ -9,7 +9,8 @@ from pydantic import Field
 
 from workbench.domain.choices import Aside, BeamLevel, TokenChoice
 from workbench.domain.decoding import DecodingSettings
-from workbench.domain.text import Frozen, Prompt
+from workbench.domain.frozen import Frozen
+from workbench.domain.text import Prompt
 
 MOST_KEPT = 20_000  # hypotheses or drafted tokens of one column: about 300 KB on the disk
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from workbench.domain.text import Frozen
+from workbench.domain.frozen import Frozen
 
 
 class JobState(StrEnum):

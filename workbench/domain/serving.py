@@ -5,17 +5,16 @@ from __future__ import annotations
 import ipaddress
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from workbench.domain.frozen import Frozen
 from workbench.domain.specs.parts import group
 
 ServerState = Literal["stopped", "loading", "ready", "stopping", "failed"]
 
 
-class ServeSettings(BaseModel):
+class ServeSettings(Frozen):
     """How a server listens, what it allows, and what it writes down."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(
         "127.0.0.1",
@@ -87,19 +86,15 @@ class ServeSettings(BaseModel):
             return self.host == "localhost"
 
 
-class Offered(BaseModel):
+class Offered(Frozen):
     """A model that a server offers: its name there, and its folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     path: str = Field(min_length=1)
 
 
-class Serving(BaseModel):
+class Serving(Frozen):
     """How a server fares: rows are texts being decoded, `speed` is tokens a second over the last few seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     state: ServerState = "stopped"
     models: tuple[str, ...] = ()

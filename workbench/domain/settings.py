@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from workbench.domain.frozen import Frozen
 from workbench.domain.specs.common import group
 
 SMALLEST_READING, LARGEST_READING = 13, 32
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """Settings of one person on one workspace."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     theme: Literal["system", "light", "dark"] = Field(
         "system", description="Colours of the window.", json_schema_extra=group("Appearance")

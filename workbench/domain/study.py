@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from workbench.domain.decoding import DecodingSettings
+from workbench.domain.frozen import Frozen
 from workbench.domain.text import Prompt
 
 Side = Literal["quality", "diversity", "speed", "size"]
@@ -61,13 +60,7 @@ def measure_of(name: str) -> Measure:
     )
 
 
-class _Told(BaseModel):
-    """Base: immutable, unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figure(_Told):
+class Figure(Frozen):
     """A mean over prompts with its 95 % interval, where there is one, and the number of texts that it was made of."""
 
     value: float
@@ -76,7 +69,7 @@ class Figure(_Told):
     texts: int = 0
 
 
-class StudyText(_Told):
+class StudyText(Frozen):
     """One text of a study: column and prompt by number, the seed that draws it again alone, and its own measures by name.
 
     `completion` is the text as training reads it. Measures of a whole prompt (`self_bleu`) stand in none of its texts.
@@ -90,14 +83,14 @@ class StudyText(_Told):
     measures: dict[str, float]
 
 
-class StudyTexts(_Told):
+class StudyTexts(Frozen):
     """The texts of a study with the prompts that they answer, by number."""
 
     prompts: tuple[Prompt, ...]
     texts: tuple[StudyText, ...]
 
 
-class StudyColumn(_Told):
+class StudyColumn(Frozen):
     """One column's figures by name of measure; a measure that couldn't be taken is absent. `label` is unique in a study."""
 
     label: str
@@ -106,7 +99,7 @@ class StudyColumn(_Told):
     figures: dict[str, Figure]
 
 
-class Study(_Told):
+class Study(Frozen):
     """A study: `samples` texts for each of `prompts` prompts in every column."""
 
     prompts: int

@@ -6,17 +6,12 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from workbench.domain.decoding import DecodingSettings
+from workbench.domain.frozen import Frozen
 
 Role = Literal["system", "user", "assistant", "tool"]
-
-
-class Frozen(BaseModel):
-    """Base of the immutable domain objects: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Turn(Frozen):

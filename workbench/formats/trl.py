@@ -54,6 +54,11 @@ def prompt_of(value: Any, column: str, system: str = "") -> Prompt:
         turns: tuple[Turn, ...] = (Turn(role="user", content=content),)
     else:
         turns = turns_of(value, column)
+    return _asked(turns, system)
+
+
+def _asked(turns: tuple[Turn, ...], system: str) -> Prompt:
+    """A prompt of turns, with a system turn in front when a column gives one and the turns don't."""
     if system and turns[0].role != "system":
         turns = (Turn(role="system", content=system), *turns)
     check_prompt(turns)
@@ -96,10 +101,7 @@ def _implied(side: tuple[Turn, ...], system: str) -> Prompt:
     turns = side[:-1]
     if not turns:
         raise RowTrouble("There is no prompt: the field is missing, and the chosen conversation has one turn only.")
-    if system and turns[0].role != "system":
-        turns = (Turn(role="system", content=system), *turns)
-    check_prompt(turns)
-    return Prompt(turns=turns)
+    return _asked(turns, system)
 
 
 def _same_prompt(prompt: Prompt, side: tuple[Turn, ...], column: str) -> Prompt:

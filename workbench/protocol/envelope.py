@@ -6,17 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from workbench.domain.errors import BadInput, TooNew
+from workbench.domain.frozen import Frozen
 
 M = TypeVar("M")
 
 
-class Message(BaseModel):
-    """Base of messages and their parts: unknown fields are refused; not-a-number and infinity travel as strings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+class Message(Frozen):
+    """Base of messages and their parts."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from workbench.domain.errors import NotFound
 from workbench.domain.events import Event, Judged, Revised, Scored
@@ -18,13 +18,12 @@ from workbench.domain.judgement import Item, Judgement, Ranking
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Candidate, Demonstration
 from workbench.store import schema as t
-from workbench.store.answers import DONE
+from workbench.store.answers import DONE, KEYS_AT_ONCE
 from workbench.store.datasets import DatasetRecord, get_dataset, insert_dataset
 from workbench.store.filling import NewRow, fill
 from workbench.store.judging import insert_judgements
-from workbench.store.scores import keep_scores
+from workbench.store.scores import keep_scores, rows_and_sizes
 
-KEYS_AT_ONCE = 500
 Notices = Iterator[tuple[str, str]]
 
 
@@ -73,7 +72,7 @@ def _keep_judgements(connection: Connection, source: Source, said: Sequence[Judg
             "Let the judge sign with another name (annotator) and start it again.",
         )
         return
-    rows = _rows(connection, dataset.id, [judgement.item for judgement in said])
+    rows = rows_and_sizes(connection, dataset.id, [judgement.item for judgement in said])
     before = (
         set() if source.spec.get("again") else _judged(connection, [row for row, _ in rows.values()], said[0].annotator)
     )
@@ -83,17 +82,6 @@ def _keep_judgements(connection: Connection, source: Source, said: Sequence[Judg
         yield f"{len(said) - len(kept)} judgements could not be kept: their items are gone from {name}.", ""
     if fresh := [(row, judgement) for row, judgement in kept if row not in before]:
         insert_judgements(connection, dataset.id, fresh)
-
-
-def _rows(connection: Connection, dataset: int, items: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """(row id, number of candidates) of items by name."""
-    r, c = t.rows.c, t.candidates.c
-    found: dict[str, tuple[int, int]] = {}
-    for start in range(0, len(items), KEYS_AT_ONCE):
-        here = (r.dataset_id == dataset) & r.item.in_(items[start : start + KEYS_AT_ONCE])
-        sizes = select(r.item, r.id, func.count(c.id)).join(t.candidates, c.row_id == r.id).where(here)
-        found |= {item: (row, size) for item, row, size in connection.execute(sizes.group_by(r.item, r.id))}
-    return found
 
 
 def _judged(connection: Connection, rows: Sequence[int], annotator: str) -> set[int]:

@@ -12,10 +12,9 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration, Prompt
 from workbench.store import schema as t
+from workbench.store.answers import KEYS_AT_ONCE
 from workbench.store.dialect import upsert
 from workbench.store.judging import insert_judgements
-
-KEYS_AT_ONCE = 500
 
 
 class NewRow(NamedTuple):

@@ -10,10 +10,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from workbench.domain.events import Scored
 from workbench.store import schema as t
+from workbench.store.answers import KEYS_AT_ONCE
 from workbench.store.database import Database
 from workbench.store.datasets import get_dataset
-
-KEYS_AT_ONCE = 500
 
 
 class ItemScore(NamedTuple):
@@ -52,7 +51,7 @@ def keep_scores(
     connection: Connection, run: str, model: str, dataset: int, events: Sequence[Scored]
 ) -> Iterator[tuple[str, str]]:
     """Put scores in place of the model's older ones; yields (what, hint) when items are gone or have other candidates."""
-    sizes = _sizes(connection, dataset, [event.item for event in events])
+    sizes = rows_and_sizes(connection, dataset, [event.item for event in events])
     kept = {event.item: event for event in events if sizes.get(event.item, (0, 0))[1] == len(event.scores)}
     if len(kept) < len({event.item for event in events}):
         yield f"{len(events) - len(kept)} scores could not be kept: their items are gone.", "Score the dataset again."
@@ -76,7 +75,7 @@ def _known(spread: float) -> float | None:
     return None if spread != spread else spread  # NULL is read as not-a-number
 
 
-def _sizes(connection: Connection, dataset: int, items: Sequence[str]) -> dict[str, tuple[int, int]]:
+def rows_and_sizes(connection: Connection, dataset: int, items: Sequence[str]) -> dict[str, tuple[int, int]]:
     """(row id, number of candidates) of items by name."""
     r, c = t.rows.c, t.candidates.c
     found: dict[str, tuple[int, int]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,13 @@ from workbench.domain.specs.parts import group as group
 
 _ADAM = ("optimizer", ("adamw", "adamw8bit"))
 _STEP = ("schedule", ("step",))
+PromptFormat = Annotated[
+    Literal["auto", "template", "plain"],
+    Field(
+        description="How prompts become tokens: the model's chat template, plain text, or whichever there is.",
+        json_schema_extra=group("Batch", advanced=True),
+    ),
+]
 
 
 class JobSpec(Part):

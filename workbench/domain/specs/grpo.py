@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from workbench.domain.specs.common import group
-from workbench.domain.specs.online import OnlineSpec
+from workbench.domain.specs.online import RolloutSpec
 
 
-class GrpoSpec(OnlineSpec):
+class GrpoSpec(RolloutSpec):
     """Policy optimisation without a critic: each completion is compared with the others of its prompt."""
 
     kind: Literal["grpo"] = "grpo"
@@ -21,30 +21,6 @@ class GrpoSpec(OnlineSpec):
     )
     learning_rate: float = Field(
         1e-6, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
-    )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        "linear", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
-    )
-    warmup: float = Field(
-        0.0,
-        ge=0.0,
-        lt=1.0,
-        description="Share of the steps in which the learning rate rises from zero.",
-        json_schema_extra=group("Optimizer"),
-    )
-    holdout: float = Field(
-        0.1,
-        ge=0.0,
-        le=0.5,
-        description="Share of the prompts kept for evaluation and never trained on.",
-        json_schema_extra=group("Evaluation"),
-    )
-    eval_every: int = Field(
-        10,
-        ge=0,
-        le=1_000_000,
-        description="Evaluate on held-out rows every so many rollouts (0 = at the end only).",
-        json_schema_extra=group("Evaluation", unit="steps"),
     )
     batch_size: int = Field(
         8,

@@ -158,7 +158,37 @@ class OnlineSpec(TrainingSpec):
         json_schema_extra=group("Rollout", advanced=True, when=("rollout_engine", ("vllm",))),
     )
 
+    holdout: float = Field(
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="Share of the prompts kept for evaluation and never trained on.",
+        json_schema_extra=group("Evaluation"),
+    )
+
     @property
     def scored(self) -> bool:
         """Whether there is any source of rewards."""
         return bool(self.reward_model) or self.rewards.beside_model
+
+
+class RolloutSpec(OnlineSpec):
+    """Fields of policy gradients: one rollout is one step, and the learning rate falls from the start."""
+
+    schedule: Literal["cosine", "linear", "constant", "step"] = Field(
+        "linear", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
+    )
+    warmup: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the steps in which the learning rate rises from zero.",
+        json_schema_extra=group("Optimizer"),
+    )
+    eval_every: int = Field(
+        10,
+        ge=0,
+        le=1_000_000,
+        description="Evaluate on held-out rows every so many rollouts (0 = at the end only).",
+        json_schema_extra=group("Evaluation", unit="steps"),
+    )

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from workbench.domain.specs.common import group
-from workbench.domain.specs.online import OnlineSpec
+from workbench.domain.specs.online import RolloutSpec
 
 
-class PpoSpec(OnlineSpec):
+class PpoSpec(RolloutSpec):
     """Proximal policy optimisation of sampled completions, with a critic and a KL penalty to the starting policy."""
 
     kind: Literal["ppo"] = "ppo"
@@ -23,30 +23,6 @@ class PpoSpec(OnlineSpec):
         le=1e-2,
         description="AdamW: added to the denominator.",
         json_schema_extra=group("Optimizer", advanced=True, when=("optimizer", ("adamw", "adamw8bit"))),
-    )
-    schedule: Literal["cosine", "linear", "constant", "step"] = Field(
-        "linear", description="How the learning rate decays after warm-up.", json_schema_extra=group("Optimizer")
-    )
-    warmup: float = Field(
-        0.0,
-        ge=0.0,
-        lt=1.0,
-        description="Share of the steps in which the learning rate rises from zero.",
-        json_schema_extra=group("Optimizer"),
-    )
-    holdout: float = Field(
-        0.1,
-        ge=0.0,
-        le=0.5,
-        description="Share of the prompts kept for evaluation and never trained on.",
-        json_schema_extra=group("Evaluation"),
-    )
-    eval_every: int = Field(
-        10,
-        ge=0,
-        le=1_000_000,
-        description="Evaluate on held-out rows every so many rollouts (0 = at the end only).",
-        json_schema_extra=group("Evaluation", unit="steps"),
     )
     batch_size: int = Field(
         64,

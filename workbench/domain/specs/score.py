@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from workbench.domain.specs.common import JobSpec, group
+from workbench.domain.specs.common import JobSpec, PromptFormat, group
 
 
 class ScoreSpec(JobSpec):
@@ -47,11 +47,7 @@ class ScoreSpec(JobSpec):
         description="Judged items at most that the heads are fitted to, drawn by the seed.",
         json_schema_extra=group("Ensemble", unit="items", advanced=True),
     )
-    chat_format: Literal["auto", "template", "plain"] = Field(
-        "auto",
-        description="How prompts become tokens: the model's chat template, plain text, or whichever there is.",
-        json_schema_extra=group("Batch", advanced=True),
-    )
+    chat_format: PromptFormat = "auto"
     max_length: int = Field(
         0,
         ge=0,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from workbench.domain.decoding import STRATEGIES, DecodingSettings
-from workbench.domain.specs.common import JobSpec, group
+from workbench.domain.specs.common import JobSpec, PromptFormat, group
 from workbench.domain.specs.judge import CRITERION, QUESTION, rule_file
 from workbench.domain.specs.texts import lines_of, need_places
 
@@ -92,11 +92,7 @@ class StudySpec(JobSpec):
         description="What the judge is asked; {prompt}, {a}, {b} and {criterion} are filled in.",
         json_schema_extra={**_JUDGED, "lines": 8},
     )
-    chat_format: Literal["auto", "template", "plain"] = Field(
-        "auto",
-        description="How prompts become tokens: the model's chat template, plain text, or whichever there is.",
-        json_schema_extra=group("Batch", advanced=True),
-    )
+    chat_format: PromptFormat = "auto"
     batch_size: int = Field(
         16,
         ge=1,

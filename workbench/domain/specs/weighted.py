@@ -22,13 +22,6 @@ class WeightedSpec(OnlineSpec):
     learning_rate: float = Field(
         1e-5, gt=0, le=1.0, description="Peak learning rate.", json_schema_extra=group("Optimizer")
     )
-    holdout: float = Field(
-        0.1,
-        ge=0.0,
-        le=0.5,
-        description="Share of the prompts kept for evaluation and never trained on.",
-        json_schema_extra=group("Evaluation"),
-    )
     eval_every: int = Field(
         10,
         ge=0,

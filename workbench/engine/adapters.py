@@ -141,6 +141,7 @@ def _with_peft(model: Any, tokenizer: Any, spec: TrainingSpec, base: Path, *, he
 
     if spec.method in LEARNED_PROMPT:
         _check_prompt(model, spec)
+    _refuse_tied(model, spec)
     try:
         with quiet():
             config = _config(model, spec, head=head)
@@ -226,6 +227,20 @@ def _check_prompt(model: Any, spec: TrainingSpec) -> None:
         raise BadInput(
             f"A {model.config.model_type} model like this can't be given virtual tokens.", "Choose the method lora."
         )
+
+
+def _refuse_tied(model: Any, spec: TrainingSpec) -> None:
+    """Raise BadInput for an adapter on one end of a matrix that is input and output embedding at once: merged, it would change both."""
+    words = {**dict.fromkeys(LOW_RANK, spec.lora.targets), "ia3": spec.ia3.targets}.get(spec.method, "")
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    if None in ends or ends[0].weight is not ends[1].weight:
+        return
+    for name, module in model.named_modules():
+        if module in ends and any(name == word or name.endswith(f".{word}") for word in _names(words)):
+            raise BadInput(
+                f"{name} can't have an adapter: it shares its weights with the other embedding, which would change with it.",
+                "Leave it out of the adapter's targets; all-linear does.",
+            )
 
 
 def _begin_with(model: Any, tokenizer: Any, part: PromptPart) -> None:

@@ -17,7 +17,7 @@ from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.engine import bottleneck
 from workbench.engine.adapters import adapt, adapted, quiet
-from workbench.engine.forward import virtual_tokens
+from workbench.engine.forward import core, virtual_tokens
 from workbench.engine.report import Report
 from workbench.engine.reward_settings import copy_settings, pooling_of
 from workbench.protocol.run_folder import write_atomically
@@ -40,9 +40,10 @@ class Loaded(NamedTuple):
 
     @property
     def pad(self) -> int:
-        """Id to pad with; masks come from lengths, so any id will do."""
+        """Id to pad with: masks come from lengths, so any will do that the model knows; a tokenizer may have more tokens than it."""
+        known = _vocabulary(self.model)
         for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
-            if candidate is not None:
+            if candidate is not None and candidate < known:
                 return int(candidate)
         return 0
 
@@ -252,6 +253,7 @@ def make_trainable(loaded: Loaded, spec: TrainingSpec, base_folder: Path, *, hea
     """
     if adapted(loaded.model):
         raise _unmerged(loaded.path)
+    _need_end(loaded)
     base = loaded.path
     if loaded.merged and spec.method not in WHOLE_RESULT:
         base = base_folder
@@ -260,6 +262,21 @@ def make_trainable(loaded: Loaded, spec: TrainingSpec, base_folder: Path, *, hea
     if spec.gradient_checkpointing:
         use_gradient_checkpointing(model)
     return model
+
+
+def _need_end(loaded: Loaded) -> None:
+    """Raise BadInput where the token that ends every completion is one that the model has no embedding for."""
+    end, known = loaded.tokenizer.eos_token_id, _vocabulary(loaded.model)
+    if end is not None and end >= known:
+        raise BadInput(
+            f"The tokenizer's end token has the number {end}, and the model knows {known} tokens only.",
+            "Resize the model's embeddings to its tokenizer (resize_token_embeddings) and save it, or take the base's own tokenizer.",
+        )
+
+
+def _vocabulary(model: Any) -> int:
+    """How many tokens a model has embeddings for."""
+    return int(core(model).config.get_text_config().vocab_size)
 
 
 def _unmerged(folder: Path) -> BadInput:

@@ -114,6 +114,12 @@ def explain(error: Exception) -> tuple[str, str, str]:
         )
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text:
         return "storage", "The disk is full.", "Free some space and resume the run; the last checkpoint is complete."
+    if isinstance(error, IndexError) and text == "index out of range in self":  # how torch says it of an embedding
+        return (
+            "bad_input",
+            "The data holds a token whose number is beyond the model's vocabulary.",
+            "Resize the model's embeddings to its tokenizer (resize_token_embeddings) and save it, or take the base's own tokenizer.",
+        )
     first = text.splitlines()[0] if text else type(error).__name__
     return type(error).__name__, f"The run ended with an error: {first}", "The log has the details."
 

@@ -35,7 +35,9 @@ def tokenizer(**ids: int | None) -> Any:
         ({"pad_token_id": None, "eos_token_id": None}, 0),
     ],
 )
-def test_that_padding_is_a_token_that_the_model_knows(loaded: Loaded, ids: dict[str, int | None], expected: int) -> None:
+def test_that_padding_is_a_token_that_the_model_knows(
+    loaded: Loaded, ids: dict[str, int | None], expected: int
+) -> None:
     assert loaded._replace(tokenizer=tokenizer(**ids)).pad == expected
 
 
@@ -46,6 +48,16 @@ def test_that_a_padding_token_added_to_the_tokenizer_alone_changes_no_number(loa
         assert loaded.tokenizer.pad_token_id == KNOWN
         found = completion_logprobs(loaded.model, collate([[1, 403], [1]], [[410, 261, 2], [4]], loaded.pad))
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("method", ["lora", "ia3", "prompt"])
+def test_that_a_model_inside_its_adapter_still_knows_how_many_tokens_it_has(
+    loaded: Loaded, method: Any, tmp_path: Path
+) -> None:
+    spec = SftSpec(method=method, ia3={"targets": "k_proj", "feed_forward": ""})
+    model = make_trainable(loaded, spec, tmp_path)
+    for one in (loaded.model, model):  # peft marks the model inside, too
+        assert loaded._replace(model=one, tokenizer=tokenizer(pad_token_id=KNOWN, eos_token_id=2)).pad == 2
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

@@ -17,7 +17,7 @@ from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.methods import WHOLE_RESULT
 from workbench.engine import bottleneck
 from workbench.engine.adapters import adapt, adapted, quiet
-from workbench.engine.forward import core, virtual_tokens
+from workbench.engine.forward import virtual_tokens
 from workbench.engine.report import Report
 from workbench.engine.reward_settings import copy_settings, pooling_of
 from workbench.protocol.run_folder import write_atomically
@@ -276,7 +276,7 @@ def _need_end(loaded: Loaded) -> None:
 
 def _vocabulary(model: Any) -> int:
     """How many tokens a model has embeddings for."""
-    return int(core(model).config.get_text_config().vocab_size)
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _unmerged(folder: Path) -> BadInput:
@@ -357,18 +357,21 @@ def save_model(model: Any, tokenizer: Any, folder: Path, card: str = "") -> None
     """Write weights (or adapter) in safetensors, tokenizer, generation config and a README; complete or absent."""
     beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
-    if bottleneck.settings_of(model) is not None:
-        bottleneck.save(model, beside)
-        model.config.save_pretrained(beside)
-    else:
-        model.save_pretrained(beside)
-    tokenizer.save_pretrained(beside)
-    if hasattr(model, "peft_config"):
-        model.get_base_model().config.save_pretrained(beside)
-    if card:
-        write_atomically(beside / "README.md", card)
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.replace(folder)
+    try:
+        if bottleneck.settings_of(model) is not None:
+            bottleneck.save(model, beside)
+            model.config.save_pretrained(beside)
+        else:
+            model.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        if hasattr(model, "peft_config"):
+            model.get_base_model().config.save_pretrained(beside)
+        if card:
+            write_atomically(beside / "README.md", card)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def adapter_base(path: Path) -> Path:

@@ -12,6 +12,7 @@ from torch import nn
 
 from workbench.domain.errors import RunFailed, TooNew
 from workbench.domain.specs.sft import SftSpec
+from workbench.engine import checkpoint
 from workbench.engine.checkpoint import load_latest, save
 from workbench.engine.optim import make_optimizer
 from workbench.protocol.run_folder import RunFolder
@@ -139,3 +140,117 @@ def test_that_a_checkpoint_of_another_model_is_refused(folder: RunFolder) -> Non
 
 def test_that_a_run_without_checkpoints_has_none(folder: RunFolder) -> None:
     assert load_latest(folder) is None
+
+
+class Full(Exception):
+    """A disk without room."""
+
+
+@pytest.mark.parametrize("written", range(5))
+def test_that_a_checkpoint_for_which_the_disk_has_no_room_leaves_nothing_behind(
+    folder: RunFolder, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(folder, 4)
+    really, count = checkpoint.save_file, iter(range(9))
+
+    def fill(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        if next(count) == written:
+            path.write_bytes(b"half")
+            raise Full
+        really(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", fill)
+    monkeypatch.setattr(checkpoint.json, "dumps", _refused if written == 4 else json.dumps)
+    net = Tied()
+    with pytest.raises(Full):
+        save(folder, 8, modules={"net": net}, optimizers={"adam": make_optimizer(net, SftSpec())})
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["4"]
+    monkeypatch.undo()
+    save(folder, 8)
+    assert load_latest(folder).step == 8  # type: ignore[union-attr]
+
+
+def _refused(*_: object, **__: object) -> str:
+    raise Full
+
+
+def test_that_weights_that_could_not_be_kept_leave_those_that_were(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, file = Tied(), folder.path / "best.safetensors"
+    checkpoint.save_module(net, file)
+    before = net.a.weight.detach().clone()
+    with torch.no_grad():
+        net.a.weight.add_(1.0)
+    monkeypatch.setattr(checkpoint, "_sync", _refused)
+    with pytest.raises(Full):
+        checkpoint.save_module(net, file)
+    assert [path.name for path in folder.path.glob("*best*")] + list(folder.path.glob(".*best*")) == [file.name]
+    checkpoint.load_module(net, file)
+    assert torch.equal(net.a.weight, before)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no tensors at all"])
+def test_that_kept_weights_that_are_gone_or_damaged_are_told(folder: RunFolder, content: bytes | None) -> None:
+    file = folder.path / "best.safetensors"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(RunFailed, match="missing or damaged") as told:
+        checkpoint.load_module(Tied(), file)
+    assert "checkpoint" in told.value.hint
+
+
+def test_that_kept_weights_of_another_model_are_refused(folder: RunFolder) -> None:
+    file = folder.path / "best.safetensors"
+    checkpoint.save_module(nn.Linear(4, 4), file)
+    with pytest.raises(RunFailed, match="its tensors have other names"):
+        checkpoint.load_module(Tied(), file)
+    checkpoint.save_module(nn.Linear(4, 5), file)
+    with pytest.raises(RunFailed, match="its tensors have other shapes"):
+        checkpoint.load_module(nn.Linear(4, 4), file)
+
+
+def test_that_the_states_of_every_generator_come_back(folder: RunFolder) -> None:
+    def draw() -> tuple[float, ...]:
+        drawn = random.random(), random.gauss(0, 1), np.random.rand(), np.random.standard_normal()
+        return *drawn, float(torch.rand(()))
+
+    draw()  # so that the normal numbers' second halves are waiting
+    now = checkpoint.Generators.now()
+    save(folder, 1)
+    first = draw()
+    assert draw() != first
+    now.restore()
+    assert draw() == first
+    draw()
+    load_latest(folder).restore()  # type: ignore[union-attr]
+    assert draw() == first
+
+
+def test_that_a_gpu_that_a_run_does_not_use_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", _refused)
+    assert sorted(checkpoint.Generators.now().tensors) == ["numpy", "torch"]
+
+
+def test_that_the_states_of_all_gpus_are_kept_and_given_to_those_that_are_there(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = [torch.tensor([1, 2], dtype=torch.uint8), torch.tensor([3, 4], dtype=torch.uint8)]
+    given: list[tuple[list[int], int]] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, index: given.append((state.tolist(), index)))
+    save(folder, 1)
+    for there, expected in ((2, [([1, 2], 0), ([3, 4], 1)]), (1, [([1, 2], 0)]), (3, [([1, 2], 0), ([3, 4], 1)])):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
+        given.clear()
+        load_latest(folder).restore()  # type: ignore[union-attr]
+        assert given == expected
+
+
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_that_older_checkpoints_go_as_far_as_the_number_to_keep_says(folder: RunFolder, keep: int) -> None:
+    for step in range(1, 5):
+        save(folder, step, keep=keep)
+    assert [int(path.name) for path in folder.complete_checkpoints()] == list(range(max(1, 5 - keep), 5))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -220,3 +221,21 @@ def test_that_dropout_can_be_taken_out_of_a_model_that_has_it() -> None:
     assert not torch.equal(model(ids).logits, model(ids).logits)
     without_dropout(model)
     assert torch.equal(model(ids).logits, model(ids).logits)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_that_a_model_that_could_not_be_written_leaves_nothing_half(
+    loaded: Loaded, tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there:
+        save_model(loaded.model, loaded.tokenizer, tmp_path / "model", "as it was")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").glob("*")}
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loaded.tokenizer, "save_pretrained", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(loaded.model, loaded.tokenizer, tmp_path / "model", "anew")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"] * there
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").glob("*")} == before

@@ -226,3 +226,40 @@ def test_that_the_scale_survives_a_checkpoint() -> None:
     scale.passed()
     again.restore(json.loads(json.dumps(scale.state())))
     assert again.state() == scale.state() == {"value": START / 2, "skipped": 1, "good": 1, "in_a_row": 0}
+
+
+def test_that_overflow_without_end_ends_a_resumed_run_too() -> None:
+    scale = LossScale()
+    for _ in range(HOPELESS - 1):
+        scale.overflowed()
+    with pytest.raises(RunFailed):
+        scale.overflowed()
+    again = LossScale()
+    again.restore(scale.state())
+    with pytest.raises(RunFailed, match="in a row were skipped"):
+        again.overflowed()
+
+
+def test_that_one_good_step_gives_new_patience_and_the_scale_has_a_ceiling() -> None:
+    scale = LossScale()
+    for _ in range(3):
+        for _ in range(HOPELESS - 1):
+            scale.overflowed()
+        scale.passed()
+    assert scale.value == START / 2 ** (3 * (HOPELESS - 1))
+    scale.value = 2.0**24
+    for _ in range(PATIENCE):
+        scale.passed()
+    assert scale.value == 2.0**24
+
+
+def test_that_an_overflow_makes_the_wait_for_a_larger_scale_begin_anew() -> None:
+    scale = LossScale()
+    for _ in range(PATIENCE - 1):
+        scale.passed()
+    scale.overflowed()
+    for _ in range(PATIENCE - 1):
+        scale.passed()
+    assert scale.value == START / 2
+    scale.passed()
+    assert scale.value == START

@@ -108,18 +108,22 @@ def save(
     _sweep(folder)
     beside = folder.checkpoints / f".{step}.tmp"
     beside.mkdir(parents=True)
-    for name, module in (modules or {}).items():
-        _write(beside / f"module.{name}.safetensors", _content(module))
-    for name, optimizer in (optimizers or {}).items():
-        _write(beside / f"optimizer.{name}.safetensors", _optimizer_content(optimizer))
-    _write(beside / "tensors.safetensors", dict(tensors or {}))
     generators = Generators.now()
-    _write(beside / "random.safetensors", generators.tensors)
     payload = {"version": VERSION, "step": step, "random": generators.numbers, "extra": dict(extra or {})}
-    (beside / "state.json").write_text(json.dumps(payload), encoding="utf-8")
-    for path in [*beside.iterdir(), beside]:
-        _sync(path)
-    beside.rename(target)
+    try:
+        for name, module in (modules or {}).items():
+            _write(beside / f"module.{name}.safetensors", _content(module))
+        for name, optimizer in (optimizers or {}).items():
+            _write(beside / f"optimizer.{name}.safetensors", _optimizer_content(optimizer))
+        _write(beside / "tensors.safetensors", dict(tensors or {}))
+        _write(beside / "random.safetensors", generators.tensors)
+        (beside / "state.json").write_text(json.dumps(payload), encoding="utf-8")
+        for path in [*beside.iterdir(), beside]:
+            _sync(path)
+        beside.rename(target)
+    except Exception:  # on a full disk, what was begun would keep the run from saying why it ends
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     _sync(folder.checkpoints)
     for old in folder.complete_checkpoints()[:-keep]:
         # Renamed first, so that a kill between two unlinks leaves no half checkpoint under a complete one's name.
@@ -130,9 +134,12 @@ def save(
 def save_module(module: nn.Module, file: Path) -> None:
     """Write a module's trainable parameters and buffers into one file; complete or absent."""
     beside = file.with_name(f".{file.name}.tmp")
-    _write(beside, _content(module))
-    _sync(beside)
-    beside.replace(file)
+    try:
+        _write(beside, _content(module))
+        _sync(beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load_module(module: nn.Module, file: Path) -> None:

@@ -23,6 +23,7 @@ class Intact(NamedTuple):
     step: int
     extra: dict[str, Any]
     generators: Generators
+    scale: dict[str, float] | None = None
 
 
 class Keeper:
@@ -71,7 +72,8 @@ class Keeper:
         """Look at what is wanted; if that is to pause or stop, write a checkpoint, say so and return True."""
         wanted = self._report.wanted()
         if wanted == "run":
-            self._intact = Intact(step, dict(extra or {}), Generators.now())
+            scale = None if self._scale is None else self._scale.state()
+            self._intact = Intact(step, dict(extra or {}), Generators.now(), scale)
             return False
         self.save(step, extra)
         self._report.halted(step, wanted)
@@ -88,10 +90,18 @@ class Keeper:
         There is none where numbers have become NaN or infinite: the checkpoints from before that are the good ones.
         """
         intact, self._intact = self._intact, None
-        if intact is None or not intact.step or isinstance(error, NotFinite) or not self._sound():
+        if intact is None or not intact.step or isinstance(error, NotFinite):
+            return
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)  # room for what saving needs, where memory has run out
+        if not self._sound():
             return
         if not (self._folder.checkpoints / str(intact.step)).exists():
             intact.generators.restore()
+            if (
+                self._scale is not None and intact.scale is not None
+            ):  # steps that overflowed have touched no weight, but it
+                self._scale.restore(intact.scale)
             self.save(intact.step, intact.extra)
 
     def _stepping(self, *_: Any) -> None:

@@ -34,7 +34,7 @@ class LossScale:
         self.value, self._good = self.value / 2, 0
         self.skipped += 1
         self._in_a_row += 1
-        if self._in_a_row == HOPELESS:
+        if self._in_a_row >= HOPELESS:
             raise RunFailed(
                 f"{HOPELESS} steps in a row were skipped because gradients overflowed in float16.",
                 "Resume with precision bfloat16 or float32, or with a lower learning rate.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import importlib
 import logging
 import os
@@ -86,10 +87,25 @@ def execute(spec: Spec, folder: RunFolder, report: Report) -> None:
     except Exception as error:
         if report.rescue is not None:
             try:
+                let_go(error)
                 report.rescue(error)
             except Exception:  # the run's own error is the one to tell
                 logging.getLogger(__name__).exception("no checkpoint could be written")
         raise
+
+
+def let_go(error: BaseException | None) -> None:
+    """Free what the step that failed held, gradients and activations: after a lack of memory, saving needs some of it.
+
+    Errors hold on to the frames that they came through, and these to their variables.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def fail(report: Report, error: Exception) -> tuple[str, str]:

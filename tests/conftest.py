@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from tests.postgres import TEMPLATE, PrivateServer, programs_or_skip
+from tests.warm import Warm
 from workbench.store.server import new_address, write_address
 from workbench.store.store import open_store
 
@@ -33,6 +35,31 @@ def no_worker_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> It
         words = process.info["cmdline"] or []
         if "worker" in words and any(word.startswith(base) for word in words):
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[str]:
+    """An interpreter that has imported torch and transformers already. On Linux only: elsewhere threads may not outlive a fork."""
+    if sys.platform != "linux":
+        yield sys.executable
+        return
+    warm = Warm()
+    yield str(warm.python)
+    warm.close()
+
+
+@pytest.fixture
+def warm(warm_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers, decoders, servers and commands that the test starts begin with everything imported (tests/warm.py)."""
+    monkeypatch.setattr(sys, "executable", warm_python)
+
+
+@pytest.fixture(scope="module")
+def all_warm(warm_python: str) -> Iterator[None]:
+    """The same for a whole module and its fixtures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
+        yield
 
 
 @pytest.fixture(scope="session")

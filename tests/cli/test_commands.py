@@ -125,6 +125,7 @@ def test_that_label_statistics_have_the_fixed_shape(run: Run, work: Path) -> Non
     assert stats["ratings"] == []
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_a_rule_judges_and_what_it_says_is_counted_as_its_own(run: Run, work: Path) -> None:
     imported(run, work)
     made = run("label", "judge", "pairs", "--judge", "longer", "--set", "limit=3", "--set", "device=cpu")
@@ -168,6 +169,7 @@ def test_that_every_figure_is_explained_and_written_on_request(
     assert (longer["value"], longer["count"]) == (1.0, 5)
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_a_model_is_added_listed_shown_and_exported(run: Run, shared: Path, tmp_path: Path) -> None:
     folder = shared / "models/stories260K"
     added = run("models", "add", str(folder), "--name", "stories")

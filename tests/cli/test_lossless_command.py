@@ -11,6 +11,8 @@ from workbench.cli.generate import _in_words
 from workbench.cli.main import main, make_parser
 from workbench.domain.choices import LosslessCell, LosslessReport, LosslessRule
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 SPECULATIVE = ("--prompt", "Once upon a time", "--raw", "--strategy", "speculative")
 
 

@@ -57,6 +57,7 @@ def test_that_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -
     assert process.wait(PATIENCE) == 1
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.slow
 def test_that_a_run_goes_on_without_its_command_and_is_paused_resumed_and_finished(
     tmp_path: Path, shared: Path
@@ -103,6 +104,7 @@ def test_that_a_run_goes_on_without_its_command_and_is_paused_resumed_and_finish
     assert shown["spec"]["max_steps"] == 400
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.slow
 def test_that_training_prints_the_model_and_its_last_metrics(tmp_path: Path, shared: Path) -> None:
     work = tmp_path / "w"
@@ -119,6 +121,7 @@ def test_that_training_prints_the_model_and_its_last_metrics(tmp_path: Path, sha
     assert answer("runs", "watch", work, done["run"])["state"] == "done"
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.slow
 def test_that_generated_text_comes_with_its_settings_and_tokens(tmp_path: Path, shared: Path) -> None:
     work = tmp_path / "w"

@@ -27,6 +27,8 @@ from workbench.services.run_ledger import RunLedger
 from workbench.services.workbench import Workbench
 from workbench.store.filling import NewRow
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 RULE = {"judge": "rule", "rule": "longer", "data": "pairs", "device": "cpu"}
 FIRST = Ranking(tiers=((0,), (1,)))
 

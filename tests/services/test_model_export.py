@@ -9,6 +9,8 @@ import pytest
 from workbench.domain.errors import BadInput, NotFound
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 
 @pytest.fixture
 def family(bench: Workbench, shared: Path) -> Workbench:

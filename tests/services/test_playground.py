@@ -17,6 +17,8 @@ from workbench.domain.text import Candidate, Prompt
 from workbench.services.views import Column, ColumnNews
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 ONCE = Prompt.from_text("Once upon a time", raw=True)
 SHORT = Sample(max_new_tokens=12, seed=3)
 # Many seconds long: sampling so many tokens of this model takes less time than it takes to stop it.

@@ -13,6 +13,8 @@ from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.score import ScoreSpec
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 FIRST = Ranking(tiers=((0,), (1,)))
 
 

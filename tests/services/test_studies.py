@@ -22,6 +22,8 @@ from workbench.jobs import folders
 from workbench.services.studies import columns_found_again
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 COLUMNS = "greedy\nsample temperature=1.2\ntwin speculative draft=stories gamma=2"
 ASKED = {"base": "stories", "data": "openings", "columns": COLUMNS, "samples": 2, "limit": 2, "max_new_tokens": 6}
 

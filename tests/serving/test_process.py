@@ -108,6 +108,7 @@ def _check_that_leaving_a_stream_stops_it(service: ServingService, asking: opena
     assert state.tokens < 64 * 500
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_requests_whose_head_or_body_never_comes_are_given_up(bench: Workbench) -> None:
     bench.serving.start(["stories"], settings_for(body_seconds=2))
     port = int(ready(bench.serving).address.rpartition(":")[2].removesuffix("/v1"))
@@ -126,6 +127,7 @@ def test_that_requests_whose_head_or_body_never_comes_are_given_up(bench: Workbe
     assert client(bench.serving).models.list().data
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
 def test_that_it_speaks_tls_with_a_certificate(bench: Workbench, tmp_path: Path) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -165,6 +167,7 @@ def test_that_what_can_not_be_served_is_told(settings: dict[str, Any], word: str
     assert told.value.hint
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_a_taken_port_and_a_killed_server_are_told(bench: Workbench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bench.serving.start(["stories"], settings_for(port=taken.getsockname()[1]))
@@ -192,6 +195,7 @@ def test_that_wrong_models_keys_and_settings_are_refused_before_anything_starts(
     assert bench.serving.state() == Serving()
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_the_command_prints_address_and_key_and_ends_with_the_terminal(bench: Workbench, tmp_path: Path) -> None:
     record = tmp_path / "asked.jsonl"
     process = subprocess.Popen(
@@ -211,6 +215,7 @@ def test_that_the_command_prints_address_and_key_and_ends_with_the_terminal(benc
     assert len(record.read_text(encoding="utf-8").splitlines()) == 1
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_the_commands_help_has_an_option_for_every_setting() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "workbench", "serve", "--help"], capture_output=True, text=True, check=True

@@ -271,6 +271,7 @@ def test_that_a_folder_is_loaded_to_speak_and_refused_to_learn(tmp_path: Path) -
         hidden_states(loaded.model, torch.tensor([[5, 6]]), None, None)
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_the_decoding_worker_and_the_command_line_use_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,8 @@ from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 Visit = Callable[..., QWidget]
 Fill = Callable[..., None]
 Press = Callable[..., None]

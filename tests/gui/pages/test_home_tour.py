@@ -18,6 +18,8 @@ from workbench.services.starter import TO_RANK
 from workbench.services.tour import RANK_AT_LEAST, Tour
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 SHORT = {
     "max_steps": 2, "batch_size": 4, "max_length": 64, "eval_every": 2, "sample_every": 2, "sample_count": 1,
     "holdout": 0.02, "device": "cpu",

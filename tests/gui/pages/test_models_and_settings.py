@@ -51,6 +51,7 @@ def test_that_a_page_without_models_offers_to_add_one(models: ModelsPage) -> Non
     assert models.stack.currentWidget() is models.empty
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_a_model_is_exported_from_its_card(
     models: ModelsPage, folder: Path, calm: Callable[[], None], tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -20,6 +20,8 @@ from workbench.gui.theme import Theme
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
+pytestmark = pytest.mark.usefixtures("all_warm")
+
 
 @pytest.fixture
 def page(bench: Workbench, shared: Path, visit: Callable[..., QWidget], qtbot: QtBot) -> ModelsPage:

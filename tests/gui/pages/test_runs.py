@@ -229,6 +229,7 @@ def test_that_a_queued_run_can_be_found_stopped_and_deleted(
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.slow
 def test_that_a_run_in_another_process_draws_itself_live(
     start: Start, visit: Visit, bench: Workbench, qtbot: QtBot, window: Window

@@ -16,7 +16,7 @@ from workbench.services.workbench import Workbench
 
 
 @pytest.fixture
-def page(bench: Workbench, shared: Path, visit: Callable[..., QWidget]) -> Any:
+def page(warm: None, bench: Workbench, shared: Path, visit: Callable[..., QWidget]) -> Any:
     bench.models.add_folder(shared / "models" / "stories260K", "stories")
     found: Any = visit("playground")
     found.bar.kind.setCurrentIndex(1)

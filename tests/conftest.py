@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.postgres import TEMPLATE, PrivateServer, programs_or_skip
+from tests.schema import Replay
 from tests.warm import Warm
 from workbench.store.server import new_address, write_address
 from workbench.store.store import open_store
@@ -35,6 +36,14 @@ def no_worker_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> It
         words = process.info["cmdline"] or []
         if "worker" in words and any(word.startswith(base) for word in words):
             process.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_workspaces_at_once() -> Iterator[None]:
+    """Most tests begin with a new workspace: Alembic makes the first one, the others are copies of its schema (tests/schema.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workbench.store.upgrade.migrate", Replay())
+        yield
 
 
 @pytest.fixture(scope="session")

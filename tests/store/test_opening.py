@@ -1,5 +1,6 @@
 """Opening a workspace: new, current, older, newer, foreign, damaged, full, read-only."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
+from tests.schema import Replay
 from workbench.domain.errors import BadInput, StorageFailed, TooNew
 from workbench.store.database import Database
 from workbench.store.schema import SCHEMA_VERSION, metadata
@@ -24,6 +26,28 @@ def kind() -> str:
 
 
 VERSIONS = Path(sys.modules["workbench.store.upgrade"].__file__ or "").parent / "migrations/versions"
+
+
+@pytest.fixture(autouse=True)
+def every_workspace_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests leave out (tests/schema.py) is what these are about."""
+    monkeypatch.setattr("workbench.store.upgrade.migrate", migrate)
+
+
+def test_that_a_workspace_made_at_once_for_a_test_is_what_the_migrations_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything(folder: Path) -> tuple[list[str], list[int]]:
+        open_store(folder).close()
+        with contextlib.closing(sqlite3.connect(folder / DATABASE)) as found:
+            numbers = [found.execute(f"PRAGMA {n}").fetchone()[0] for n in ("user_version", "application_id")]
+            return list(found.iterdump()), numbers
+
+    migrated = everything(tmp_path / "migrated")
+    monkeypatch.setattr("workbench.store.upgrade.migrate", Replay())
+    first = everything(tmp_path / "first")
+    monkeypatch.setattr("tests.schema.migrate_in_truth", None)
+    assert everything(tmp_path / "second") == first == migrated
 
 
 def test_that_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, workspace: Path) -> None:

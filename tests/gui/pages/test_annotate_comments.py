@@ -15,7 +15,7 @@ from workbench.domain.judgement import Item, Span
 from workbench.domain.text import Candidate, Prompt
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.pages.annotate.board import CandidateBoard
-from workbench.gui.pages.annotate.comment_strip import quote
+from workbench.gui.pages.annotate.comment_strip import LONGEST_QUOTE, quote
 from workbench.gui.pages.annotate.comments import Comments
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
@@ -72,11 +72,10 @@ def test_that_the_shortest_comment_at_a_place_is_meant() -> None:
     assert kept.at(1, 3) is None
 
 
-def test_that_a_quotation_is_one_short_visible_line() -> None:
-    assert quote("a\nb  c", span(0, 6)) == "“a b c”"
-    assert quote("a\u202eb", span(0, 3)) == "“a⟦RLO⟧b”"
-    assert len(quote("word " * 40, span(0, 180))) <= 38
-    assert quote("x", span(0, 0)) == "the whole response"
+def test_that_a_quotation_is_one_short_line() -> None:
+    assert quote("a\nb  c\u2029d") == "“a b c d”"
+    assert quote("n" * LONGEST_QUOTE) == f"“{'n' * LONGEST_QUOTE}”"
+    assert quote("n" * (LONGEST_QUOTE + 1)) == f"“{'n' * (LONGEST_QUOTE - 1)}…”"
 
 
 @pytest.fixture
@@ -150,7 +149,35 @@ def test_that_spans_that_are_given_are_shown_and_given_back(board: CandidateBoar
     assert underlined(board, 0) == ["red"]
     assert underlined(board, 1) == ["blue"]
     said = [label.text() for label in board.cards[0].comments.findChildren(QLabel)]
-    assert {"“**red**”", "the whole response", "a", "b", "1", "2"} <= set(said)
+    assert {"“red”", "the whole response", "a", "b", "1", "2"} <= set(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "about", "read", "raw"),
+    [
+        ("The **red** `fox` ran", "**red** `fox`", "red fox", "**red** `fox`"),
+        ("# Head\n\n- one\n- *two*", "Head\n\n- one\n- *tw", "Head one tw", "Head - one - *tw"),
+        ("see [the page](https://x.org) now", "[the page](https://x.org)", "the page", "[the page](https://x.org)"),
+        ("| a | b |\n|---|---|\n| c | d |", "a | b |\n|---|---|\n| c", "a b c", "a | b | |---|---| | c"),
+        ("it is $x^2$ 🦊 so", "$x^2$ 🦊", "x² 🦊", "$x^2$ 🦊"),
+        ("a \u202e b", "a \u202e b", "a ⟦RLO⟧ b", "a ⟦RLO⟧ b"),
+        ("a\n\n---\n\nb", "---", "---", "---"),
+    ],
+)
+def test_that_a_quotation_reads_as_the_response_does(
+    board: CandidateBoard, words: str, about: str, read: str, raw: str
+) -> None:
+    start = words.index(about)
+    for manner, wanted in ((False, read), (True, raw)):
+        board.show_texts([words, words], raw=manner, differences=False)
+        board.set_spans([span(start, start + len(about))])
+        assert f"“{wanted}”" in [label.text() for label in board.cards[0].comments.findChildren(QLabel)]
+
+
+def test_that_the_field_of_a_new_comment_quotes_what_is_read(board: CandidateBoard) -> None:
+    select(board, 0, "red fox")
+    board.comment()
+    assert board.cards[0].comments.quoted.text() == "“red fox”"
 
 
 def test_that_the_keyboard_alone_selects_writes_edits_and_deletes(board: CandidateBoard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from PySide6.QtWidgets import QTextEdit, QWidget
 from workbench.domain.judgement import Span
 from workbench.gui.pages.annotate.reading import ReadingPane
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.unseen import visible
 
 if TYPE_CHECKING:
     from workbench.gui.widgets.source_map import SourceMap
 
 _MOUSE = Qt.TextInteractionFlag.TextSelectableByMouse
 _BOTH = _MOUSE | Qt.TextInteractionFlag.TextSelectableByKeyboard
+_CELLS = re.compile("[\ufdd0-\ufdef]")  # stand in Qt's text where a cell of a table begins
 _MOVES = {
     Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End, Qt.Key.Key_PageUp,
     Qt.Key.Key_PageDown,
@@ -83,6 +86,14 @@ class CommentPane(ReadingPane):
             self.complete()
             self._map = SourceMap(self.text, self.document().toRawText(), dressed=self.dressed)
         return self._map
+
+    def read(self, start: int, end: int) -> str:
+        """What is shown of these characters of the text: without Markdown's marks, unless the text is shown raw."""
+        place = self.places.document(start, end)
+        if place is None:  # only marks, or what can't be found again
+            return visible(self.text[start:end])
+        units = self.document().toRawText().encode("utf-16-le")[2 * place[0] : 2 * place[1]]  # as Qt counts
+        return _CELLS.sub(" ", units.decode("utf-16-le"))
 
     def show_comments(self, spans: Sequence[Span]) -> None:
         """Underline what has comments, with their numbers."""

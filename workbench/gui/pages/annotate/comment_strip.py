@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBox
 
 from workbench.domain.judgement import Span
 from workbench.gui.widgets.basics import Elided, KeyHint, button, clear, text
-from workbench.gui.widgets.unseen import visible
 
 LONGEST_QUOTE = 36
 ROW = 30
@@ -41,17 +40,17 @@ class CommentStrip(QFrame):
         self._area.setWidget(holder)
         column.addWidget(self._area)
         self._build_editor(column)
-        self.show_comments((), "")
+        self.show_comments(())
 
-    def show_comments(self, spans: Sequence[Span], words: str) -> None:
-        """List the comments on this text."""
+    def show_comments(self, comments: Sequence[tuple[Span, str]]) -> None:
+        """List these comments, each with the words that it is about."""
         clear(self._rows)
-        for number, span in enumerate(spans, 1):
-            self._rows.addWidget(self._row(number, span, quote(words, span)))
+        for number, (span, quoted) in enumerate(comments, 1):
+            self._rows.addWidget(self._row(number, span, quoted))
         self._rows.addStretch(1)
-        self._area.setVisible(bool(spans))
-        self._area.setFixedHeight(min(3, len(spans)) * ROW)
-        self.setVisible(bool(spans) or not self.editor.isHidden())
+        self._area.setVisible(bool(comments))
+        self._area.setFixedHeight(min(3, len(comments)) * ROW)
+        self.setVisible(bool(comments) or not self.editor.isHidden())
 
     @property
     def listed(self) -> bool:
@@ -117,9 +116,7 @@ class CommentStrip(QFrame):
         return line
 
 
-def quote(words: str, span: Span) -> str:
-    """The words that a comment is about, in one line."""
-    if not span.end:
-        return "the whole response"
-    inside = " ".join(visible(words[span.start : span.end]).split())
+def quote(words: str) -> str:
+    """Words that a comment is about, in one short line."""
+    inside = " ".join(words.split())
     return f"“{inside if len(inside) <= LONGEST_QUOTE else inside[: LONGEST_QUOTE - 1] + '…'}”"

@@ -102,7 +102,7 @@ class Commenting:
         self._about, self._instead = about, instead
         card = self._cards[place]
         card.hint.hide()
-        card.comments.write(quote(card.pane.text, about), instead.comment if instead is not None else "")
+        card.comments.write(about_words(card, about), instead.comment if instead is not None else "")
 
     def _leave(self, place: int) -> None:
         card = self._cards[place]
@@ -124,4 +124,9 @@ class Commenting:
             spans = self._comments.of(candidate)
             if spans or card.comments.listed:
                 card.pane.show_comments(spans)
-                card.comments.show_comments(spans, card.pane.text)
+                card.comments.show_comments([(span, about_words(card, span)) for span in spans])
+
+
+def about_words(card: CandidateCard, span: Span) -> str:
+    """What a comment is about, as its reader sees it."""
+    return quote(card.pane.read(span.start, span.end)) if span.end else "the whole response"

@@ -13,12 +13,13 @@ import pytest
 
 from tests.services.conftest import make_item
 from workbench.cli.main import main
-from workbench.domain.errors import BadInput, Conflict, NotFound
+from workbench.domain.errors import BadInput, Conflict, NotFound, StorageFailed
 from workbench.domain.judgement import Judgement, Ranking
 from workbench.services import merging as merging_service
 from workbench.services.workbench import Workbench
 from workbench.store import merge_labels
 from workbench.store.database import Database
+from workbench.store.merge_datasets import MergeRecord
 from workbench.store.other_workspace import copy_untouched
 from workbench.store.sqlite import DATABASE
 from workbench.store.upgrade import migrate
@@ -139,6 +140,102 @@ def test_that_the_command_tells_and_does(ten: Workbench, other: Path, capsys: py
     assert "names nobody" in capsys.readouterr().err
     assert main(["label", "merge", str(ten.path), str(other / "absent")]) == 1
     assert "no workspace" in capsys.readouterr().err
+
+
+def interrupt(bench: Workbench, other: Path, slices: int = 3) -> None:
+    """A merge that stops after so many slices."""
+    unfinished = bench.workspace.store.merging.merging(other, {"me": "ben"}, MergeRecord())
+    for _ in range(slices):
+        next(unfinished)
+    unfinished.close()  # type: ignore[attr-defined]
+
+
+def damage(bench: Workbench) -> None:
+    (bench.path / "merging" / "workbench.db").write_bytes(b"this was a database")
+
+
+def test_that_a_merge_that_can_not_be_completed_is_told_and_given_up(
+    ten: Workbench, other: Path, tmp_path: Path
+) -> None:
+    assert ten.merging.trouble() is None
+    assert ten.merging.abandon() is None
+    interrupt(ten, other)
+    damage(ten)
+    with Workbench.open(ten.path) as again:
+        trouble = again.merging.trouble()
+        assert trouble is not None
+        assert str(other) in trouble.what
+        for attempt in (
+            lambda: again.datasets.freeze("pairs", "preferences"),
+            lambda: again.datasets.export("pairs", "workbench", tmp_path / "pairs.jsonl"),
+        ):
+            with pytest.raises(StorageFailed, match="can't be completed"):
+                attempt()
+        given_up = again.merging.abandon()
+        assert given_up is not None
+        assert (given_up.other, given_up.brought.judgements) == (str(other), 3)
+        assert again.merging.trouble() is None
+        assert again.datasets.freeze("pairs", "preferences").rows == 3
+
+
+def test_that_the_command_gives_up_what_opening_would_complete(
+    ten: Workbench, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["label", "merge", str(ten.path)]
+    interrupt(ten, other, 2)
+    items = ten.datasets.get("pairs").rows
+    assert main([*words, "--abandon"]) == 0
+    said = capsys.readouterr().out
+    assert f"The merge of {other} is given up. It had brought judgements: 0, items: 1, other rows: 0." in said
+    assert "Merging the same workspace again brings the rest." in said
+    assert main([*words, "--abandon"]) == 0
+    assert capsys.readouterr().out == "No merge is unfinished; nothing was changed.\n"
+    assert (ten.datasets.get("pairs").rows, ten.labelling.judgements("pairs")) == (items, [])
+    interrupt(ten, other)
+    damage(ten)
+    assert main([*words, "--abandon", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["abandoned"], document["brought"]["judgements"]) == (str(other), 3)
+    assert main([*words, "--abandon", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"abandoned": None}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--abandon", "there"], "--abandon gives up the merge that was begun"),
+        (["--abandon", "--dry-run"], "--abandon gives up the merge that was begun"),
+        (["--abandon", "--rename", "me=ben"], "--abandon gives up the merge that was begun"),
+        (["there", "--rename", "=ben"], "--rename =ben names nobody"),
+        (["there", "--rename", "me="], "--rename me= names nobody"),
+    ],
+)
+def test_that_the_command_refuses_what_it_can_not_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    assert main(["label", "merge", str(tmp_path), *more]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--rename", "a=b", "absent"], ["absent", "--rename", "a=b"], ["--dry-run", "absent"]]
+)
+def test_that_options_may_stand_on_either_side_of_the_other_workspace(
+    ten: Workbench, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["label", "merge", str(ten.path), *words]) == 1
+    assert "There is no workspace in" in capsys.readouterr().err
+
+
+def test_that_a_merge_without_another_workspace_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", "merge", "here"]) == 2
+    assert "OTHER" in capsys.readouterr().err
+
+
+def test_that_nothing_is_given_up_where_no_workspace_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", "merge", str(tmp_path / "typo"), "--abandon"]) == 1
+    assert "no workspace" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_that_people_label_while_a_merge_works_and_nobody_freezes_half_of_it(

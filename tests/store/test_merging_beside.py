@@ -12,7 +12,7 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.domain.queues import QueueSpec
 from workbench.store import schema as t
 from workbench.store.filling import NewRow
-from workbench.store.merging import MergeRecord
+from workbench.store.merge_datasets import MergeRecord
 from workbench.store.store import Store, open_store
 
 Judge = Callable[..., Judgement]

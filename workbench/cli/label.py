@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from workbench.cli.common import command, family, opened
 from workbench.cli.label_stats import run_stats
+from workbench.cli.merge import add_merge
 from workbench.cli.output import Output
 from workbench.cli.queues import add_queues
 from workbench.cli.studies import add_sample
@@ -44,16 +44,7 @@ def add(commands: Any, name: str, sentence: str) -> None:
     judge.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a further field of the judge's spec"
     )
-    merge = command(
-        verbs, "merge", run_merge, "bring in what another workspace has and this one hasn't",
-        "label merge my-work ../anna/work --rename me=anna --dry-run",
-    )  # fmt: skip
-    merge.add_argument("other", type=Path, metavar="OTHER", help="folder of the other workspace, which is only read")
-    merge.add_argument(
-        "--rename", action="append", default=[], metavar="THERE=HERE",
-        help="sign what an annotator said there with another name here",
-    )  # fmt: skip
-    merge.add_argument("--dry-run", action="store_true", help="only say what would be brought")
+    add_merge(verbs)
     guide = command(
         verbs, "guidelines", run_guidelines, "show the guidelines of a dataset, or write a new version",
         "label guidelines my-work rankings --file how.md --dimension 'harmless=Nobody could come to harm by it.'",
@@ -76,29 +67,6 @@ def run_judge(arguments: argparse.Namespace, output: Output) -> int:
         known = {model.name for model in bench.models.list()}
         spec = judge_spec(arguments.judge, arguments.name, parse_sets(arguments.set), known)
         return start(bench, spec, output, detach=arguments.detach)
-
-
-def run_merge(arguments: argparse.Namespace, output: Output) -> int:
-    """Bring in what another workspace has and this one hasn't."""
-    for pair in arguments.rename:
-        if not all(pair.partition("=")):
-            raise BadInput(f"--rename {pair} names nobody.", "Write it as THERE=HERE, for example --rename me=anna.")
-    rename = dict(pair.split("=", 1) for pair in arguments.rename)
-    with opened(arguments) as bench:
-        done = bench.merging.merge(arguments.other, rename, arguments.dry_run)
-    verb = "Would bring" if arguments.dry_run else "Brought"
-    brought = f"judgements: {done.judgements}, items: {done.items}, other rows: {done.rows}"
-    head = f"{verb} {brought}. Judgements that were here already: {done.duplicates}."
-    lines = [head if done.changes else "There is nothing new in it; nothing was changed."]
-    for name, what in (("guidelines", "versions of guidelines"), ("golds", "known answers"), ("profiles", "profiles"),
-                       ("moves", "undos and redos of judgements that both have"), ("queues", "queues"),
-                       ("queued", "items in queues that both have"), ("drafts", "unfinished rankings"),
-                       ("scores", "scores by reward models")):  # fmt: skip
-        if getattr(done, name):
-            lines.append(f"  {getattr(done, name)} {what}")
-    lines += [f"  new dataset: {name}" for name in done.datasets] + [f"  {note}" for note in done.notes]
-    output.result(asdict(done) | {"dry_run": arguments.dry_run}, "\n".join(lines))
-    return 0
 
 
 def run_guidelines(arguments: argparse.Namespace, output: Output) -> int:

@@ -23,6 +23,7 @@ from workbench.gui.bridge import unexpected
 from workbench.gui.icons import picture
 from workbench.gui.server_panel import ServerPanel
 from workbench.gui.theme import Theme
+from workbench.gui.unfinished import tell_of_merge
 from workbench.gui.window import Window
 
 APP_NAME = "rlhf-workbench"
@@ -176,6 +177,7 @@ class Opener:
     def _opened(self, answer: tuple[Any, Settings]) -> None:
         services, settings = answer
         self._window.wear(services, settings)
+        tell_of_merge(services.merging, self._window.bridge, self._window)
 
 
 def join_server(folder: Path, address: str, password: str) -> tuple[Path, str]:

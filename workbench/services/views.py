@@ -221,6 +221,14 @@ class Merged:
 
 
 @dataclass(frozen=True)
+class GivenUp:
+    """A merge that was given up: from which folder ("" when its journal can't tell), and what it had brought, which stays."""
+
+    other: str
+    brought: Merged
+
+
+@dataclass(frozen=True)
 class LabelProgress:
     """How far an annotator is in a dataset. `per_hour` is from the last 50 judgements; `can_undo` and `can_redo` cross restarts.
 

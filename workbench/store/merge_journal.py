@@ -12,19 +12,23 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from workbench.domain.errors import Conflict
+from workbench.domain.errors import Conflict, StorageFailed
 from workbench.store.database import Database, explained
 from workbench.store.other_workspace import copied_workspace, copy_workspace, other_workspace
 from workbench.store.sqlite import DATABASE
 
-FOLDER, FACTS = "merging", "merge.json"
+FOLDER, FACTS, BROUGHT = "merging", "merge.json", "brought.json"
+TRY_AGAIN = (
+    "Open the workspace again to try once more, or give the merge up: workbench label merge WORKSPACE --abandon. "
+    "What it has brought stays."
+)
 _TOLERANCE = 0.01  # seconds between two readings of when a process began
 
 
 class Begun(NamedTuple):
-    """A merge that was begun: from which folder, with which names, and by which process."""
+    """A merge that was begun: from which folder, with which names, and by which process; 0 once it has given up."""
 
     other: Path
     rename: Mapping[str, str]
@@ -49,12 +53,26 @@ class Journal:
         self._folder = workspace / FOLDER
 
     def read(self) -> Begun | None:
-        """The merge that isn't complete; None when there is none."""
+        """The merge that isn't complete; None when there is none, StorageFailed when it can't be read."""
         try:
             facts = json.loads((self._folder / FACTS).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return Begun(Path(facts["other"]), facts["rename"], facts["process"], facts["started"])
+            return Begun(Path(facts["other"]), facts["rename"], facts["process"], facts["started"])
+        except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
+            if not self._folder.exists():
+                return None
+            raise StorageFailed("A merge isn't complete, and its journal is damaged.", TRY_AGAIN, str(error)) from error
+
+    def brought(self) -> dict[str, Any]:
+        """What it has brought by now, as it was told; empty before its first slice."""
+        try:
+            told = json.loads((self._folder / BROUGHT).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def tell(self, brought: Mapping[str, Any]) -> None:
+        """Write down what it has brought by now. For people only, so it may be a slice late when the process is killed."""
+        _write(self._folder / BROUGHT, json.dumps(brought), sync=False)
 
     def begin(self, other: Path, rename: Mapping[str, str]) -> None:
         """Copy the other workspace and sign the journal; Conflict when another merge has been begun meanwhile."""
@@ -70,8 +88,13 @@ class Journal:
                 shutil.rmtree(mine, ignore_errors=True)
 
     def take_over(self, begun: Begun) -> None:
-        """Sign a journal that a dead process has left."""
+        """Sign a journal that nobody works on."""
         _write(self._folder / FACTS, _facts(begun.other, begun.rename))
+
+    def let_go(self, begun: Begun) -> None:
+        """Take the signature back: this process lives on, but doesn't work on it any more."""
+        with contextlib.suppress(OSError):  # then it is taken for at work until this process ends
+            _write(self._folder / FACTS, _facts(begun.other, begun.rename, signed=False))
 
     @contextlib.contextmanager
     def source(self, begun: Begun) -> Iterator[Database]:
@@ -81,7 +104,7 @@ class Journal:
             yield database
 
     def end(self) -> None:
-        """The merge is complete: its name goes first."""
+        """The merge is complete or given up: its name goes first."""
         with explained():
             gone = self._folder.with_name(f".{FOLDER}-{os.getpid()}")
             self._folder.rename(gone)
@@ -97,20 +120,21 @@ class Journal:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _facts(other: Path, rename: Mapping[str, str]) -> str:
+def _facts(other: Path, rename: Mapping[str, str], *, signed: bool = True) -> str:
     import psutil
 
     process = psutil.Process()
-    facts = {"other": str(other), "rename": dict(rename), "process": process.pid, "started": process.create_time()}
-    return json.dumps(facts, indent=1) + "\n"
+    who = {"process": process.pid, "started": process.create_time()} if signed else {"process": 0, "started": 0.0}
+    return json.dumps({"other": str(other), "rename": dict(rename), **who}, indent=1) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, sync: bool = True) -> None:
     beside = path.with_name(f".{path.name}.tmp")
     with beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
     beside.replace(path)
 
 

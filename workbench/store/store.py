@@ -73,10 +73,11 @@ def is_workspace(folder: Path) -> bool:
     return (folder / DATABASE).exists() or (folder / SERVER).exists()
 
 
-def open_store(workspace: Path, password: str = "") -> Store:
+def open_store(workspace: Path, password: str = "", *, settle: bool = True) -> Store:
     """Open (or make) the workspace's database; migrates an older one after a backup, refuses a newer one.
 
-    A password is for the server that the workspace is on; it is kept in memory only.
+    A password is for the server that the workspace is on; it is kept in memory only. Without `settle`, a merge that isn't complete
+    stays so.
     """
     workspace = workspace.absolute()
     with explained():
@@ -87,7 +88,8 @@ def open_store(workspace: Path, password: str = "") -> Store:
         bring_up_to_date(database, workspace / "backups")
         store = Store(database, workspace, address)
         store.datasets.sweep()
-        store.merging.settle_if_possible()
+        if settle:
+            store.merging.settle_if_possible()
     except BaseException:
         database.close()
         raise

@@ -291,7 +291,7 @@ def test_that_the_end_says_so_and_undo_still_goes_back(
     page = visit("annotate")
     assert isinstance(page, AnnotatePage)
     press("1")
-    assert page.desk.done.isVisible()
+    assert page.desk.ends.done.isVisible()
     press(("z", CTRL))
     assert page.presentation is not None
-    assert not page.desk.done.isVisible()
+    assert not page.desk.ends.done.isVisible()

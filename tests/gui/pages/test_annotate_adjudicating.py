@@ -97,7 +97,7 @@ def test_that_a_third_person_settles_what_two_disagree_on_by_keyboard_alone(
     assert [person.prefers(1) for _ in range(2)] == [items[0], items[2]]  # the item they agree on isn't asked
     assert page.presentation is None
     assert told.text() == ""
-    assert page.desk.done.isVisible()
+    assert page.desk.ends.done.isVisible()
     frozen = bench.datasets.freeze("pairs", "preferences")
     assert frozen.rows == 4  # one row for each settled item, two for the one with two labels
     press(("9", CTRL))

@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSplitter, QVBoxLayout, QWidget
 
 from workbench.domain.judgement import Judgement, SkipReason, Span
 from workbench.gui.pages.annotate.bars import BottomBar, TopBar
@@ -18,6 +18,7 @@ from workbench.gui.pages.annotate.chooser import Place
 from workbench.gui.pages.annotate.dimensions import DimensionTabs
 from workbench.gui.pages.annotate.draft import LETTERS, Draft, Sheet
 from workbench.gui.pages.annotate.effects import EffectsStrip
+from workbench.gui.pages.annotate.ends import Ends
 from workbench.gui.pages.annotate.gold_panel import GoldPanel
 from workbench.gui.pages.annotate.keys import Command
 from workbench.gui.pages.annotate.panels import NotePanel, RepairPanel, SkipPanel, WritePanel
@@ -25,7 +26,6 @@ from workbench.gui.pages.annotate.prompt import PromptPane
 from workbench.gui.pages.annotate.side import WIDTH, SidePane
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import wear_icon
-from workbench.gui.widgets.states import EmptyState
 from workbench.services.views import LabelProgress, Presentation
 
 DEEDS = (
@@ -49,6 +49,7 @@ class Asked:
     changed: Callable[[], Any]
     train: Callable[[], Any]
     focus: Callable[[], Any]
+    reopen: Callable[[], Any]
 
 
 class _Split(QSplitter):
@@ -105,15 +106,7 @@ class Desk(QWidget):
         self.effects = EffectsStrip(deeds["mistakes"], deeds["retrain"])
         self.side = SidePane(panes)
         self.bottom = BottomBar(deeds)
-        self.done = EmptyState(
-            "Everything here is judged.",
-            "Every item here has your judgement. Undo brings the last one back; or train on what you said.",
-            ("Train a model", asked.train),
-            name="annotate.done",
-            glyph="good",
-            theme=theme,
-        )
-        self.done.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.ends = Ends(theme, asked.train, asked.reopen)
         self._lay_out()
 
     def show_item(
@@ -131,7 +124,7 @@ class Desk(QWidget):
         self.close_panels()
         there = presentation is not None
         self.split.setVisible(there)
-        self.done.setVisible(not there)
+        self.ends.show_end("" if there else "done")
         self.bottom.show_deeds(there)
         if presentation is None:
             return
@@ -143,6 +136,11 @@ class Desk(QWidget):
         self.show_draft()
         self.board.show_earlier(presentation)
         self._fit_prompt()
+
+    def show_stopped(self) -> None:
+        """Show that nothing is open, and the chooser above."""
+        self.show_item(None, LabelProgress(0, 0, 0.0, can_undo=False, can_redo=False))
+        self.ends.show_end("stopped")
 
     @property
     def draft(self) -> Draft:
@@ -281,7 +279,7 @@ class Desk(QWidget):
         work.setContentsMargins(0, 0, 0, 0)
         work.setSpacing(12)
         work.addWidget(self.split, 1)
-        work.addWidget(self.done, 1)
+        work.addWidget(self.ends, 1)
         for panel in (self.skip, self.repair, self.gold, self.note, self.write, self.effects):
             work.addWidget(panel)
         self.beside = QSplitter(Qt.Orientation.Horizontal)

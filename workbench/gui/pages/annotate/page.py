@@ -28,6 +28,23 @@ from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
 from workbench.services.views import LabelProgress, Presentation, Recorded
 from workbench.services.workbench import Workbench
 
+HELP = (
+    "Read the prompt, then say which response is better. Press 1 or 2 for two responses, or 1 … 9 in order of quality "
+    "and Enter for more. Each judgement is on disk before the next item shows, and Ctrl+Z takes back as many as you like. "
+    "You don't see which model wrote what until you have judged; R tells it for the last item.\n\n"
+    "Where the guidelines (G) ask for dimensions, the same keys rank one after the other; Tab or ] goes on, [ goes back. "
+    "A dimension may be left out; the last one, Overall, is what counts for training, and it commits them all.\n\n"
+    "Arrows, Page Up and Page Down or Space scroll; Left and Right choose the response that they mean. T scrolls the "
+    "responses together or apart, D marks the words in which they differ, P shows the earlier turns of a conversation, C "
+    "comments on a part of a response. N writes a note, E a better response, Shift+E repairs one of those shown.\n\n"
+    "What you have begun to say of an item is kept, also when the window is closed; in a queue, others may have the item "
+    "while you look at another page. H lists what you judged before, Q chooses a dataset or a queue, U who judges, W "
+    "says what a label will do, L trains the reward model on your labels, and M asks about what it gets wrong.\n\n"
+    "K says the known answer of an item (it judges nothing), Shift+K lists the answers that are known. Queues with a "
+    "share of gold items ask them unmarked; Statistics tell how often each annotator gave the known answer. In a queue of "
+    "disagreements, V tells what the others said."
+)
+
 
 def _nothing_to_judge(shell: Shell) -> EmptyState:
     return EmptyState(
@@ -45,22 +62,7 @@ def _nothing_to_judge(shell: Shell) -> EmptyState:
 class AnnotatePage(QWidget):
     """Shows an item blind, turns keys into a judgement, and moves on when it is committed."""
 
-    help_text = (
-        "Read the prompt, then say which response is better. Press 1 or 2 for two responses, or 1 … 9 in order of quality "
-        "and Enter for more. Each judgement is on disk before the next item shows, and Ctrl+Z takes back as many as you like. "
-        "You don't see which model wrote what until you have judged; R tells it for the last item.\n\n"
-        "Where the guidelines (G) ask for dimensions, the same keys rank one after the other; Tab or ] goes on, [ goes back. "
-        "A dimension may be left out; the last one, Overall, is what counts for training, and it commits them all.\n\n"
-        "Arrows, Page Up and Page Down or Space scroll; Left and Right choose the response that they mean. T scrolls the "
-        "responses together or apart, D marks the words in which they differ, P shows the earlier turns of a conversation, C "
-        "comments on a part of a response. N writes a note, E a better response, Shift+E repairs one of those shown.\n\n"
-        "What you have begun to say of an item is kept, also when the window is closed; in a queue, others may have the item "
-        "while you look at another page. H lists what you judged before, Q chooses a dataset or a queue, U who judges, W "
-        "says what a label will do, L trains the reward model on your labels, and M asks about what it gets wrong.\n\n"
-        "K says the known answer of an item (it judges nothing), Shift+K lists the answers that are known. Queues with a "
-        "share of gold items ask them unmarked; Statistics tell how often each annotator gave the known answer. In a queue of "
-        "disagreements, V tells what the others said."
-    )
+    help_text = HELP
 
     def __init__(self, services: Workbench, bridge: Bridge, shell: Shell) -> None:
         super().__init__()
@@ -68,7 +70,7 @@ class AnnotatePage(QWidget):
         self.dataset = str(shell.recall("annotate.dataset", "") or "")
         self.queue = str(shell.recall("annotate.queue", "") or "")
         self._progress: LabelProgress | None = None
-        self._waiting = False
+        self._waiting = self._stopped = False
         self._since = time.perf_counter()
         self.setObjectName("annotate")
         self.setAccessibleName("Annotate")
@@ -81,14 +83,14 @@ class AnnotatePage(QWidget):
         self.hands = Hands(reach, self.crew, lambda: self.ready, self._record)
         asked = Asked(
             self._do, self._choose, self.hands.skip, self.crew.repairing.save, self.hands.drop, self.hands.dimension,
-            self.crew.said, lambda: shell.go("train"), self.setFocus,
+            self.crew.said, lambda: shell.go("train"), self.setFocus, lambda: self._choose((self.dataset, self.queue)),
         )  # fmt: skip
         self.desk = reach.desk = Desk(
             shell.theme, asked, self.crew.people.chip, self.crew.panes, raw=shell.settings.raw_text
         )
         self.crew.settle()
         self._reading = ReadingKeys(self.desk, shell, self.setFocus)
-        self._busy = BusyState("Opening the dataset", name="annotate.busy", theme=shell.theme)
+        self._busy = BusyState("Opening the dataset", self._stop_opening, name="annotate.busy", theme=shell.theme)
         self._empty = _nothing_to_judge(shell)
         self._error: ErrorState | None = None
         for widget in (self._busy, self.desk, self._empty):
@@ -115,6 +117,7 @@ class AnnotatePage(QWidget):
 
     def shown(self) -> None:
         """Look what there is to judge; the item on screen stays."""
+        self._stopped = False
         self._bridge.run(self.crew.places.look, self._services, then=self._listed, failed=self._broken)
         self.crew.shown()
         self.setFocus()
@@ -147,9 +150,8 @@ class AnnotatePage(QWidget):
 
     def actions(self) -> list[Action]:  # type: ignore[override]
         """What the page can do, for the palette and the list of keys."""
-        return [
-            Action(f"annotate.{i}", title, keys, partial(self._do, c)) for i, title, keys, c in (*ACTIONS, *READING)
-        ]
+        known = (*ACTIONS, *READING)
+        return [Action(f"annotate.{i}", title, keys, partial(self._do, c)) for i, title, keys, c in known]
 
     # Keys.
 
@@ -159,6 +161,9 @@ class AnnotatePage(QWidget):
             event.ignore()
             return
         asked = command(event)
+        if asked is not None and asked.name == "escape" and self._stack.currentWidget() is self._busy:
+            self._stop_opening()
+            return
         if asked is None or (self.desk.side.focused and asked.name not in {"escape", "guidelines", "history", "golds"}):
             super().keyPressEvent(event)
             return
@@ -235,6 +240,8 @@ class AnnotatePage(QWidget):
 
     def _listed(self, found: Found) -> None:
         self.crew.places.take(found)
+        if self._stopped:
+            return
         datasets, queues = found
         names = [view.name for view in datasets]
         if not names:
@@ -243,16 +250,17 @@ class AnnotatePage(QWidget):
             return
         if self.queue not in {view.name for view in queues if view.dataset == self.dataset}:
             self.queue = ""
-        if self.dataset in names and (self.presentation is not None or self._waiting):
-            return
-        open_ones = [view.name for view in datasets if view.judged < view.rows]
-        known = self.dataset in names
-        self._choose((self.dataset, self.queue) if known else ((open_ones or names)[0], ""))
+        if self.dataset not in names:
+            left = next((view.name for view in datasets if view.judged < view.rows), names[0])
+            self._choose((left, ""))
+        elif self.presentation is None and not self._waiting:
+            self._choose((self.dataset, self.queue))
 
     def _choose(self, place: Place) -> None:
         self.crew.drafts.flush()
         self.crew.leases.release(self.presentation)
         self.dataset, self.queue = place
+        self._stopped = False
         self.desk.presentation, self.hands.wanted = None, None
         self._shell.remember("annotate.dataset", self.dataset)
         self._shell.remember("annotate.queue", self.queue)
@@ -263,11 +271,22 @@ class AnnotatePage(QWidget):
         self.setFocus()
 
     def _started(self, place: Place, answer: tuple[Presentation | None, LabelProgress]) -> None:
-        if place == (self.dataset, self.queue):  # else another one was chosen meanwhile, and is on the way
+        if place == (self.dataset, self.queue) and not self._stopped:
             self._show(*answer)
             self.crew.back.bring()
+        else:  # nobody waits for it any more: others may have it
+            self.crew.leases.release(answer[0])
+
+    def _stop_opening(self) -> None:
+        """Wait no longer; another dataset can be chosen, or this one opened after all."""
+        self._stopped = True
+        self._stack.setCurrentWidget(self.desk)
+        self.desk.show_stopped()
+        self.setFocus()
 
     def _broken(self, error: WorkbenchError) -> None:
+        if self._stopped:
+            return
         old = self._error
         self._error = ErrorState(error, self.shown, name="annotate.error", theme=self._shell.theme)
         self._stack.addWidget(self._error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from workbench.domain.text import Demonstration, Prompt, Turn
 from workbench.formats.messages import check_prompt
-from workbench.formats.rows import PreferenceRow, Record, RowTrouble, kind_of, pair, text_of
+from workbench.formats.rows import PreferenceRow, Record, RowTrouble, kind_of, pair, sound, text_of
 from workbench.formats.spec import Columns, Field, Format
-from workbench.formats.trl import ABOUT, SIDES, SYSTEM, about, demonstration, paired
+from workbench.formats.trl import ABOUT, SIDES, SYSTEM, about, demonstration, paired, system_of
 
 ASK = (
     Field("instruction", "What is asked.", ("instruction", "question", "query")),
@@ -24,8 +24,8 @@ def prompt_of(record: Record, columns: Columns) -> Prompt:
     question = f"{instruction}\n{material}" if material else instruction
     if not question.strip():
         raise RowTrouble("The instruction is empty.")
-    system = record.get(columns.get("system", "")) or ""
-    first = (Turn(role="system", content=str(system)),) if system else ()
+    system = system_of(record, columns)
+    first = (Turn(role="system", content=system),) if system else ()
     turns = (*first, *_history(record, columns), Turn(role="user", content=question))
     check_prompt(turns)
     return Prompt(turns=turns)
@@ -40,7 +40,8 @@ def _history(record: Record, columns: Columns) -> list[Turn]:
             raise RowTrouble(
                 f"The field '{column}' should be a list of [question, answer] but has {kind_of(pair_)} in it."
             )
-        turns += [Turn(role="user", content=pair_[0]), Turn(role="assistant", content=pair_[1])]
+        asked, answered = (sound(said, f"The field '{column}'") for said in pair_)
+        turns += [Turn(role="user", content=asked), Turn(role="assistant", content=answered)]
     return turns
 
 

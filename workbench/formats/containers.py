@@ -12,6 +12,8 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -29,7 +31,7 @@ def suffix_of(path: Path) -> str:
     suffix = inner.suffix.lower()
     if suffix in RECORD_SUFFIXES or suffix in TEXT_SUFFIXES:
         return suffix
-    start = _first_bytes(path).lstrip()
+    start = _first_bytes(path)
     if start.startswith(b"PAR1"):
         return ".parquet"
     return ".jsonl" if start.startswith(b"{") else ".json" if start.startswith(b"[") else ".txt"
@@ -46,7 +48,7 @@ def check_file(path: Path) -> None:
             f"{path} is not an ordinary file, and an import reads its files twice.", "Write it to a file first."
         )
     start = _first_bytes(path)
-    if not start.strip():
+    if not start:
         raise BadInput(f"{path.name} is empty.", "Choose a file with at least one row.")
     if start.startswith((b"PAR1", *(bom for bom, _ in BOMS))):
         return
@@ -58,9 +60,13 @@ def check_file(path: Path) -> None:
 
 
 def _first_bytes(path: Path, count: int = 4096) -> bytes:
+    """The first bytes that say something: without a byte order mark of UTF-8, and without blank space before them."""
     try:
         with _open(path) as file:
-            return file.read(count)
+            start = file.read(count).removeprefix(codecs.BOM_UTF8).lstrip()
+            while not start and (more := file.read(count)):
+                start = more.lstrip()
+            return start
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
@@ -140,12 +146,33 @@ def _json_lines(path: Path) -> Iterator[Numbered]:
         if not line.strip():
             continue
         try:
-            yield number, _record(json.loads(line))
+            yield number, _record(_JSON.decode(line))
         except json.JSONDecodeError as error:
             cut = " The file seems to be cut off here." if not line.endswith("\n") else ""
             yield number, f"Bad JSON: {error.msg} at character {error.colno}.{cut}"
         except RecursionError:
             yield number, "Bad JSON: brackets are nested too deeply."
+        except ValueError as error:
+            yield number, f"Bad JSON: {error}."
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a name that stands twice is refused, since one of its values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+    return found
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:
+        raise ValueError(f"a number has {len(digits.lstrip('-'))} digits, too many to be read") from error
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole)
 
 
 def _record(value: Any) -> dict[str, Any] | str:
@@ -157,7 +184,7 @@ def _record(value: Any) -> dict[str, Any] | str:
 def _json(path: Path) -> Iterator[Numbered]:
     content = text(path)
     try:
-        value = json.loads(content)
+        value = _JSON.decode(content)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":  # JSON lines under a .json name
             yield from _json_lines(path)
@@ -171,6 +198,8 @@ def _json(path: Path) -> Iterator[Numbered]:
         raise BadInput(
             f"{path.name} nests brackets too deeply to be read.", "A dataset is a list of objects."
         ) from error
+    except ValueError as error:
+        raise BadInput(f"{path.name} can't be read: {error}.", "Correct it there.") from error
     for number, entry in enumerate(_rows_of(value, path), 1):
         yield number, _record(entry)
 
@@ -181,7 +210,12 @@ def _rows_of(value: Any, path: Path) -> list[Any]:
         return list(value["data"])
     columns = list(value.values()) if isinstance(value, dict) else []
     if columns and all(isinstance(c, list) for c in columns) and len({len(c) for c in columns}) == 1:
-        return [dict(zip(value, row)) for row in zip(*columns)]
+        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    if columns and all(isinstance(c, list) and all(isinstance(e, str) for e in c) for c in columns):
+        lengths = ", ".join(f"{name}: {len(column)}" for name, column in value.items())
+        raise BadInput(
+            f"The columns of {path.name} have different lengths ({lengths}).", "Restore the missing entries."
+        )
     if isinstance(value, dict):
         return [value]
     if isinstance(value, list):
@@ -194,30 +228,45 @@ def _rows_of(value: Any, path: Path) -> list[Any]:
 
 def _csv(path: Path, comma: str) -> Iterator[Numbered]:
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text(path), newline=""), delimiter=comma)
+    reader = csv.reader(io.StringIO(text(path), newline=""), delimiter=comma, strict=True)
+    header = _header(reader, path)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            cut = " A quote is not closed; the file may be cut off." if "unexpected end" in str(error) else ""
+            yield number, f"Bad CSV: {error}.{cut}"
+            continue
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            yield number, f"The row has {len(cells)} cells but the header has {len(header)}."
+            continue
+        yield number, {name: _cell(cell) for name, cell in zip(header, cells, strict=True)}
+
+
+def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+    """The names of the columns; BadInput when they can't be told apart."""
     try:
         header = next(reader, [])
-        start = reader.line_num + 1
-        for cells in reader:
-            number, start = start, reader.line_num + 1
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                yield number, f"The row has {len(cells)} cells but the header has {len(header)}."
-                continue
-            yield number, {name: _cell(cell) for name, cell in zip(header, cells)}
     except csv.Error as error:
+        raise BadInput(f"{path.name} is not valid CSV: {error} in its header.", "Check the quotes there.") from error
+    if twice := [name for name in header if header.count(name) > 1]:
         raise BadInput(
-            f"{path.name} is not valid CSV: {error} in line {reader.line_num}.", "Check the quotes in that line."
-        ) from error
+            f"{path.name} has several columns called {twice[0]!r}, so one of them would be lost.", "Rename them."
+        )
+    return header
 
 
 def _cell(cell: str) -> Any:
     """A cell's text; lists of messages are written as JSON inside a cell."""
     if cell.startswith(("[{", '{"')):
         try:
-            return json.loads(cell)
-        except ValueError:
+            return _JSON.decode(cell)
+        except (ValueError, RecursionError):
             return cell
     return cell
 
@@ -232,8 +281,27 @@ def _parquet(path: Path) -> Iterator[Numbered]:
             for batch in file.iter_batches(batch_size=1024):
                 for record in batch.to_pylist():
                     number += 1
-                    yield number, record
+                    yield number, _plain(record)
     except (pa.ArrowException, OSError) as error:
         raise BadInput(
             f"{path.name} is not a readable Parquet file: {str(error).rstrip('.')}.", "Download or copy the file again."
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    """A value of Parquet as JSON has it: dates in ISO's form, durations in seconds, decimals as numbers, maps as objects."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        if value and all(isinstance(entry, tuple) for entry in value):  # a map
+            return {str(name): _plain(inner) for name, inner in value}
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value.isoformat() if isinstance(value, date | time) else str(value)

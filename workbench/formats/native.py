@@ -5,6 +5,7 @@ A file may begin with lines that hold the versions of the dataset's guidelines; 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,12 +15,13 @@ from workbench.domain.judgement import Item, Judgement
 from workbench.domain.queues import Guidelines
 from workbench.domain.rows import DatasetKind
 from workbench.domain.text import Demonstration, Prompt
-from workbench.formats.rows import PreferenceRow, Record, Row, RowTrouble, text_of
+from workbench.formats.rows import PreferenceRow, Record, Row, RowTrouble, kind_of, sound, text_of
 from workbench.formats.spec import Columns, Field, Format
 
 MARK = "workbench"
 VERSION = 1
 GUIDELINES = "guidelines"
+CONTENT = ("document", "prompt", "completion", "item", "judgements", GUIDELINES)
 
 
 def read(record: Record, columns: Columns) -> Row:
@@ -27,6 +29,7 @@ def read(record: Record, columns: Columns) -> Row:
     version = record.get(columns[MARK])
     if version != VERSION:
         raise RowTrouble(f"The row has version {version!r} of this format, which this workbench doesn't know.")
+    sound(json.dumps({name: record[name] for name in CONTENT if name in record}, ensure_ascii=False), "The row")
     try:
         return _read(record)
     except ValidationError as error:
@@ -43,7 +46,10 @@ def _read(record: Record) -> Row:
         return text_of(record, "document", "the document")
     if "item" in record:
         item = Item.model_validate(record["item"])
-        said = tuple(Judgement.model_validate(j) for j in record.get("judgements", ()))
+        told = record.get("judgements", [])
+        if not isinstance(told, list):
+            raise RowTrouble(f"The field 'judgements' should be a list but is {kind_of(told)}.")
+        said = tuple(Judgement.model_validate(j) for j in told)
         if any(j.item != item.id or len(j.shown) != len(item.candidates) for j in said):
             raise RowTrouble("A judgement speaks of another item, or of more candidates than there are.")
         return PreferenceRow(item.prompt, item.candidates, item_id=item.id, judgements=said)
@@ -68,7 +74,18 @@ def write(row: Row) -> Iterator[dict[str, Any]]:
     else:
         item, said = row.to_domain()
         judgements = [j.model_dump(mode="json") for j in said]
-        yield {MARK: VERSION, "item": item.model_dump(mode="json"), "judgements": judgements, **row.extra}
+        content = {MARK: VERSION, "item": item.model_dump(mode="json"), "judgements": judgements}
+        for name, value in row.extra.items():
+            content[_free(name, content, row.extra)] = value
+        yield content
+
+
+def _free(name: str, taken: Record, others: Record) -> str:
+    """The name of a column of the source, with marks behind it where this format has a field of that name."""
+    free = name
+    while free in taken or (free != name and free in others):
+        free += "_"
+    return free
 
 
 def _format(kind: DatasetKind, key: str, test: Callable[[Record], bool]) -> Format:

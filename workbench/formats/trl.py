@@ -5,12 +5,13 @@ A standard prompt is continued as it stands, so it becomes a raw prompt; spaces 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from workbench.domain.judgement import AnnotatorKind
 from workbench.domain.text import Demonstration, Prompt, Turn
 from workbench.formats.messages import answer_of, check_prompt, is_messages, turns_of
-from workbench.formats.rows import PreferenceRow, Record, RowTrouble, kind_of, pair, text_of
+from workbench.formats.rows import PreferenceRow, Record, RowTrouble, kind_of, pair, sound, text_of
 from workbench.formats.spec import Columns, Field, Format
 
 PROMPT = ("prompt", "conversations", "messages", "context", "history")
@@ -35,6 +36,8 @@ def about(record: Record, columns: Columns) -> dict[str, Any]:
     if margin is not None and margin != "":
         try:
             margin = float(margin)
+        except OverflowError:  # a whole number beyond what a float holds
+            margin = math.inf if margin > 0 else -math.inf
         except (TypeError, ValueError) as error:
             raise RowTrouble(f"The field '{columns['margin']}' should be a number but is {kind_of(margin)}.") from error
     name = record.get(columns.get("annotator", "")) or ""
@@ -42,7 +45,17 @@ def about(record: Record, columns: Columns) -> dict[str, Any]:
     said = record.get(columns.get("annotator_kind", ""))
     if said == "rule" or said == "model":
         kind = said
-    return {"strength": 2 if margin and margin >= 2 else 1, "annotator": str(name), "annotator_kind": kind}
+    return {
+        "strength": 2 if margin and margin >= 2 else 1,
+        "annotator": sound(str(name), f"The field '{columns.get('annotator')}'"),
+        "annotator_kind": kind,
+    }
+
+
+def system_of(record: Record, columns: Columns) -> str:
+    """What the column of system turns says; "" where there is none."""
+    column = columns.get("system", "")
+    return text_of(record, column, "the system turn") if record.get(column) else ""
 
 
 def prompt_of(value: Any, column: str, system: str = "") -> Prompt:
@@ -72,7 +85,7 @@ def read_preference(record: Record, columns: Columns) -> PreferenceRow:
         raise RowTrouble("The chosen and the rejected response have different forms: one is text, the other messages.")
     column = columns.get("prompt", "")
     given = record.get(column)
-    system = record.get(columns.get("system", "")) or ""
+    system = system_of(record, columns)
     more = about(record, columns)
     if isinstance(chosen, str) or isinstance(rejected, str):
         prompt = prompt_of("" if given is None else given, column or "prompt", system)
@@ -122,7 +135,7 @@ def read_completion(record: Record, columns: Columns) -> Demonstration:
     if not isinstance(side, str) and len(side) > 1:
         raise RowTrouble(f"The completion in '{columns['completion']}' has {len(side)} turns; one answer is expected.")
     completion = side if isinstance(side, str) else answer_of(side, columns["completion"])
-    return demonstration(prompt_of(record[column], column, record.get(columns.get("system", "")) or ""), completion)
+    return demonstration(prompt_of(record[column], column, system_of(record, columns)), completion)
 
 
 def demonstration(prompt: Prompt, completion: str) -> Demonstration:
@@ -137,7 +150,7 @@ def read_messages(record: Record, columns: Columns) -> Demonstration:
     column = columns["messages"]
     turns = turns_of(record.get(column), column)
     answer = answer_of(turns, column)
-    return demonstration(_implied(turns, record.get(columns.get("system", "")) or ""), answer)
+    return demonstration(_implied(turns, system_of(record, columns)), answer)
 
 
 def read_prompt(record: Record, columns: Columns) -> Prompt:
@@ -145,7 +158,7 @@ def read_prompt(record: Record, columns: Columns) -> Prompt:
     column = columns["prompt"]
     if record.get(column) is None:
         raise RowTrouble(f"The field '{column}' (the prompt) is missing.")
-    prompt = prompt_of(record[column], column, record.get(columns.get("system", "")) or "")
+    prompt = prompt_of(record[column], column, system_of(record, columns))
     if not prompt.text.strip():
         raise RowTrouble("The prompt is empty.")
     return prompt if column == "prompt" else Prompt(turns=prompt.turns)

@@ -101,11 +101,18 @@ def _write_lines(records: Iterable[dict[str, Any]], put: Callable[[bytes], int],
     count = 0
     for record in records:
         before = (b",\n" if count else b"[\n") if as_list else b""
-        put(before + json.dumps(record, ensure_ascii=False).encode() + (b"" if as_list else b"\n"))
+        put(before + _as_json(record) + (b"" if as_list else b"\n"))
         count += 1
     if as_list:
         put(b"\n]\n" if count else b"[]\n")
     return count
+
+
+def _as_json(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair in a column that came along: spelled out, it can be written
+        return json.dumps(record).encode()
 
 
 def _drop_margin(path: Path, name: str) -> None:

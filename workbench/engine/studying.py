@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from workbench.domain.choices import Aside, TokenChoice
 from workbench.domain.decoding import DecodingSettings, draws, other_model
@@ -18,6 +19,7 @@ from workbench.engine.asking import Asker
 from workbench.engine.batches import collate, micro_batches
 from workbench.engine.data import Row, prompt_of
 from workbench.engine.decoding.decode import decode
+from workbench.engine.decoding.encoding import decoder_opening, encodes
 from workbench.engine.decoding.many import Written, write_many
 from workbench.engine.decoding.measures import Tally, distinct, repetition
 from workbench.engine.decoding.voice import Voice
@@ -26,10 +28,11 @@ from workbench.engine.evaluate import evaluating
 from workbench.engine.forward import completion_logprobs
 from workbench.engine.from_checkpoint import load_language_model
 from workbench.engine.judging import longest_text, model_judge, reward_scores
+from workbench.engine.losses import token_logprobs
 from workbench.engine.models import Loaded, eos_ids, load_policy, load_reward
 from workbench.engine.report import Report
 from workbench.engine.rules import load_rule
-from workbench.engine.text import encode_prompt
+from workbench.engine.text import encode_prompt, with_end
 
 ROWS = 16  # texts whose log-probabilities are computed at once
 
@@ -130,12 +133,29 @@ def _logprobs(loaded: Loaded, prompts: Sequence[list[int]], written: Sequence[Wr
     found = [0.0] * len(written)
     lengths = [len(prompt) + len(one.ids) for prompt, one in zip(prompts, written, strict=True)]
     for part in micro_batches(range(len(written)), lengths, ROWS):
-        batch = collate([prompts[i] for i in part], [written[i].ids for i in part], loaded.pad)
+        asked, said = [prompts[i] for i in part], [written[i].ids for i in part]
         with evaluating(loaded.model):
-            table = completion_logprobs(loaded.model, batch.to(loaded.model.device))
+            if encodes(loaded.model):
+                table = _behind_encoder(loaded, asked, said)
+            else:
+                batch = collate(asked, said, loaded.pad)
+                table = completion_logprobs(loaded.model, batch.to(loaded.model.device))
         for place, total in zip(part, table.double().sum(-1).tolist(), strict=True):
             found[place] = total / max(1, len(written[place].ids))
     return found
+
+
+def _behind_encoder(loaded: Loaded, prompts: Sequence[list[int]], texts: Sequence[list[int]]) -> Tensor:
+    """[B, T]: log-probabilities of texts by a model whose encoder reads the prompts; zero on padding."""
+    model, opening = loaded.model, decoder_opening(loaded.model)
+    sources = [with_end(loaded.tokenizer, prompt) for prompt in prompts]
+    read, written = (collate(rows, [[] for _ in rows], loaded.pad).to(model.device) for rows in (sources, texts))
+    start = torch.tensor(opening, device=model.device).expand(len(texts), -1)
+    given = torch.cat([start, written.input_ids[:, :-1]], 1)
+    logits = model(
+        input_ids=read.input_ids, attention_mask=read.attention_mask, decoder_input_ids=given, use_cache=False
+    ).logits[:, len(opening) - 1 :]
+    return token_logprobs(logits, written.input_ids) * written.attention_mask
 
 
 @torch.inference_mode()

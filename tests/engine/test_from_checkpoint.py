@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from tests.engine.decoding.test_encoding import model_of, tokenizer
 from workbench.domain.errors import BadInput
+from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.domain.specs.sft import SftSpec
+from workbench.engine.checkpoint import save
 from workbench.engine.from_checkpoint import load_language_model
-from workbench.engine.models import load_policy
+from workbench.engine.models import Loaded, load_policy, save_model
 from workbench.protocol.run_folder import RunFolder
 
 IDS = torch.tensor([[1, 30, 200, 77, 5]])
@@ -53,3 +56,47 @@ def test_that_a_checkpoint_of_a_reward_model_is_refused(tmp_path: Path, stories:
     (checkpoint / "state.json").write_text(json.dumps({"version": 1, "step": 2, "extra": {}, "random": {}}))
     with pytest.raises(BadInput, match="reward-1 trains no language model"):
         load_language_model(checkpoint)
+
+
+def _unlearned(folder: RunFolder, model: Any) -> Path:
+    """A checkpoint of the run that holds a model's weights as they are."""
+    save(folder, 1, modules={"model": model})
+    return folder.checkpoints / "1"
+
+
+@pytest.mark.parametrize("objective", ["auto", "causal"])
+def test_that_a_checkpoint_of_a_run_that_began_without_weights_is_a_model(
+    objective: Any, unborn: Path, loaded: Loaded, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "pretrain-1")
+    folder.create(PretrainSpec(base=str(unborn), objective=objective))
+    found = load_language_model(_unlearned(folder, loaded.model))
+    with torch.inference_mode():
+        assert torch.equal(found.model(IDS).logits, loaded.model(IDS).logits)
+
+
+def test_that_a_checkpoint_of_an_encoder_with_a_decoder_is_a_model(tmp_path: Path) -> None:
+    save_model(model_of("t5"), tokenizer(), tmp_path / "t5")
+    folder = RunFolder(tmp_path / "pretrain-1")
+    folder.create(PretrainSpec(base=str(tmp_path / "t5")))
+    found = load_language_model(_unlearned(folder, model_of("t5").requires_grad_(True)))
+    given = {"input_ids": torch.tensor([[7, 9, 1]]), "decoder_input_ids": torch.tensor([[0, 5]])}
+    with torch.inference_mode():
+        assert torch.equal(found.model(**given).logits, model_of("t5")(**given).logits)
+
+
+@pytest.mark.parametrize("objective", ["auto", "masked"])
+def test_that_a_checkpoint_of_a_model_that_fills_gaps_only_is_refused(
+    objective: Any, stories: Path, loaded: Loaded, tmp_path: Path
+) -> None:
+    base = tmp_path / "bert"
+    save_model(loaded.model, loaded.tokenizer, base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(
+        json.dumps({**config, "architectures": ["BertForMaskedLM"], "model_type": "bert"})
+    )
+    folder = RunFolder(tmp_path / "pretrain-1")
+    folder.create(PretrainSpec(base=str(base), objective=objective))
+    with pytest.raises(BadInput, match="it fills gaps and can't continue") as told:
+        load_language_model(_unlearned(folder, loaded.model))
+    assert told.value.hint == "Choose a checkpoint of a language model."

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import torch
 
+from workbench.domain.architecture import CANNOT_CONTINUE
 from workbench.domain.errors import BadInput
 from workbench.domain.specs.common import TrainingSpec
 from workbench.domain.specs.methods import WHOLE_RESULT
+from workbench.domain.specs.pretrain import PretrainSpec
 from workbench.domain.specs.reward import RewardSpec
 from workbench.engine.adapters import adapt
 from workbench.engine.checkpoint import Checkpoint
 from workbench.engine.forward import virtual_tokens
-from workbench.engine.models import Loaded, load_policy, load_speaker
+from workbench.engine.models import Loaded, family_in, load_or_initialise, load_policy, load_speaker
 from workbench.protocol.run_folder import RunFolder
 
 ROLES = ("policy", "model")  # what recipes call the module that they train
@@ -28,6 +30,16 @@ def load_language_model(
     return load_checkpoint(folder, device, dtype) if is_checkpoint else load_speaker(folder, device, dtype)
 
 
+def _base(spec: TrainingSpec, dtype: torch.dtype) -> Loaded:
+    """What the run started from: for pretraining also a folder without weights, or an encoder with a decoder."""
+    if not isinstance(spec, PretrainSpec):
+        return load_policy(spec.base, "cpu", dtype)
+    family = family_in(spec.base) if spec.objective == "auto" else spec.objective
+    if family == "masked":
+        raise BadInput(f"{spec.base} {CANNOT_CONTINUE[family]}.", "Choose a checkpoint of a language model.")
+    return load_or_initialise(spec.base, "cpu", dtype, family)[0]
+
+
 def load_checkpoint(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Loaded:
     """The run's base with the weights that the checkpoint holds; an adapter is merged where that can be.
 
@@ -37,7 +49,7 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu", dtype: tor
     spec = run.read_spec()
     if not isinstance(spec, TrainingSpec) or isinstance(spec, RewardSpec):
         raise BadInput(f"{run.path.name} trains no language model.", "Choose a checkpoint of another run.")
-    loaded = load_policy(spec.base, "cpu", dtype)
+    loaded = _base(spec, dtype)
     # Low-rank adapters on a quantised base are the same on a plain one.
     spec = spec.model_copy(update={"method": "lora"}) if spec.method == "qlora" else spec
     apart = loaded.merged and spec.method not in WHOLE_RESULT

@@ -155,6 +155,11 @@ def judge(
     return Judged(own, start, worth)
 
 
+def coarse(setup: Setup) -> bool:
+    """Whether what the sampler kept is too rough to be compared with what fresh passes say: in reduced precision they round otherwise."""
+    return setup.compute is not torch.float32
+
+
 def check_start(
     roles: Roles,
     rollout: Rollout,
@@ -231,7 +236,7 @@ def evaluate(
     measured = {f"eval/{n}": v for n, v in describe_scores(scores, rollout.completions, rollout.ended).items()}
     numbers: dict[str, Tensor] = {"reward": scores.total}
     if reference:
-        judged = judge(roles, prompts, rollout, spec, setup, afresh=step == 0)
+        judged = judge(roles, prompts, rollout, spec, setup, afresh=step == 0 or coarse(setup))
         assert judged.ref_logprobs is not None
         numbers["kl"] = advantages.kl(judged.logprobs, judged.ref_logprobs).sum(1)
         measured["eval/kl"] = float(numbers["kl"].mean())

@@ -25,6 +25,7 @@ from workbench.engine.online import (
     ROLLOUT,
     Judged,
     check_start,
+    coarse,
     describe_scores,
     encode_prompts,
     evaluate,
@@ -104,7 +105,7 @@ def run(spec: GrpoSpec, folder: RunFolder, report: Report) -> None:
             check_start(roles, rollout, prompts, spec, setup, reference=held_to)
         # What the sampler kept is the old policy up to rounding; where rounding is coarse, and for an exact zero at the start, anew.
         # A single step on a rollout needs no old policy: it is the one that steps.
-        afresh = (step == 0 or setup.compute is not torch.float32) and (held_to or not once(spec))
+        afresh = (step == 0 or coarse(setup)) and (held_to or not once(spec))
         judged = judge(roles, prompts, rollout, spec, setup, afresh=afresh, reference=held_to)
         measured = describe_scores(scores, rollout.completions, rollout.ended)
         away = None

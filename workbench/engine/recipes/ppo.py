@@ -26,6 +26,7 @@ from workbench.engine.online import (
     MINIBATCH,
     ROLLOUT,
     check_start,
+    coarse,
     describe_scores,
     encode_prompts,
     evaluate,
@@ -111,7 +112,7 @@ def run(spec: PpoSpec, folder: RunFolder, report: Report) -> None:
         if step == 0:
             check_start(roles, rollout, prompts, spec, setup)
         # What the sampler kept is the old policy up to rounding; where rounding is coarse, and for an exact zero at the start, anew.
-        afresh = step == 0 or setup.compute is not torch.float32
+        afresh = step == 0 or coarse(setup)
         judged = judge(roles, prompts, rollout, spec, setup, afresh=afresh, critic=True)
         beta = controller.beta
         experience = reward_tokens(prompts, rollout, judged, scores.total, spec, beta, moments)

@@ -228,3 +228,23 @@ def test_that_a_spec_without_any_source_is_refused(made: Callable[..., Made]) ->
     with pytest.raises(BadInput, match="Nothing gives rewards") as caught:
         made()
     assert "rewards.function" in caught.value.hint
+
+
+def test_that_a_function_whose_copy_was_cut_short_is_copied_anew(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, really = RunFolder(tmp_path / "run"), shutil.copyfile
+    folder.path.mkdir()
+
+    def cut(source: Path, target: Path) -> None:
+        target.write_text("def score(prompts, completions, rows):\n    return [0.0 for _ in completions]\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", cut)
+    with pytest.raises(KeyboardInterrupt):
+        load_function(f"{own}:score", folder)
+    assert not folder.function.exists()
+    monkeypatch.setattr(shutil, "copyfile", really)
+    function, _ = load_function(f"{own}:score", folder)
+    assert function([], ["four"], []) == [4.0]
+    assert [path.name for path in folder.path.iterdir()] == [folder.function.name]

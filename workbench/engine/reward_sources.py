@@ -239,5 +239,6 @@ def _copy(source: Path, target: Path) -> Path:
         return target
     if not source.is_file():
         raise BadInput(f"There is no file {source} with a reward function.", "Check the path in rewards.function.")
-    shutil.copyfile(source, target)
-    return target
+    beside = target.with_name(f".{target.name}.tmp")  # a copy that a kill has cut short would be executed on resume
+    shutil.copyfile(source, beside)
+    return beside.replace(target)

@@ -13,9 +13,10 @@ import pytest
 
 from tests.engine.conftest import events
 from tests.engine.hatchery import Hatchery
-from workbench.domain.errors import RunFailed
+from workbench.domain.errors import BadInput, RunFailed
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.text import Prompt
+from workbench.engine import revising
 from workbench.engine.models import load_tokenizer
 from workbench.engine.revising import CUT, EMPTY, TOO_LONG, UNCHANGED, Draft, as_event
 from workbench.engine.text import plain
@@ -153,3 +154,21 @@ def test_that_a_limit_draws_rows_by_the_seed(stories: Path, rows: list[Row], mak
     folder = make_run(asked(stories, limit=2, max_new_tokens=4), rows)
     here(folder)
     assert len(revised(folder)) == 2
+
+
+def test_that_a_dialogue_that_the_template_refuses_leaves_out_its_row_alone(
+    stories: Path, rows: list[Row], make_run: MakeRun, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = revising.encode_prompt
+
+    def choosy(tokenizer: Any, prompt: Prompt, chat_format: str) -> list[int]:
+        if "big" in prompt.transcript and len(prompt.turns) > 1:
+            raise BadInput("The model's chat template refuses a conversation: two in a row.", "Leave it out.")
+        return really(tokenizer, prompt, chat_format)
+
+    folder = make_run(asked(stories), rows[:3])
+    monkeypatch.setattr(revising, "encode_prompt", choosy)
+    assert here(folder)[-1]["kind"] == "finished"
+    whys = [event["why"] for event in revised(folder)]
+    assert whys[1] == "The model's chat template refuses a conversation: two in a row"
+    assert not any("refuses" in why for why in (whys[0], whys[2]))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from workbench.domain.errors import BadInput
 from workbench.domain.events import Revised
 from workbench.domain.specs.revise import ReviseSpec
 from workbench.domain.specs.texts import fill_places, lines_of
@@ -111,10 +112,12 @@ class Reviser:
     ) -> list[tuple[Draft, str]]:
         """What the model says to each prompt, for those to which it says something whole; the others learn why not."""
         spec, tokenizer = self._spec, self._loaded.tokenizer
-        encoded = [
-            (draft, encode_prompt(tokenizer, prompt, spec.chat_format))
-            for draft, prompt in zip(drafts, prompts, strict=True)
-        ]
+        encoded = []
+        for draft, prompt in zip(drafts, prompts, strict=True):
+            try:
+                encoded.append((draft, encode_prompt(tokenizer, prompt, spec.chat_format)))
+            except BadInput as error:  # templates refuse some dialogues; the others go on
+                draft.why = error.what.rstrip(".")
         fitting = [(draft, ids) for draft, ids in encoded if len(ids) + spec.max_new_tokens <= self._longest]
         for draft, ids in encoded:
             if len(ids) + spec.max_new_tokens > self._longest:

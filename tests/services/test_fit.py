@@ -187,3 +187,101 @@ def test_that_a_rollout_counts_where_it_needs_more_than_the_update(monkeypatch: 
     packed = fit.memory_gib(GrpoSpec(**few), 1000, tiny) - fit.memory_gib(GrpoSpec(**few), 0, tiny)
     assert packed * fit.GIB / 4 == pytest.approx(5 * 1000)  # trained: four numbers each; and the copy for sampling
     assert fit.memory_gib(RewardSpec(batch_size=1, max_length=128), 0, tiny) - fit.LIBRARIES_GIB < sampled / 4
+
+
+def test_that_a_model_without_weights_is_as_large_as_its_config_says(shared: Path) -> None:
+    folder = shared / "models" / "stories260K"
+    unborn = whole(folder, parameters=0)
+    found = fit.full_parameters(unborn, fit.shape_of(folder))
+    assert found == 12 * 5 * 64**2 + 512 * 64
+    assert found == pytest.approx(260_000, rel=0.1)
+    assert fit.memory_gib(PretrainSpec(batch_size=1, max_length=8), found, SHAPE) > fit.memory_gib(
+        PretrainSpec(batch_size=1, max_length=8), 0, SHAPE
+    )
+
+
+def test_that_weights_that_were_counted_are_not_estimated(shared: Path) -> None:
+    folder = shared / "models" / "stories260K"
+    assert fit.full_parameters(whole(folder, parameters=7), fit.shape_of(folder)) == 7
+
+
+@pytest.mark.parametrize(("keep", "best", "copies"), [(1, False, 7), (2, False, 10), (2, True, 11)])
+def test_that_disk_is_needed_for_each_checkpoint_one_that_is_being_written_and_the_result(
+    keep: int, best: bool, copies: int
+) -> None:
+    spec = SftSpec(keep_checkpoints=keep, keep_best=best)
+    assert fit.disk_needed_gib(spec, MILLIONS, SHAPE) == pytest.approx(copies * MILLIONS * 4 / fit.GIB)
+
+
+def test_that_a_critic_of_its_own_doubles_the_checkpoints_and_not_the_result() -> None:
+    own, shared = (
+        fit.disk_needed_gib(PpoSpec(critic=c, keep_checkpoints=1), MILLIONS, SHAPE) for c in ("policy", "shared")
+    )
+    assert (own - shared) * fit.GIB / 4 == pytest.approx(6 * MILLIONS)
+
+
+@pytest.mark.parametrize(
+    ("method", "numbers"),
+    [
+        ("lora", 16 * 24 * 1024 * 16),
+        ("ia3", 6 * 24 * 1024),
+        ("bitfit", 11 * 24 * 1024),
+        ("prompt", 20 * 1024),
+    ],
+)
+def test_that_each_method_trains_what_its_settings_say(method: str, numbers: int) -> None:
+    spec = SftSpec.model_validate({"method": method, "prompt": {"tokens": 20}, "lora": {"rank": 16}})
+    assert fit.trained_parameters(spec, MILLIONS, SHAPE) == numbers
+
+
+def test_that_a_bottleneck_behind_both_sublayers_is_two() -> None:
+    one, two = (
+        fit.trained_parameters(
+            SftSpec.model_validate({"method": "bottleneck", "bottleneck": {"placement": place, "width": 8}}), 0, SHAPE
+        )
+        for place in ("feed_forward", "both")
+    )
+    assert one == 2 * 24 * 1024 * 8
+    assert two == 2 * one
+
+
+def test_that_four_bits_take_an_eighth_of_the_base() -> None:
+    few = {"batch_size": 1, "max_length": 8}
+    plain, small = (fit.memory_gib(SftSpec(method=m, **few), MILLIONS, SHAPE) for m in ("lora", "qlora"))
+    assert (plain - small) * fit.GIB / 4 == pytest.approx(MILLIONS * 7 / 8)
+
+
+def test_that_reading_needs_no_cache_and_writing_keeps_all_layers() -> None:
+    read, written = (fit.inference_gib(1000, SHAPE, 4, 128, cached=cached) for cached in (False, True))
+    assert (written - read) * fit.GIB / 4 == pytest.approx(4 * 128 * 2 * 24 * 1024)
+    assert (read - fit.LIBRARIES_GIB) * fit.GIB / 4 == pytest.approx(1000 + 4 * 128 * 12 * 1024 + 4 * 32000)
+
+
+@pytest.mark.parametrize(
+    ("asked", "context", "taken"), [(0, 2048, 1024), (0, 256, 256), (512, 2048, 512), (9999, 2048, 2048), (300, 0, 300)]
+)
+def test_that_a_text_to_be_read_is_as_long_as_asked_usual_or_possible(asked: int, context: int, taken: int) -> None:
+    shape = fit.Shape(16, 1, 10, context)
+    found = (fit.inference_gib(0, shape, 1, asked, cached=False) - fit.LIBRARIES_GIB) * fit.GIB / 4
+    assert found == pytest.approx(taken * 12 * 16 + 10)
+
+
+def test_that_a_reward_model_s_items_count_all_their_completions() -> None:
+    spec, bare = RewardSpec(batch_size=2, max_length=8), fit.LIBRARIES_GIB
+    two, four = (fit.memory_gib(spec, 0, SHAPE, completions=count) - bare for count in (2.0, 4.0))
+    assert four == pytest.approx(2 * two)
+    others = [fit.memory_gib(SftSpec(batch_size=2, max_length=8), 0, SHAPE, completions=c) for c in (2.0, 4.0)]
+    assert others[0] == others[1]
+
+
+def test_that_names_of_gpt2_are_read_and_nonsense_is_not(tmp_path: Path) -> None:
+    config = {"n_embd": 768, "n_layer": 12, "vocab_size": -5, "n_positions": "many"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert fit.shape_of(tmp_path) == fit.Shape(768, 12, 32000, 0)
+
+
+def test_that_a_circle_of_adapters_ends_as_a_small_model(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": f"../{other}"}))
+    assert fit.shape_of(tmp_path / "a") == fit.Shape(512, 8, 32000, 0)

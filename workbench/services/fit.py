@@ -73,8 +73,8 @@ def _number(value: object, usual: int) -> int:
 
 
 def full_parameters(model: ModelRef, shape: Shape) -> int:
-    """Parameters of the whole model; an adapter counts only its own, so its base is estimated from the config."""
-    if model.form == "full":
+    """Parameters of the whole model, estimated from the config where weights aren't counted: of an adapter's base, and of random ones."""
+    if model.form == "full" and model.parameters:
         return model.parameters
     return model.parameters + 12 * shape.layers * shape.width**2 + shape.vocabulary * shape.width
 
@@ -193,10 +193,11 @@ def available_gib(spec: JobSpec) -> float:
 
 
 def disk_needed_gib(spec: TrainingSpec, parameters: int, shape: Shape) -> float:
-    """Disk space of checkpoints (one more while the newest is written) and the result."""
+    """Disk space of checkpoints (one more while the newest is written), the best weights if they are kept, and the result."""
     trained = trained_parameters(spec, parameters, shape)
     roles = 2 if isinstance(spec, PpoSpec) and spec.critic != "shared" else 1
-    return (trained * 3 * roles * (spec.keep_checkpoints + 1) + trained) * 4 / GIB
+    best = trained * spec.keep_best  # beside the checkpoints
+    return (trained * 3 * roles * (spec.keep_checkpoints + 1) + best + trained) * 4 / GIB
 
 
 def disk_free_gib(folder: Path) -> float:

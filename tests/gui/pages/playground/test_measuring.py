@@ -84,4 +84,4 @@ def test_that_numbers_have_names_sentences_and_real_minus_signs() -> None:
     assert ("log p", "−6.0") in in_words(found) and ("repeats", "25 %") in in_words(found)
     assert abs(with_perplexity({"tokens": 3.0, "logprob": -2.185})["perplexity"] - 2.07) < 0.01
     assert with_perplexity({"tokens": 0.0}) == {"tokens": 0.0}
-    assert all(sentence.endswith(".") for _, sentence, _ in NUMBERS.values())
+    assert all(one.sentence.endswith(".") for one in NUMBERS.values())

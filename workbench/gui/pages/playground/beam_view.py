@@ -46,9 +46,14 @@ class BeamView(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
-        box.addLayout(self._controls(theme))
+        box.addLayout(self._controls())
         self.told = text("", "quiet", wrap=True)
-        box.addWidget(self.told)
+        legend = Legend(theme)
+        legend.setObjectName("playground.beams.legend")
+        said = QHBoxLayout()
+        said.addWidget(self.told, 1)
+        said.addWidget(legend, 0, Qt.AlignmentFlag.AlignTop)
+        box.addLayout(said)
         halves = QSplitter(Qt.Orientation.Horizontal)
         halves.setObjectName("playground.beams.halves")
         halves.setChildrenCollapsible(False)
@@ -104,7 +109,7 @@ class BeamView(QWidget):
         self.tree.dress()
         self.list.dress()
 
-    def _controls(self, theme: Theme) -> QHBoxLayout:
+    def _controls(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(8)
         self.rule = QComboBox()
@@ -137,13 +142,11 @@ class BeamView(QWidget):
         larger = button(
             "+", "playground.beams.larger", lambda: self.tree.nearer(1), "flat", accessible="Larger", tip="Ctrl++"
         )
-        legend = Legend(theme)
-        legend.setObjectName("playground.beams.legend")
         left: list[QWidget] = [text("Score = sum /", "quiet"), self.rule, text("a", "quiet"), self.penalty, self._shown]
         for widget in (*left, self.use):
             row.addWidget(widget)
         row.addStretch(1)
-        for widget in (legend, self.pruned, smaller, larger):
+        for widget in (self.pruned, smaller, larger):
             row.addWidget(widget)
         return row
 

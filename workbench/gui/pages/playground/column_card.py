@@ -20,6 +20,7 @@ from workbench.gui.widgets.basics import restyle, rule, text
 from workbench.services.views import Column, ColumnNews
 
 LETTERS = "ABCDEF"
+LEAST = 44  # pixels of text that are always in sight
 HIDDEN = "Hidden until you vote"
 
 
@@ -73,6 +74,7 @@ class ColumnCard(QFrame):
         self.plain.setFrameShape(QFrame.Shape.NoFrame)
         self.plain.document().setDocumentMargin(12)
         for part in (self.view, self._words, self.plain):
+            part.setMinimumHeight(LEAST)
             self._stack.addWidget(part)
         self._box.addLayout(self._stack, 1)
         self._line = rule()
@@ -244,6 +246,11 @@ class ColumnCard(QFrame):
         end = news.tokens[0].start if news.tokens else len(news.text) if not news.error_what else None
         first = replaced(choice, token, None if end is None else max(0, end - choice.start))
         return dataclasses.replace(news, tokens=(first, *news.tokens))
+
+    def set_stale(self, token: int | None) -> None:
+        """From this token on the settings would say something else (None: nowhere); told in words too."""
+        self.view.set_stale(token)
+        self.foot.set_stale(token is not None)
 
     def show_measured(self, numbers: Mapping[str, float]) -> None:
         """Numbers that came after the text."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from workbench.domain.decoding import STRATEGIES, Beam, DecodingSettings, Sample
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Elided, text
+from workbench.gui.widgets.basics import Elided, plain_tip, text
 from workbench.gui.widgets.fields import WheelGuard, plain
 from workbench.services.views import Column
 
@@ -103,9 +104,20 @@ class ColumnHead(QWidget):
         self.strategy.blockSignals(True)
         self.strategy.setCurrentIndex(self.strategy.findData(self.settings.strategy))
         self.strategy.blockSignals(False)
-        self.summary.setText(summary(self.settings))
+        self._summarise()
         self.look.setVisible(self.settings.strategy in LOOKED_INTO)
         self.look.setToolTip(LOOKED_INTO.get(self.settings.strategy, ""))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room, the first setting is still told."""
+        super().resizeEvent(event)
+        self._summarise()
+
+    def _summarise(self) -> None:
+        words = summary(self.settings)
+        room = self.summary.fontMetrics().horizontalAdvance(words.split(" · ")[0])
+        self.summary.setText(words if self.summary.width() > room + 16 else words.replace("temperature ", "T "))
+        self.summary.setToolTip(plain_tip(words))
 
     def _other_strategy(self, name: str) -> None:
         kept = self._kept.get(name)

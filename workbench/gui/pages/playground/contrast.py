@@ -55,7 +55,7 @@ class ContrastView(QWidget):
         below.addWidget(self.options, 1)
         halves.addWidget(self.text)
         halves.addWidget(lower)
-        halves.setSizes([260, 260])
+        halves.setSizes([200, 320])
         box.addWidget(halves, 1)
 
     def begin(self, context: Sequence[str]) -> None:

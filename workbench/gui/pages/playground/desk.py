@@ -44,7 +44,9 @@ class Desk(QWidget):
         box.addWidget(self.votes)
 
     def show_lab(self, shown: bool) -> None:
-        """A view of the lab in the columns' place, or the columns."""
+        """A view of the lab in the columns' place, with the votes' room (a study has the prompt's too), or the columns."""
+        self.votes.setVisible(not shown)
+        self.bar.setVisible(not (shown and self.lab.alone))
         self.middle.setCurrentWidget(self.lab if shown else self.columns)
 
     def dress(self) -> None:
@@ -52,3 +54,4 @@ class Desk(QWidget):
         self.bar.dress()
         self.drawer.dress()
         self.row.dress()
+        self.lab.dress()

@@ -8,11 +8,12 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from workbench.domain.choices import Bar, Distribution
+from workbench.domain.choices import Bar, Distribution, TokenChoice
 from workbench.domain.decoding import Sample
 from workbench.gui.pages.playground.canvas import Canvas
 from workbench.gui.pages.playground.chain_sliders import ChainSliders
 from workbench.gui.pages.playground.latest import Latest
+from workbench.gui.pages.playground.token_view import TokenView
 from workbench.gui.pages.playground.token_words import percent, rule_name, shown
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, restyle, text
@@ -24,7 +25,7 @@ BRANCHES = "Enter or a double click goes on with it"
 
 
 class DistributionView(QWidget):
-    """Sliders at the left, bars at the right.
+    """Sliders at the left, bars at the right, below them the text, its stale part veiled; a click on a token of it looks there.
 
     How to place it: in a wide panel or under the columns. When a token is opened: `begin(sample_of(column's settings), id that stands
     there)`; it then emits `asked(settings)`, never a second time before `take(distribution)` or `fail(words)` has answered. `stale`
@@ -36,6 +37,7 @@ class DistributionView(QWidget):
     stale = Signal(object)
     branch = Signal(int, int)
     used = Signal(object)
+    moved = Signal(int)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -43,6 +45,7 @@ class DistributionView(QWidget):
         self.setAccessibleName("Distribution at a token")
         self._latest = Latest(self.asked.emit)
         self._standing = -1
+        self.position = 0
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -69,20 +72,34 @@ class DistributionView(QWidget):
         self.bars = DistributionBars(theme)
         self.bars.opened.connect(self._open)
         right.addWidget(self.bars, 1)
+        self.text = TokenView(theme, "playground.distribution.text")
+        self.text.setAccessibleName("The column's text")
+        self.text.setFixedHeight(3 * self.text.fontMetrics().height() + 24)
+        self.text.opened.connect(self._move)
+        self.text.hide()
+        right.addWidget(self.text)
         row.addLayout(right, 1)
 
-    def begin(self, settings: Sample, standing: int) -> None:
-        """Look at a token: `standing` is the id that stands there. Asks for its distribution."""
-        self._standing = standing
+    def begin(self, settings: Sample, standing: int, tokens: Sequence[TokenChoice] = (), position: int = 0) -> None:
+        """Look at a token: `standing` is the id that stands there, `tokens` the text around it. Asks for its distribution."""
+        self._standing, self.position = standing, position
+        self.text.clear()
+        self.text.add(tokens)
+        self.text.setVisible(bool(tokens))
+        self.text.select(position if tokens else None)
         self.bars.forget()
         self.sliders.set_settings(settings)
         self._latest.ask(settings)
 
     def take(self, distribution: Distribution) -> None:
-        """The answer to the last question."""
+        """The answer to the last question; one about a token that was left meanwhile isn't shown."""
+        if self.text.tokens and distribution.position != self.position:
+            self._latest.answered()
+            return
         self.bars.show_bars(distribution, self._standing)
         restyle(self.told, role="quiet")
         self.told.setText(_sentence(distribution, self._standing))
+        self.text.set_stale(distribution.changed)
         self.stale.emit(distribution.changed)
         self._latest.answered()
 
@@ -96,6 +113,16 @@ class DistributionView(QWidget):
         """The theme's colours."""
         self.sliders.order.show_settings(self.sliders.settings)
         self.bars.dress()
+        self.text.dress()
+
+    def _move(self, token: int) -> None:
+        """Look at another token under the same settings."""
+        if token != self.position:
+            self.position, self._standing = token, self.text.tokens[token].id
+            self.text.select(token)
+            self.bars.forget()
+            self.moved.emit(token)
+            self._latest.ask(self.sliders.settings)
 
     def _open(self, row: int) -> None:
         found = self.bars.distribution

@@ -83,17 +83,18 @@ class Lab(QObject):
 
         def ask(wanted: DecodingSettings) -> None:
             self._bridge.run(
-                self._service.distribute, place, position, wanted,
+                self._service.distribute, place, view.position, wanted,
                 then=view.take, failed=lambda error: view.fail(f"{error.what} {error.hint}".strip()),
             )  # fmt: skip
 
         view.asked.connect(ask)
-        view.stale.connect(card.view.set_stale)
+        view.stale.connect(card.set_stale)
+        view.moved.connect(lambda at: self.pane.name(_titled(place, f"Distribution at token {at + 1}")))
         view.branch.connect(lambda at, token: self._branch(place, at, token))
         view.used.connect(lambda chain: self._use(place, with_chain(settings, chain)))
-        self._leave = lambda: card.view.set_stale(None)
+        self._leave = lambda: card.set_stale(None)
         self.put(place, f"Distribution at token {position + 1}", view)
-        view.begin(sample_of(settings), card.tokens[position].id)
+        view.begin(sample_of(settings), card.tokens[position].id, card.tokens, position)
 
     def open_aligned(self, place: int, reference: str = "") -> None:
         """All models of the round over one column's text, beside a reference: the first column's model where none is named."""
@@ -145,7 +146,7 @@ class Lab(QObject):
         if self.pane.content is not None:
             self.pane.forget()
         self.place, self._feed = place, feed
-        self.pane.put(title if place is None else f"{LETTERS[place]} · {title}", view)
+        self.pane.put(_titled(place, title), view, alone=place is None)
         self.shown.emit(True)
 
     def _open_beams(self, place: int, settings: Beam) -> None:
@@ -228,3 +229,7 @@ class Lab(QObject):
     def _take(self, news: ColumnNews) -> None:
         if news.column == self.place and self._feed is not None and (news.asides or news.tokens):
             self._feed(news)
+
+
+def _titled(place: int | None, title: str) -> str:
+    return title if place is None else f"{LETTERS[place]} · {title}"

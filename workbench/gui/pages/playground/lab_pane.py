@@ -20,6 +20,7 @@ class LabPane(QFrame):
         self.setObjectName("playground.lab")
         self.setProperty("role", "card")
         self.content: QWidget | None = None
+        self.alone = False
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(16, 8, 16, 12)
         self._box.setSpacing(8)
@@ -34,15 +35,25 @@ class LabPane(QFrame):
         top.addWidget(self.back)
         self._box.addLayout(top)
 
-    def put(self, title: str, content: QWidget) -> None:
-        """Show another view; it gets the keyboard."""
+    def put(self, title: str, content: QWidget, *, alone: bool = False) -> None:
+        """Show another view; it gets the keyboard. `alone`: it has nothing to do with the prompt above."""
         self.forget()
-        self.content = content
-        self.title.setText(title)
-        self.setAccessibleName(title)
+        self.content, self.alone = content, alone
+        self.name(title)
         self._box.addWidget(content, 1)
         content.show()
         content.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def name(self, title: str) -> None:
+        """What the view is about."""
+        self.title.setText(title)
+        self.setAccessibleName(title)
+
+    def dress(self) -> None:
+        """The theme has changed: a view that paints with colours of its own paints anew."""
+        dress = getattr(self.content, "dress", None)
+        if dress is not None:
+            dress()
 
     def forget(self) -> None:
         """Show nothing."""

@@ -131,6 +131,7 @@ class MeasuresPanel(QWidget):
         self.samples.setObjectName("playground.measures.samples")
         self.samples.setAccessibleName("Samples of each column for self-BLEU")
         self.samples.setRange(0, 16)
+        self.samples.lineEdit().setTextMargins(7, 0, 0, 0)
         self.samples.setSpecialValueText("none")
         self.samples.setValue(measures.samples)
         for words, editor, sentence in (

@@ -56,6 +56,7 @@ class ShelfPanel(QWidget):
         self.budget.setObjectName("playground.shelf.budget")
         self.budget.setAccessibleName("Memory for the playground's models, in GiB; 0 is half of the machine's")
         self.budget.setRange(0, 100_000)
+        self.budget.lineEdit().setTextMargins(7, 0, 0, 0)
         self.budget.setSuffix(" GiB")
         self.budget.setSpecialValueText("half of all")
         self.budget.setKeyboardTracking(False)

@@ -55,6 +55,10 @@ class StudySheet(QWidget):
         box.addLayout(row)
         box.addWidget(view, 1)
 
+    def dress(self) -> None:
+        """The theme's colours."""
+        self.view.dress()
+
 
 class Studies(QObject):
     """Knows which study is shown; looks at it every second until it has ended."""

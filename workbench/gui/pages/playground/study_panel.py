@@ -69,6 +69,7 @@ class StudyPanel(QWidget):
             self.list.choose(runs[0].id, quietly=True)
         else:
             self.list.hide()
+            self.show_button.hide()
             box.addWidget(text("None yet.", "quiet"))
             box.addStretch(1)
         box.addWidget(self.show_button)

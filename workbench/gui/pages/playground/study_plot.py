@@ -140,7 +140,7 @@ class StudyPlot(Canvas):
         taken = [QRectF(p.x() - DOT, p.y() - DOT, 2 * DOT, 2 * DOT) for p in map(self._point, self.places)]
         self.named = []
         for number in self.places:
-            words = metrics.elidedText(self.study.columns[number].label, Qt.TextElideMode.ElideRight, 150)
+            words = metrics.elidedText(self.study.columns[number].label, Qt.TextElideMode.ElideMiddle, 150)
             point, size = self._point(number), QSizeF(metrics.horizontalAdvance(words) + 2.0, float(metrics.height()))
             room = area.adjusted(2, -self._top, RIGHT, 0)
             free = (b for b in _beside(point, size) if room.contains(b) and not any(b.intersects(t) for t in taken))

@@ -127,12 +127,7 @@ class TokenView(QAbstractScrollArea):
         if token == self.selected:
             return
         self.selected = token
-        if token is not None:
-            for box in self._layout.boxes(token):
-                bar, top = self.verticalScrollBar(), int(box.top()) + MARGIN
-                if not bar.value() <= top <= bar.value() + self.viewport().height() - int(box.height()) - MARGIN:
-                    bar.setValue(top - self.viewport().height() // 3)
-                break
+        self._reveal()
         self.viewport().update()
         self._say()
         self.pointed.emit(-1 if token is None else token)
@@ -168,6 +163,7 @@ class TokenView(QAbstractScrollArea):
         super().resizeEvent(event)
         self._layout.set(width=self.viewport().width() - 2 * MARGIN)
         self._scroll()
+        self._reveal()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """A hand and an outline over tokens, and soon its numbers."""
@@ -271,6 +267,14 @@ class TokenView(QAbstractScrollArea):
         bar.setPageStep(page)
         bar.setSingleStep(24)
         self.viewport().update()
+
+    def _reveal(self) -> None:
+        """Bring the selected token into sight."""
+        box = None if self.selected is None else next(self._layout.boxes(self.selected), None)
+        if box is not None:
+            bar, top = self.verticalScrollBar(), int(box.top()) + MARGIN
+            if not bar.value() <= top <= bar.value() + self.viewport().height() - int(box.height()) - MARGIN:
+                bar.setValue(top - self.viewport().height() // 3)
 
     def _say(self) -> None:
         words = f"{len(self.tokens)} tokens"

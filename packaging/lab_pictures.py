@@ -1,4 +1,4 @@
-"""Takes a picture of every view of the decoding lab with what real decoders said: `python packaging/lab_pictures.py OUT [MODEL]`.
+"""Takes a picture of every view of the decoding lab and every state of the Playground: `python packaging/lab_pictures.py OUT [MODEL]`.
 
 MODEL is a folder with a small language model of the Llama family, the starter kit's if none is given. Its own first layers alone serve as
 the weaker models that amateurs, drafts and relatives are: they share its tokenizer, and need no training. Both themes, two sizes,
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -18,6 +19,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from lab_page import take_page
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
@@ -244,11 +246,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("model", type=Path, nargs="?", default=kit_folder() / "model")
+    parser.add_argument("--only", choices=("views", "page"), help="the single views, or the page in a window")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     theme = Theme(make_app())
+    count = 0 if options.only == "page" else take_views(options.out, options.model, theme)
+    if options.only != "views":
+        with tempfile.TemporaryDirectory() as scratch:
+            os.environ["XDG_CONFIG_HOME"] = scratch
+            count += take_page(options.out, options.model, theme, Path(scratch))
+    sys.stdout.write(f"{count} pictures in {options.out}\n")
+    return 0
+
+
+def take_views(out: Path, model: Path, theme: Theme) -> int:
+    """Draw every view alone; returns how many pictures that were."""
     count = 0
-    for (name, make, act), mode, size in product(scenes(Lab(options.model)), ("light", "dark"), SIZES):
+    for (name, make, act), mode, size in product(scenes(Lab(model)), ("light", "dark"), SIZES):
         theme.apply(mode)
         window = QWidget()
         window.setObjectName("window_body")
@@ -264,11 +278,10 @@ def main(arguments: list[str] | None = None) -> int:
         QTest.qWait(50)
         act(view)
         QTest.qWait(50)
-        window.grab().save(str(options.out / f"lab-{name}-{mode}-{size[0]}x{size[1]}.png"))
+        window.grab().save(str(out / f"lab-{name}-{mode}-{size[0]}x{size[1]}.png"))
         window.close()
         count += 1
-    sys.stdout.write(f"{count} pictures in {options.out}\n")
-    return 0
+    return count
 
 
 if __name__ == "__main__":

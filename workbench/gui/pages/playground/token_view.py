@@ -26,7 +26,7 @@ from workbench.gui.pages.playground.bubble import Bubble
 from workbench.gui.pages.playground.heat import Mode
 from workbench.gui.pages.playground.token_layout import TokenLayout
 from workbench.gui.pages.playground.token_words import describe, facts, name_of, shown
-from workbench.gui.theme import Theme
+from workbench.gui.theme import Colours, Theme
 
 MARGIN = 12
 FADED = 0.35  # how much of the ground lies over stale text
@@ -148,7 +148,7 @@ class TokenView(QAbstractScrollArea):
             if paragraph.top + paragraph.height >= above and paragraph.top <= above + self.viewport().height():
                 paragraph.layout.draw(painter, QPointF(0.0, paragraph.top))
         if self.stale is not None and self.stale < len(self.tokens):
-            self._draw_stale(painter, self.stale)
+            _draw_stale(painter, self._layout, self.stale, self._theme.colours)
         if self._mark is not None and (place := self._layout.place_of(self._mark)) is not None:
             _draw_mark(painter, place, QColor(colours.accent))
         for token, width in ((self._over, 1), (self.selected, 2)):
@@ -227,23 +227,6 @@ class TokenView(QAbstractScrollArea):
             return self.selected if there is None else there
         return min(max(self.selected + (1 if key == Qt.Key.Key_Right else -1), 0), last)
 
-    def _draw_stale(self, painter: QPainter, token: int) -> None:
-        """A veil over all that stands behind the change, and a dashed line with a word where it begins."""
-        colours = self._theme.colours
-        first = next((box for t in range(token, len(self.tokens)) for box in self._layout.boxes(t)), None)
-        if first is None:
-            return
-        veil = QColor(colours.surface)
-        veil.setAlphaF(FADED)
-        width, end = self._layout.width, self._layout.height
-        painter.fillRect(QRectF(first.left(), first.top(), width + MARGIN - first.left(), first.height() + 3), veil)
-        painter.fillRect(QRectF(-MARGIN, first.bottom() + 3, width + 2 * MARGIN, end - first.bottom()), veil)
-        pen = QPen(QColor(colours.warning), 2, Qt.PenStyle.DashLine)
-        painter.setPen(pen)
-        painter.drawLine(QPointF(first.left() - 1, first.top()), QPointF(first.left() - 1, first.bottom() + 3))
-        painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(-4, end))
-        painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(first.left() - 1, first.bottom() + 4))
-
     def _kl(self, token: int) -> float | None:
         return self._layout.kl[token] if token < len(self._layout.kl) else None
 
@@ -296,3 +279,19 @@ def _draw_mark(painter: QPainter, place: QRectF, colour: QColor) -> None:
     x, y = place.left() - 0.5, place.top() - 3
     painter.drawPolygon(QPolygonF([QPointF(x - 5, y), QPointF(x + 5, y), QPointF(x, y + 6)]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _draw_stale(painter: QPainter, laid: TokenLayout, token: int, colours: Colours) -> None:
+    """A veil over all that stands behind the change, and a dashed line where it begins."""
+    first = next((box for t in range(token, len(laid.tokens)) for box in laid.boxes(t)), None)
+    if first is None:
+        return
+    veil = QColor(colours.surface)
+    veil.setAlphaF(FADED)
+    width, end = laid.width, laid.height
+    painter.fillRect(QRectF(first.left(), first.top(), width + MARGIN - first.left(), first.height() + 3), veil)
+    painter.fillRect(QRectF(-MARGIN, first.bottom() + 3, width + 2 * MARGIN, end - first.bottom()), veil)
+    painter.setPen(QPen(QColor(colours.warning), 2, Qt.PenStyle.DashLine))
+    painter.drawLine(QPointF(first.left() - 1, first.top()), QPointF(first.left() - 1, first.bottom() + 3))
+    painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(-4, end))
+    painter.drawLine(QPointF(-4, first.bottom() + 4), QPointF(first.left() - 1, first.bottom() + 4))

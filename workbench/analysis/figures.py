@@ -48,7 +48,9 @@ class Figure:
             return f"{100 * value:.1f} %" if fine else f"{100 * value:.0f} %"
         if self.kind == "seconds":
             return f"{value:.1f} s"
-        return f"{value:,.0f}" if self.kind == "count" else f"{value:.2f}".replace("-", "−")
+        if self.kind == "count":
+            return f"{value:,.0f}"
+        return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: nothing is no less than nothing
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""

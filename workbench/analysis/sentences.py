@@ -21,7 +21,10 @@ def in_ten(value: float) -> str:
     if 0.05 < value < 0.95:
         words = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
         return f"about {words[round(value * 10)]} of ten"
-    return "all" if value == 1 else "none" if value == 0 else f"about {value * 100:.0f} of a hundred"
+    if value in {0, 1}:
+        return "all" if value else "none"
+    whole = round(value * 100)
+    return f"about {whole} of a hundred" if 0 < whole < 100 else "nearly all" if whole else "hardly any"
 
 
 def band(value: float) -> str:

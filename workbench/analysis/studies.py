@@ -36,8 +36,8 @@ def figures(texts: Sequence[StudyText]) -> dict[str, Figure]:
     if "logprob" in found:
         found["perplexity"] = _perplexity(found["logprob"])
     alike = [self_bleu([text.completion for text in group]) for group in by_prompt.values() if len(group) > 1]
-    if alike:
-        found["self_bleu"] = interval([value for value in alike if value is not None], len(texts))
+    if known := [value for value in alike if value is not None]:
+        found["self_bleu"] = interval(known, len(texts))
     return found
 
 
@@ -55,8 +55,16 @@ def _perplexity(logprob: Figure) -> Figure:
     """From the mean log-probability: exp of its negative, whose interval turns round."""
     low, high = logprob.low, logprob.high
     return Figure(
-        value=math.exp(-logprob.value),
-        low=None if high is None else math.exp(-high),
-        high=None if low is None else math.exp(-low),
+        value=_exp(-logprob.value),
+        low=None if high is None else _exp(-high),
+        high=None if low is None else _exp(-low),
         texts=logprob.texts,
     )
+
+
+def _exp(value: float) -> float:
+    """The exponential; infinite where a float ends."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf

@@ -194,7 +194,7 @@ def _column(line: str, number: int) -> Asked:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

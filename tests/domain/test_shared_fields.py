@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from workbench.domain.parts import Part
 from workbench.domain.specs.grpo import GrpoSpec
 from workbench.domain.specs.kinds import SPECS
 from workbench.domain.specs.online import OnlineSpec, RolloutSpec
-from workbench.domain.specs.parts import Part
 from workbench.domain.specs.ppo import PpoSpec
 from workbench.domain.specs.weighted import WeightedSpec
 

@@ -14,12 +14,12 @@ from workbench.domain.headlines import HEADLINES, headline, in_reading_order
 from workbench.domain.judgement import Judgement, Ranking, comparisons, pair_share, ranking_from_scores, settled
 from workbench.domain.lengths import length_divisor
 from workbench.domain.metrics import METRICS, metric
+from workbench.domain.parts import group
 from workbench.domain.rounds import Round, RoundColumn, bounded
 from workbench.domain.rows import COLUMNS, DATASET_KINDS, SNAPSHOT_KINDS, usable_as
 from workbench.domain.said import ranks_of_tiers
 from workbench.domain.serving import ServeSettings
 from workbench.domain.settings import LARGEST_READING, SMALLEST_READING, Settings
-from workbench.domain.specs.parts import group
 from workbench.domain.text import Prompt
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -15,8 +15,17 @@ from workbench.domain.decoding import (
     draws,
 )
 from workbench.domain.errors import BadInput
+from workbench.domain.queues import QueueSpec
 from workbench.domain.specs.kinds import parse_spec
-from workbench.domain.specs.study import Asked, StudySpec, labels_of, read_columns, write_columns
+from workbench.domain.specs.study import (
+    Asked,
+    StudySpec,
+    labels_of,
+    read_columns,
+    read_queue,
+    write_columns,
+    write_queue,
+)
 
 COLUMNS = """
 # compare
@@ -89,3 +98,50 @@ def test_that_rule_and_question_are_checked() -> None:
     with pytest.raises(BadInput, match="question"):
         parse_spec({"kind": "study", "question": "which one?"})
     assert parse_spec({"kind": "study", "rule": "longer"}).kind == "study"
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        QueueSpec(name="monday", dataset="d"),
+        QueueSpec(name="second reading = 2", dataset="d", overlap=3, strategy="random", seed=9),
+        QueueSpec(name="checks", dataset="d", repeats=0.05, golds=0.1, lease_minutes=2.5),
+    ],
+)
+def test_that_a_queue_that_is_written_reads_the_same_again(queue: QueueSpec) -> None:
+    assert read_queue(write_queue(queue), "d") == queue
+
+
+def test_that_only_what_differs_of_a_queue_is_written() -> None:
+    assert write_queue(QueueSpec(name="monday", dataset="d")) == "monday"
+    assert write_queue(QueueSpec(name="two words", dataset="d", overlap=2)) == "'two words' overlap=2"
+
+
+@pytest.mark.parametrize(
+    ("queue", "says"),
+    [
+        ("monday overlap", "write overlap as SETTING=VALUE"),
+        ("monday =2", "write =2 as SETTING=VALUE"),
+        ("monday overlap=0", "overlap: "),
+        ("monday dataset=other", "dataset can't be said here"),
+        ("monday reward_model=r", "reward_model can't be said here"),
+        ("monday name=tuesday", "name can't be said here"),
+        ("monday strategy=active", "needs scores, which new items don't have yet"),
+        ("monday strategy=mistakes", "needs scores, which new items don't have yet"),
+        ("monday colour=red", "colour: "),
+        ("'monday", "No closing quotation"),
+        ("''", "name: "),
+        ("x" * 81, "name: "),
+    ],
+)
+def test_that_a_queue_that_can_not_be_made_is_refused(queue: str, says: str) -> None:
+    with pytest.raises(BadInput, match="queue") as refused:
+        parse_spec({"kind": "study", "items": "d", "queue": queue})
+    assert says in refused.value.what
+
+
+def test_that_a_queue_without_items_is_refused() -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_spec({"kind": "study", "queue": "monday"})
+    assert "name the dataset that they are appended to" in refused.value.what
+    assert StudySpec(queue="  ").queue == "  "

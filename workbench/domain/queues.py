@@ -8,11 +8,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from workbench.domain.frozen import Frozen
-from workbench.domain.specs.common import group
+from workbench.domain.parts import group
 
 Strategy = Literal["in_order", "random", "active", "disagreement", "newest_policy", "mistakes"]
 Origin = Literal["plain", "random", "gold"]
 OVERALL = "overall"
+NEEDS_SCORES = ("active", "mistakes")
 
 
 class Dimension(Frozen):
@@ -84,6 +85,6 @@ class QueueSpec(Frozen):
 
     @model_validator(mode="after")
     def _has_what_its_order_needs(self) -> Self:
-        if self.strategy in {"active", "mistakes"} and not self.reward_model:
+        if self.strategy in NEEDS_SCORES and not self.reward_model:
             raise ValueError(f"a queue of strategy {self.strategy!r} names the reward model whose scores order it")
         return self

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from workbench.domain.frozen import Frozen
-from workbench.domain.specs.parts import group
+from workbench.domain.parts import group
 
 ServerState = Literal["stopped", "loading", "ready", "stopping", "failed"]
 

@@ -37,7 +37,6 @@ MEASURES: dict[str, Measure] = _table(
     ("judge", "Judge", "share", "up", "quality", "Share of comparisons that the judge gives to this column; ties count half."),
     ("perplexity", "Perplexity", "", "none", "quality", "exp of the mean negative log-probability under the column's own model."),
     ("logprob", "Log p per token", "nats", "none", "quality", "Mean log-probability of a token under the column's own model."),
-    ("reference_logprob", "Log p, reference", "nats", "none", "quality", "Mean log-probability of a token under the reference."),
     ("distinct_1", "Distinct-1", "share", "up", "diversity", "Share of the tokens that are different from each other."),
     ("distinct_2", "Distinct-2", "share", "up", "diversity", "Share of the pairs of tokens that are different from each other."),
     ("distinct_3", "Distinct-3", "share", "up", "diversity", "Share of the triples of tokens that are different from each other."),

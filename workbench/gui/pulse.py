@@ -73,7 +73,9 @@ class Pulse(QObject):
 
     def _tell(self, run: RunView) -> None:
         name = run.name or run.id
-        if run.state is JobState.DONE:
+        if run.state is JobState.DONE and run.error_what:
+            self._ended(run.id, f"{name} is done, but: {run.error_what}", run.error_hint, "bad")
+        elif run.state is JobState.DONE:
             hint = f"Its model is {run.model}." if run.model else ""
             self._ended(run.id, f"{name} is done", hint, "good")
         elif run.state in (JobState.FAILED, JobState.LOST):

@@ -10,6 +10,7 @@ from workbench.domain.events import Event
 from workbench.domain.runs import JobState, ModelKind
 from workbench.jobs.supervisor import Job
 from workbench.services.models import ModelsService
+from workbench.services.studies import StudiesService
 from workbench.services.workspace import Workspace
 from workbench.store.runs import RunRecord
 
@@ -28,6 +29,7 @@ class RunLedger:
         self._lane = workspace.lane
         self._runs = workspace.store.runs
         self._models = models
+        self._studies = StudiesService(workspace)
         self._owner = owner
         self._heard = heard
         self._renewed = -LEASE
@@ -74,7 +76,7 @@ class RunLedger:
         if what:
             facts = {"error_what": what, "error_hint": hint}
         if state is JobState.DONE:
-            facts |= self._register(job)
+            facts |= self._register(job) | self._leave(job)
         try:
             self._lane.do(self._runs.move, job.id, state, **facts)
         except (Conflict, NotFound):
@@ -94,6 +96,16 @@ class RunLedger:
         except WorkbenchError as error:
             return {"error_what": f"The model can't be used: {error.what}", "error_hint": error.hint}
         return {"model": made.name}
+
+    def _leave(self, job: Job) -> dict[str, str | None]:
+        """What a study was asked to leave."""
+        if self._lane.do(self._runs.get, job.id).kind != "study":
+            return {}
+        try:
+            self._studies.leave(job.id)
+        except WorkbenchError as error:
+            return {"error_what": f"Its texts didn't become items to rank: {error.what}", "error_hint": error.hint}
+        return {}
 
     def _records(self, states: Sequence[JobState]) -> list[RunRecord]:
         return self._lane.do(self._runs.list, states)

@@ -15,7 +15,7 @@ from workbench.domain.errors import BadInput, Conflict, NotFound
 from workbench.domain.judgement import Item
 from workbench.domain.specs.judge import rule_file
 from workbench.domain.specs.kinds import parse_spec
-from workbench.domain.specs.study import Asked, StudySpec, labels_of, write_columns
+from workbench.domain.specs.study import MOST_CANDIDATES, Asked, StudySpec, labels_of, read_queue, write_columns
 from workbench.domain.study import Study, StudyTexts
 from workbench.domain.text import Candidate
 from workbench.jobs import folders
@@ -30,14 +30,14 @@ from workbench.services.workspace import Workspace
 from workbench.store.filling import NewRow
 from workbench.store.runs import RunRecord
 
-MOST_CANDIDATES = 9
-
 
 class StudyDesk:
     """Looks at the specs of studies in the light of a workspace."""
 
     def __init__(self, workspace: Workspace, datasets: DatasetsService, references: References) -> None:
         self._runs = workspace.runs
+        self._lane = workspace.lane
+        self._queues = workspace.store.queues
         self._datasets = datasets
         self._references = references
 
@@ -50,7 +50,7 @@ class StudyDesk:
         named = rule_file(spec.rule) if spec.rule else None
         if named is not None:
             parts.trouble += function_trouble(Path(named[0]).expanduser(), named[1])
-        return list(dict.fromkeys(parts.trouble))
+        return list(dict.fromkeys(parts.trouble + self._ranking(spec)))
 
     def fit(self, spec: StudySpec, parts: Parts) -> Fit:
         """What the run would need."""
@@ -78,6 +78,9 @@ class StudyDesk:
             )
         if not (spec.rule or spec.reward_model or spec.judge):
             notes.append("Nothing says how good the texts are; name a rule, a reward model or a judge under Quality.")
+        if items := spec.items.strip():
+            asks = f", and the queue {read_queue(spec.queue, items).name} asks about them" if spec.queue.strip() else ""
+            notes.append(f"When it is done, its texts become items of {items}{asks}.")
         return Fit(tuple(parts.trouble), tuple(notes), prompts, len(columns), round(memory, 2), round(available, 2))
 
     def prepare(self, spec: StudySpec, parts: Parts) -> Prepared:
@@ -94,6 +97,18 @@ class StudyDesk:
         if named is not None:
             told["rule"] = f"{RULE_FILE}:{named[1]}"
         return Prepared(frozen, spec.model_copy(update=told), files)
+
+    def _ranking(self, spec: StudySpec) -> list[str]:
+        """What keeps the texts from becoming items, or the queue from asking about them."""
+        name = spec.items.strip()
+        kind = next((view.kind for view in self._datasets.list() if view.name == name), "preferences")
+        trouble = [] if kind == "preferences" else [f"{name} holds {kind}; items go to a dataset of preferences."]
+        if spec.queue.strip():
+            queue = read_queue(spec.queue, name).name
+            over = {figures.record.name: figures.dataset for figures in self._lane.do(self._queues.list, "")}
+            if over.get(queue, name) != name:
+                trouble.append(f"There is already a queue called {queue!r}, over {over[queue]}; choose another name.")
+        return trouble
 
     def _column(self, column: Asked, parts: Parts) -> None:
         other = other_model(column.settings)
@@ -167,7 +182,7 @@ class StudiesService:
         if table is None:
             raise Conflict(f"{run} has no results yet.", "Wait until its first column has answered a batch of prompts.")
         study = Study.model_validate_json(table)
-        columns = self._columns(record)
+        columns = _study(record).asked
         told = [
             shown.model_copy(update={"label": label, "model": asked.model, "settings": asked.settings})
             for shown, asked, label in zip(study.columns, columns, labels_of(columns), strict=True)
@@ -210,11 +225,38 @@ class StudiesService:
         Texts are taken in turn from every column, equal ones once, at most `candidates`; each keeps model, settings (with the
         strategy) and the seed that draws it again. Prompts with fewer than two different texts give no item.
         """
+        record = self._record(run)
         if not 2 <= candidates <= MOST_CANDIDATES:
             raise BadInput(
                 f"An item has 2 to {MOST_CANDIDATES} candidates, not {candidates}.", "Choose a number between."
             )
-        name, told, columns = checked_name(dataset), self.texts(run), self._columns(self._record(run))
+        name, (items, left_out) = checked_name(dataset), self._items(record, candidates)
+        rows = [NewRow((item.model_copy(update={"id": uuid.uuid4().hex}), [])) for item in items]
+        self._lane.do(self._append, name, f"texts of {run}", rows)
+        return Sampled(name, len(rows), left_out)
+
+    def leave(self, run: str) -> Sampled | None:
+        """Leave what a study that is done was asked to: items to rank, and a queue over them. Done again, it changes nothing.
+
+        None when it was asked for nothing. A queue of this name that is there already is put in order again.
+        """
+        record = self._record(run)
+        spec = _study(record)
+        if not spec.items.strip():
+            return None
+        name, (items, left_out) = checked_name(spec.items), self._items(record, spec.candidates)
+        self._lane.do(self._append_once, name, f"texts of {run}", items)
+        if spec.queue.strip():
+            queue = read_queue(spec.queue, name)
+            there = any(known.record.name == queue.name for known in self._lane.do(self._store.queues.list, "", name))
+            steps = self._store.queues.ordering(queue.name) if there else self._store.queues.making(queue)
+            while self._lane.do(next, steps, None) is not None:
+                pass
+        return Sampled(name, len(items), left_out)
+
+    def _items(self, record: RunRecord, candidates: int) -> tuple[list[Item], int]:
+        """An item for each prompt with two different texts, named after run and prompt; how many prompts have none."""
+        told, columns = self.texts(record.id), _study(record).asked
         by_prompt: dict[int, dict[str, Candidate]] = defaultdict(dict)
         for text in sorted(told.texts, key=lambda text: (text.sample, text.column)):
             settings = columns[text.column].settings.model_copy(update={"seed": text.seed})
@@ -225,30 +267,40 @@ class StudiesService:
                     score=text.measures.get("reward"),
                 ),
             )  # fmt: skip
-        rows = []
+        items = []
         for number, prompt in enumerate(told.prompts):
             several = tuple(by_prompt[number].values())[:candidates]
             if len(several) > 1:
-                rows.append(NewRow((Item(id=uuid.uuid4().hex, prompt=prompt, candidates=several), [])))
-        if not rows:
+                name = uuid.uuid5(
+                    uuid.NAMESPACE_OID, f"{record.id} of {record.created.isoformat()}, prompt {number}"
+                ).hex
+                items.append(Item(id=name, prompt=prompt, candidates=several))
+        if not items:
             raise BadInput("No prompt has two different texts.", "Add columns or samples that differ.")
-        self._lane.do(self._append, name, f"texts of {run}", rows)
-        return Sampled(name, len(rows), len(told.prompts) - len(rows))
+        return items, len(told.prompts) - len(items)
+
+    def _append_once(self, name: str, source: str, items: list[Item]) -> None:
+        """Append the items unless that was done before the application died."""
+        try:
+            self._store.labels.item(name, items[0].id)
+        except NotFound:
+            self._append(name, source, [NewRow((item, [])) for item in items])
 
     def _append(self, name: str, source: str, rows: list[NewRow]) -> None:
         if all(record.name != name for record in self._store.datasets.list()):
             self._store.datasets.create(name, "preferences", source)
         self._store.datasets.append(name, rows)
 
-    def _columns(self, record: RunRecord) -> tuple[Asked, ...]:
-        """The columns as they were asked for."""
-        spec = parse_spec(record.spec)
-        if not isinstance(spec, StudySpec):
-            raise BadInput(f"{record.id} is no study.", "Choose a run of the kind study.")
-        return spec.asked
-
     def _record(self, run: str) -> RunRecord:
         return self._lane.do(self._store.runs.get, run)
+
+
+def _study(record: RunRecord) -> StudySpec:
+    """What was asked for, models by their names."""
+    spec = parse_spec(record.spec)
+    if not isinstance(spec, StudySpec):
+        raise BadInput(f"{record.id} is no study.", "Choose a run of the kind study.")
+    return spec
 
 
 def _table(study: Study) -> str:

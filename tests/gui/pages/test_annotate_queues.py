@@ -5,13 +5,16 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.conftest import settle
 from workbench.domain.judgement import Ranking
 from workbench.domain.queues import QueueSpec
+from workbench.domain.specs.study import read_queue
 from workbench.gui.pages.annotate import AnnotatePage
+from workbench.gui.pages.annotate.queue_panel import QueuePanel
+from workbench.gui.pages.train import TrainPage
 from workbench.gui.window import Window
 from workbench.services.workbench import Workbench
 
@@ -223,3 +226,75 @@ def test_that_q_and_p_open_their_menus_and_escape_returns_to_the_item(
     assert view.isVisible()
     QTest.keyClick(view, Qt.Key.Key_Escape)
     qtbot.waitUntil(page.hasFocus)
+
+
+def sampling(page: AnnotatePage, qtbot: QtBot, **values: object) -> QueuePanel:
+    """The form of a new queue, filled in, and the way to new answers taken."""
+    page.crew.do("new_queue")
+    qtbot.waitUntil(lambda: page.desk.side.open == "queue")
+    panel = page.crew.places.panel
+    panel.form.set_values({"dataset": "pairs", "reward_model": ""} | values)
+    link = panel.findChild(QPushButton, "annotate.queue_sample")
+    assert link.focusPolicy() & Qt.FocusPolicy.TabFocus
+    link.click()
+    return panel
+
+
+def test_that_a_queue_over_new_answers_goes_on_to_the_form_of_a_study(
+    page: AnnotatePage, qtbot: QtBot, window: Window, bench: Workbench
+) -> None:
+    sampling(page, qtbot, name="new ones", overlap=2, strategy="random", repeats=0.1)
+    assert page.desk.side.open == ""
+    train = window.deck.page("train")
+    assert isinstance(train, TrainPage)
+    settle(qtbot, window)
+    assert train.chooser.kind == "study"
+    assert train.form is not None
+    said = train.form.values()
+    assert said["items"] == "new ones"
+    wanted = QueueSpec(name="new ones", dataset="new ones", overlap=2, strategy="random", repeats=0.1)
+    assert read_queue(said["queue"], "new ones") == wanted
+    assert bench.queues.list() == []  # it is made when there is something to ask about
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"name": "fresh", "strategy": "active", "reward_model": ""}, "New answers have no scores yet"),
+        ({"name": "fresh", "strategy": "mistakes"}, "New answers have no scores yet"),
+        ({"name": "there"}, "There is already a queue called 'there'"),
+    ],
+)
+def test_that_a_queue_that_can_not_ask_about_new_answers_says_why(
+    fill: Fill, visit: Visit, bench: Workbench, window: Window, qtbot: QtBot, values: dict[str, object], says: str
+) -> None:
+    fill(1)
+    bench.queues.create(QueueSpec(name="there", dataset="pairs"))
+    page = visit("annotate")
+    assert isinstance(page, AnnotatePage)
+    panel = sampling(page, qtbot, **values)
+    assert says in panel.wrong.text()
+    assert page.desk.side.open == "queue"
+    assert window.deck.page("train") is None
+
+
+def test_that_a_queue_without_a_name_stays_where_it_is(page: AnnotatePage, qtbot: QtBot, window: Window) -> None:
+    sampling(page, qtbot, name="")
+    assert page.desk.side.open == "queue"
+    assert window.deck.page("train") is None
+
+
+def test_that_an_empty_desk_leads_to_a_study_whose_texts_can_be_ranked(
+    visit: Visit, window: Window, qtbot: QtBot
+) -> None:
+    page = visit("annotate")
+    assert isinstance(page, AnnotatePage)
+    ways = {button.text(): button for button in page._empty.buttons}
+    assert list(ways) == ["Import data", "Sample answers", "Open the playground"]
+    ways["Sample answers"].click()
+    settle(qtbot, window)
+    train = window.deck.page("train")
+    assert isinstance(train, TrainPage)
+    assert train.chooser.kind == "study"
+    assert train.form is not None
+    assert train.form.values()["items"] == "answers"

@@ -35,3 +35,5 @@ def test_that_models_are_let_answer_the_prompts_of_a_dataset(
     assert isinstance(train, TrainPage)
     qtbot.waitUntil(lambda: train.chooser.kind == "study" and train.chooser.data.chosen == "older")
     qtbot.waitUntil(lambda: window.bridge.busy == 0)
+    assert train.form is not None
+    assert train.form.values()["items"] == "older-answers"

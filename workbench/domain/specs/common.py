@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from workbench.domain.parts import Part as Part
+from workbench.domain.parts import group as group
 from workbench.domain.specs.methods import (
     LOW_RANK,
     BottleneckPart,
@@ -16,8 +18,6 @@ from workbench.domain.specs.methods import (
     PtuningPart,
 )
 from workbench.domain.specs.methods import LoraPart as LoraPart
-from workbench.domain.specs.parts import Part as Part
-from workbench.domain.specs.parts import group as group
 
 _ADAM = ("optimizer", ("adamw", "adamw8bit"))
 _STEP = ("schedule", ("step",))

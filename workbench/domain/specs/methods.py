@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from workbench.domain.specs.parts import Part, group
+from workbench.domain.parts import Part, group
 
 Method = Literal["full", "lora", "qlora", "bottleneck", "ia3", "prompt", "prefix", "ptuning", "bitfit"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -6,11 +6,12 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from workbench.domain.decoding import STRATEGIES, DecodingSettings
+from workbench.domain.queues import NEEDS_SCORES, QueueSpec
 from workbench.domain.specs.common import JobSpec, PromptFormat, group
 from workbench.domain.specs.judge import CRITERION, QUESTION, rule_file
 from workbench.domain.specs.texts import lines_of, need_places
@@ -20,6 +21,7 @@ sample
 sample temperature=0.7 top_p=0.9
 beam num_beams=4"""
 MOST_COLUMNS = 16
+MOST_CANDIDATES = 9
 _SETTINGS: TypeAdapter[DecodingSettings] = TypeAdapter(DecodingSettings)
 _JUDGED = group("Quality", advanced=True)
 
@@ -101,6 +103,33 @@ class StudySpec(JobSpec):
         json_schema_extra=group("Batch", unit="prompts"),
     )
 
+    items: str = Field(
+        "",
+        max_length=120,
+        description="Dataset of preferences that the texts are appended to, as items to rank, when the study is done (empty = none).",
+        json_schema_extra=group("Results"),
+    )
+    candidates: int = Field(
+        4,
+        ge=2,
+        le=MOST_CANDIDATES,
+        description="Texts of an item at most; equal ones count once.",
+        json_schema_extra=group("Results", unit="texts"),
+    )
+    queue: str = Field(
+        "",
+        max_length=2000,
+        description="Queue that is made over these items, or put in order again: NAME [SETTING=VALUE …] (empty = none).",
+        json_schema_extra=group("Results"),
+    )
+
+    @field_validator("queue")
+    @classmethod
+    def _is_a_queue(cls, text: str) -> str:
+        if text.strip():
+            read_queue(text, "")
+        return text
+
     @field_validator("columns")
     @classmethod
     def _can_be_read(cls, text: str) -> str:
@@ -119,6 +148,12 @@ class StudySpec(JobSpec):
     @classmethod
     def _has_its_places(cls, text: str) -> str:
         return need_places(text, needed=("prompt", "a", "b"), allowed=("criterion",))
+
+    @model_validator(mode="after")
+    def _has_items_for_its_queue(self) -> Self:
+        if self.queue.strip() and not self.items.strip():
+            raise ValueError("a queue asks about items; name the dataset that they are appended to (items)")
+        return self
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -167,6 +202,27 @@ def labels_of(columns: Sequence[Asked]) -> list[str]:
     return labels
 
 
+def read_queue(text: str, dataset: str) -> QueueSpec:
+    """A queue over a dataset as a line says it; ValueError."""
+    name, *words = shlex.split(text) or [""]
+    values = _values(words)
+    if said := sorted({"name", "dataset", "reward_model"} & values.keys()):
+        raise ValueError(f"{said[0]} can't be said here")
+    if values.get("strategy") in NEEDS_SCORES:
+        raise ValueError(f"a queue of strategy {values['strategy']!r} needs scores, which new items don't have yet")
+    try:
+        return QueueSpec.model_validate({**values, "name": name, "dataset": dataset})
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}".removeprefix(": ") for e in error.errors())
+        raise ValueError(told) from error
+
+
+def write_queue(spec: QueueSpec) -> str:
+    """The line that gives this queue over any dataset."""
+    kept = spec.model_dump(mode="json", exclude={"name", "dataset"}, exclude_defaults=True)
+    return shlex.join([spec.name, *(f"{key}={_written(value)}" for key, value in kept.items())])
+
+
 def _column(line: str, number: int) -> Asked:
     try:
         words = shlex.split(line)
@@ -177,18 +233,27 @@ def _column(line: str, number: int) -> Asked:
         model, *words = words
     if not words or words[0] not in STRATEGIES:
         raise ValueError(f"column {number}: name a strategy, one of {', '.join(STRATEGIES)}")
-    values: dict[str, Any] = {}
-    for word in words[1:]:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise ValueError(f"column {number}: write {word} as SETTING=VALUE")
-        values[key] = _value(text)
+    try:
+        values = _values(words[1:])
+    except ValueError as error:
+        raise ValueError(f"column {number}: {error}") from error
     try:
         settings = _SETTINGS.validate_python({**values, "strategy": words[0]})
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
         raise ValueError(f"column {number}: {told}") from error
     return Asked(model, settings, tuple(values))
+
+
+def _values(words: Sequence[str]) -> dict[str, Any]:
+    """SETTING=VALUE, several times."""
+    values = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"write {word} as SETTING=VALUE")
+        values[key] = _value(text)
+    return values
 
 
 def _value(text: str) -> Any:

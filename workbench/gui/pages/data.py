@@ -218,7 +218,8 @@ class DataPage(QWidget):
         self._shell.go("statistics", dataset=self.list.key())
 
     def _sample(self) -> None:
-        self._shell.go("train", kind="study", data=self.list.key())
+        name = self.list.key()
+        self._shell.go("train", spec={"kind": "study", "items": f"{name}-answers"}, data=name)
 
     def _annotate(self) -> None:
         self._shell.go("annotate", dataset=self.list.key())

@@ -50,8 +50,9 @@ def _nothing_to_judge(shell: Shell) -> EmptyState:
     return EmptyState(
         "Rank responses, blind and by keyboard",
         "This page shows a prompt with two or more responses and asks which is better. "
-        "Import a preference dataset on the Data page, or send responses here from the Playground.",
+        "Import a preference dataset on the Data page, let models answer prompts, or send responses here from the Playground.",
         ("Import data", lambda: shell.go("data")),
+        ("Sample answers", lambda: shell.go("train", spec={"kind": "study", "items": "answers"})),
         ("Open the playground", lambda: shell.go("playground")),
         name="annotate.empty",
         glyph="annotate",

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu
 
 from workbench.domain.judgement import Ranking
 from workbench.domain.queues import QueueSpec
+from workbench.domain.specs.study import write_queue
 from workbench.gui.pages.annotate.queue_panel import QueuePanel
 from workbench.gui.pages.annotate.reach import Reach
 from workbench.services.views import DatasetView, QueueView
@@ -29,7 +30,7 @@ class Places(QObject):
         self.datasets: list[DatasetView] = []
         self.queues: list[QueueView] = []
         self.checks: tuple[tuple[str, str, Callable[[], Any]], ...] = ()  # what the menu says of gold items
-        self.panel = QueuePanel(reach.shell.theme, self._create, reach.leave_side)
+        self.panel = QueuePanel(reach.shell.theme, self._create, reach.leave_side, self._sample)
         self.menu = QMenu()
         self.menu.setObjectName("annotate.queue_menu")
         self.menu.setAccessibleName("More about this queue")
@@ -71,6 +72,14 @@ class Places(QObject):
     def _create(self, spec: QueueSpec) -> None:
         failed = self._reach.refused(self.panel.say)
         self._reach.run(self._reach.services.queues.create, spec, then=self._created, failed=failed, lane="long")
+
+    def _sample(self, spec: QueueSpec) -> None:
+        """The form of a study whose texts become the items of this queue, in a dataset of its name."""
+        if spec.name in {view.name for view in self.queues}:
+            self.panel.say(f"There is already a queue called {spec.name!r}. Choose another name.")
+            return
+        self._reach.leave_side()
+        self._reach.shell.go("train", spec={"kind": "study", "items": spec.name, "queue": write_queue(spec)})
 
     def _created(self, view: QueueView) -> None:
         if view.spec.golds:

@@ -9,26 +9,36 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from workbench.domain.queues import QueueSpec
+from workbench.domain.queues import NEEDS_SCORES, QueueSpec
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import KeyHint, button, text
 from workbench.gui.widgets.spec_form import SpecForm
 
-NEEDS_MODEL = {"active", "mistakes"}
-
 
 class QueuePanel(QWidget):
-    """Escape leaves it, Ctrl+Enter makes the queue."""
+    """Escape leaves it, Ctrl+Enter makes the queue; `sample` is asked for new items, which this queue is to ask about."""
 
-    def __init__(self, theme: Theme, create: Callable[[QueueSpec], Any], leave: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        create: Callable[[QueueSpec], Any],
+        leave: Callable[[], Any],
+        sample: Callable[[QueueSpec], Any],
+    ) -> None:
         super().__init__()
         self.setObjectName("annotate.queue_panel")
         self.setAccessibleName("New queue")
-        self._create, self._leave = create, leave
+        self._create, self._leave, self._sample = create, leave, sample
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(text("New queue", "heading"))
+        source = button("Sample new answers…", "annotate.queue_sample", self.sample, "link")
+        source.setToolTip("Models answer prompts; when they are done, this queue asks about their answers")
+        column.addWidget(
+            text("Asks about the items of a dataset, or about answers that models give now:", "quiet", wrap=True)
+        )
+        column.addWidget(source, 0, Qt.AlignmentFlag.AlignLeft)
         self.form = SpecForm(QueueSpec, theme, "annotate.new_queue", choices={"dataset": (), "reward_model": ()})
         self.form.changed.connect(self._clear_wrong)
         for field in self.form.findChildren(QWidget):
@@ -66,12 +76,23 @@ class QueuePanel(QWidget):
     def make(self) -> None:
         """Make the queue, or say what is wrong with it."""
         values = self.form.values()
-        if values["strategy"] in NEEDS_MODEL and not values["reward_model"]:
+        if values["strategy"] in NEEDS_SCORES and not values["reward_model"]:
             self.say("Choose the reward model whose scores order this queue. Train one first if there is none (L).")
             return
         made = self.form.result()
         if isinstance(made, QueueSpec):
             self._create(made.model_copy(update={"reward_model": made.reward_model or None}))
+
+    def sample(self) -> None:
+        """Go on to the form of a study, or say what is wrong with the queue."""
+        if self.form.values()["strategy"] in NEEDS_SCORES:
+            self.say(
+                "New answers have no scores yet: choose another strategy, and order the queue again when they have."
+            )
+            return
+        made = self.form.result()
+        if isinstance(made, QueueSpec):
+            self._sample(made.model_copy(update={"reward_model": None}))
 
     def say(self, words: str) -> None:
         """What keeps the queue from being made."""

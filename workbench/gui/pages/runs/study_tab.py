@@ -8,13 +8,12 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSpinBox, QStackedLayout, QVBoxLayout, QWidget
 
+from workbench.domain.specs.study import MOST_CANDIDATES
 from workbench.domain.study import Study
 from workbench.gui.pages.playground.study_view import StudyView
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import button, text, wear_icon
 from workbench.gui.widgets.fields import WheelGuard
-
-MOST_CANDIDATES = 9
 
 
 class StudyTab(QWidget):

@@ -58,6 +58,8 @@ class Drawer(QFrame):
         """Show something else."""
         self.title.setText(title)
         self.setAccessibleName(title)
+        if (before := self._area.takeWidget()) is not None:
+            before.deleteLater()  # it may be its own button that asked for this
         self._area.setWidget(content)
         self.show()
 

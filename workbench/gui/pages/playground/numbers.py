@@ -68,7 +68,7 @@ NUMBERS: dict[str, Number] = {
         lambda v: signed(f"{v:+.1f}"),
     ),
     "self_bleu": Number(
-        "self-BLEU", "BLEU",
+        "self-BLEU", "s-BLEU",
         "How alike several samples of this column are: 1 says they are one text, 0 that they share no words.",
         lambda v: f"{v:.2f}",
     ),

@@ -23,6 +23,9 @@ OWN: dict[str, dict[str, Any]] = {
     "grpo": {"max_new_tokens": 8, "batch_size": 2, "group_size": 3, "iterations": 2, "beta": 0.05},
     "weighted": {"max_new_tokens": 8, "batch_size": 2, "group_size": 3},
     "judge": {"batch_size": 2},
+    "study": {
+        "columns": "greedy\nsample temperature=0.9", "samples": 2, "limit": 3, "batch_size": 2, "max_new_tokens": 4, "rule": "longer",
+    },
     "revise": {
         "batch_size": 2, "principles": "Be happy.\nBe short.", "critique_request": "Wrong? {principle}",
         "revision_request": "Again. {principle}", "max_new_tokens": 8, "keep_cut": True,
@@ -40,6 +43,8 @@ def small(name: str, request: pytest.FixtureRequest, **more: Any) -> tuple[Spec,
         fields |= {"base": str(request.getfixturevalue("judge_folder")), "batch_size": 2}
     if loss:
         fields["loss"] = loss
+    if kind == "study":
+        fields["judge"] = fields["base"]
     if name in SAMPLED:
         fields["reward_model"] = str(request.getfixturevalue("judge_folder"))
     return parse_spec(fields | more), rows_of(kind, request)
@@ -49,7 +54,7 @@ def rows_of(kind: str, request: pytest.FixtureRequest) -> Rows:
     """Rows that a kind works on."""
     if kind == "pretrain":
         return [{"text": text} for text in request.getfixturevalue("texts")[:40]]
-    if kind in SAMPLED or kind == "revise":
+    if kind in SAMPLED or kind in {"revise", "study"}:
         return list(request.getfixturevalue("openings"))[: None if kind in SAMPLED else 5]
     if kind in {"judge", "score"}:
         return [

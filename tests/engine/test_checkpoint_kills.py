@@ -1,4 +1,7 @@
-"""Checkpoints under bad luck: kills at every line of the writer, torn and missing files, other specs, other steps."""
+"""Checkpoints under bad luck: kills at every line of the writer, torn and missing files, other specs, other steps.
+
+Studies keep cells instead of checkpoints; they are killed at the lines of their recipe.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,25 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from torch import nn
 
 from workbench.domain.errors import RunFailed
 from workbench.domain.specs.sft import SftSpec
+from workbench.domain.specs.study import StudySpec
+from workbench.domain.study import StudyText
 from workbench.engine import checkpoint
 from workbench.engine.checkpoint import Checkpoint, load_latest, save
 from workbench.engine.optim import make_optimizer
+from workbench.engine.recipes import study
+from workbench.engine.report import Report
 from workbench.protocol.run_folder import RunFolder
 
 
@@ -35,16 +44,16 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture
-def kill_after() -> Iterator[Callable[[int], None]]:
-    """Ends what runs after so many lines of checkpoint.py, wherever that is."""
+def kill_after() -> Iterator[Callable[..., None]]:
+    """Ends what runs after so many lines of a module (checkpoint.py unless told otherwise), wherever that is."""
     before = sys.gettrace()
 
-    def arm(lines: int) -> None:
+    def arm(lines: int, module: ModuleType = checkpoint) -> None:
         left = lines
 
         def trace(frame: FrameType, event: str, _: Any) -> Any:
             nonlocal left
-            if frame.f_code.co_filename != checkpoint.__file__:
+            if frame.f_code.co_filename != module.__file__:
                 return None
             if event == "line":
                 left -= 1
@@ -344,3 +353,69 @@ def test_that_states_of_gpus_are_kept_and_put_back_where_they_belong(
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, index: put.update({index: state.tolist()}))
     load_latest(folder).restore()  # type: ignore[union-attr]
     assert put == {0: states[0].tolist(), 1: states[1].tolist()}
+
+
+def test_that_a_study_killed_at_any_line_tells_every_cell_once_more_or_not_at_all(
+    tmp_path: Path, kill_after: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models are made up: what is tested is which cells are kept, and what an application has heard of them in the end."""
+
+    def texts_of(number: int, column: Any, rows: list[Any], first: int, *_: Any) -> list[StudyText]:
+        return [StudyText(column=number, prompt=first + place, sample=0, seed=first + place, completion=f"{number}/{first + place}",
+                          measures={"tokens": 1.0}) for place in range(len(rows))]  # fmt: skip
+
+    monkeypatch.setattr(study, "prepare", lambda _: SimpleNamespace(device=torch.device("cpu")))
+    monkeypatch.setattr(study, "Stage", lambda *_: None)
+    monkeypatch.setattr(study, "Scorer", lambda *_: None)
+    monkeypatch.setattr(study, "texts_of", texts_of)
+    monkeypatch.setattr(
+        study, "Comparer", lambda *_: SimpleNamespace(shares=lambda _, first: dict.fromkeys(first, 0.5))
+    )
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    spec = StudySpec(columns="greedy\nsample", judge="made up", limit=0, batch_size=2)
+    rows = [{"prompt": [{"role": "user", "content": word}], "raw": True} for word in ("one", "two", "three")]
+
+    def go_on(folder: RunFolder) -> None:
+        report = Report(folder)
+        try:
+            study.run(spec, folder, report)
+        finally:
+            report.close()
+
+    def heard(folder: RunFolder) -> tuple[str, str, dict[int, list[str]]]:
+        """The two files, and what was told of each step, as an application that knows of restarts reads it."""
+        told: dict[int, list[str]] = {}
+        for event in map(json.loads, folder.events.read_text().splitlines()):
+            if event["kind"] == "resumed":
+                told = {step: words for step, words in told.items() if step <= event["step"]}
+            elif event["kind"] in {"metrics", "sample"}:
+                told.setdefault(event["step"], []).append(event.get("completion") or min(event["values"]))
+        return folder.study.read_text(), folder.texts.read_text(), told
+
+    def made(name: str) -> RunFolder:
+        folder = RunFolder(tmp_path / name)
+        folder.create(spec)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder.data)
+        return folder
+
+    whole = made("whole")
+    go_on(whole)
+    assert sorted(heard(whole)[2]) == [1, 2, 3, 4, 5, 6]
+    endings = set()
+    for number in range(1, 400, 7):
+        folder = made(f"kill{number}")
+        kill_after(number, study)
+        try:
+            go_on(folder)
+        except Killed:
+            endings.add(
+                len(list((folder.path / "study").glob("[!.]*.json"))) if (folder.path / "study").exists() else -1
+            )
+            go_on(folder)
+        else:
+            sys.settrace(None)
+            break
+        assert heard(folder) == heard(whole), number
+    else:
+        pytest.fail("the study never ended")
+    assert endings == {-1, 0, 1, 2, 3, 4, 5, 6}

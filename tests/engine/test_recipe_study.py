@@ -118,7 +118,7 @@ def test_that_a_paused_study_goes_on_where_it_was_and_says_the_same(
     assert len(steps) == len(set(steps)) == 7  # 8 cells, one of which was there
 
 
-def test_that_a_killed_study_says_the_same_in_the_end(
+def test_that_a_study_goes_on_from_whole_cells_and_half_of_one(
     make_run: Make, here: Here, stories: Path, openings: list[dict[str, Any]]
 ) -> None:
     whole = make_run(spec_of(stories), openings, "whole")

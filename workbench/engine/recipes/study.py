@@ -58,7 +58,6 @@ def run(spec: StudySpec, folder: RunFolder, report: Report) -> None:
             number, columns[number], rows[start : start + spec.batch_size], start, stage, scorer, spec, setup
         )
         spent = time.perf_counter() - began
-        write_atomically(file, _TEXTS.dump_json(found).decode() + "\n")
         texts += found
         step += 1
         _tell(folder, spec, texts, len(rows))
@@ -72,6 +71,8 @@ def run(spec: StudySpec, folder: RunFolder, report: Report) -> None:
         for index, text in enumerate(found[:: max(1, len(found) // SHOWN)][:SHOWN] if not start else []):
             prompt = prompt_of(rows[text.prompt]).transcript
             report.sample(step, index, prompt, f"{labels[number]}\n\n{text.completion}", text.measures)
+        # Last, so that whatever a kill leaves half told is told again: a run that goes on leaves out the cells that are there.
+        write_atomically(file, _TEXTS.dump_json(found).decode() + "\n")
 
     for start in judged:
         if (wanted := report.wanted()) != "run":

@@ -14,7 +14,7 @@ import torch
 from workbench.domain.errors import BadInput, RunFailed
 from workbench.engine.gguf_file import Precision, read_back, write_gguf
 from workbench.engine.models import Loaded, adapter_base, is_adapter, is_reward, load_policy, load_reward, save_model
-from workbench.protocol.run_folder import write_atomically
+from workbench.protocol.run_folder import read_json, write_atomically
 
 Form = Literal["safetensors", "gguf", "onnx"]
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -64,6 +64,7 @@ def _write(
     name = folder.parent.name if folder.name == "model" else folder.name
     if form == "safetensors":
         save_model(loaded.model.to(_stored(folder)), loaded.tokenizer, beside, card)
+        also_for_transformers_4(beside)
         return ""
     if is_reward(folder):
         raise BadInput("A reward model is exported as safetensors only.", "Choose safetensors.")
@@ -96,11 +97,13 @@ def _write_onnx(loaded: Loaded, beside: Path, card: str) -> None:
     except ImportError as error:
         raise BadInput(
             "Writing ONNX needs the package optimum-onnx, which is not installed here.",
-            "Install it in an environment of its own, where its version of transformers fits, and give it the exported safetensors.",
+            "optimum-onnx 0.1.0 needs transformers below 4.58, and the workbench needs 5: export safetensors, and in an environment "
+            "of its own: pip install optimum-onnx[onnxruntime], then optimum-cli export onnx --model FOLDER --task text-generation-with-past OUT.",
         ) from error
     source = beside.with_name(f"{beside.name}.source")
     try:
         save_model(loaded.model, loaded.tokenizer, source, card)
+        also_for_transformers_4(source)
         exporter.main_export(str(source), output=beside, task="text-generation-with-past", local_files_only=True)
         if card:
             write_atomically(beside / "README.md", card)
@@ -108,6 +111,29 @@ def _write_onnx(loaded: Loaded, beside: Path, card: str) -> None:
         raise RunFailed(f"optimum could not write ONNX: {error}", "Export safetensors instead.") from error
     finally:
         shutil.rmtree(source, ignore_errors=True)
+
+
+def also_for_transformers_4(folder: Path) -> None:
+    """Say in config.json and tokenizer_config.json what transformers 4 reads under other names; 5 understands both.
+
+    Without it, transformers 4 finds no tokenizer, and takes positions to turn with the base 10,000 whatever the model was trained with.
+    """
+    config = read_json(folder / "config.json")
+    rope = config.get("rope_parameters") or {}
+    if "rope_theta" in rope:  # where kinds of layers differ, their names stand here
+        config |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
+        if rope.get("rope_type", "default") != "default":
+            config["rope_scaling"] = {name: value for name, value in rope.items() if name != "rope_theta"}
+        write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    file = folder / "tokenizer_config.json"
+    if file.exists() and (said := read_json(file)).get("tokenizer_class") == "TokenizersBackend":
+        # Without the names, version 4 adds token_type_ids, which its generate() then refuses.
+        said = (
+            {"model_input_names": ["input_ids", "attention_mask"]}
+            | said
+            | {"tokenizer_class": "PreTrainedTokenizerFast"}
+        )
+        write_atomically(file, json.dumps(said, indent=2) + "\n")
 
 
 def _stored(folder: Path) -> torch.dtype:

@@ -1,7 +1,8 @@
 """A language model as one GGUF file, as llama.cpp reads it, written with llama.cpp's own library `gguf`.
 
-Only architectures whose tensors were compared after reading the file back are written: Llama, Mistral and Qwen2. llama.cpp turns pairs of
-dimensions where transformers turns halves, so the rows of Llama's queries and keys change places (as in its convert_hf_to_gguf.py).
+Only architectures are written whose logits and tokens llama.cpp itself was seen to give as transformers does (see
+`tests/engine/test_gguf_in_llama_cpp.py`): Llama, Mistral and Qwen2. llama.cpp turns pairs of dimensions where transformers turns halves,
+so the rows of Llama's queries and keys change places (as in its convert_hf_to_gguf.py).
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from workbench.domain.errors import BadInput
 
 Precision = Literal["f32", "f16", "q8_0"]
 _ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
-# What llama.cpp calls the ways in which byte-level tokenizers cut texts into words, by their regular expression.
+_BLANK = "\u2581"
+_CUT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# What llama.cpp calls the ways of byte-level tokenizers: by the expression that cuts words, and whether whole words aren't merged.
 _WORDS = {
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "qwen2",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "llama-bpe",
+    (_CUT % r"\p{N}", False): "qwen2",
+    (_CUT % r"\p{N}{1,3}", True): "llama-bpe",
+    (_CUT % r"\p{N}{1,3}", False): "smaug-bpe",
 }
 _ELSEWHERE = "Export safetensors, and convert them with llama.cpp's convert_hf_to_gguf.py."
 
@@ -68,6 +72,10 @@ def _checked(config: Any) -> str:
     rope = getattr(config, "rope_parameters", None) or {}
     if rope.get("rope_type", "default") != "default":
         raise BadInput(f"GGUF can't be written for positions of the kind {rope['rope_type']!r}.", _ELSEWHERE)
+    if config.hidden_act != "silu":
+        raise BadInput(
+            f"GGUF can't be written for the activation {config.hidden_act!r}; llama.cpp takes SiLU.", _ELSEWHERE
+        )
     if config.model_type != "qwen2" and (
         getattr(config, "attention_bias", False) or getattr(config, "mlp_bias", False)
     ):
@@ -83,7 +91,8 @@ def _write_settings(writer: Any, config: Any, name: str, licence: str) -> None:
     if licence:
         writer.add_license(licence)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_context_length(config.max_position_embeddings)
+    # llama.cpp looks back over the whole context here: a model with a window is the same as far as the window reaches.
+    writer.add_context_length(min(config.max_position_embeddings, getattr(config, "sliding_window", None) or 2**31))
     writer.add_embedding_length(config.hidden_size)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(heads)
@@ -141,10 +150,12 @@ class _Tokenizer:
             raise BadInput("GGUF can't be written for a tokenizer without tokenizer.json.", _ELSEWHERE)
         self._said = json.loads(backend.to_str())
         self._model = self._said["model"]
-        self.words = ""
+        self.words, self._prefix = "", False
         if self._model["type"] != "BPE":
             raise BadInput(f"GGUF can't be written for a tokenizer of the kind {self._model['type']}.", _ELSEWHERE)
-        if not self._model.get("byte_fallback"):
+        if self._model.get("byte_fallback"):
+            self._prefix = self._blank_in_front()
+        else:
             self.words = self._words()
         merges = [pair if isinstance(pair, list) else pair.split(" ", 1) for pair in self._model["merges"]]
         self._merges: list[list[str]] = merges
@@ -160,7 +171,7 @@ class _Tokenizer:
             writer.add_token_merges([" ".join(pair) for pair in self._merges])
         else:
             writer.add_token_scores(scores)
-            writer.add_add_space_prefix('"Prepend"' in json.dumps(self._said.get("normalizer")))
+            writer.add_add_space_prefix(self._prefix)
         ids = self._tokenizer("a")["input_ids"]
         special = (("bos", writer.add_bos_token_id), ("eos", writer.add_eos_token_id),
                    ("unk", writer.add_unk_token_id), ("pad", writer.add_pad_token_id))  # fmt: skip
@@ -197,18 +208,41 @@ class _Tokenizer:
             types.append(int(kind))
         return pieces, scores, types
 
+    def _blank_in_front(self) -> bool:
+        """Whether this kind of SentencePiece puts a blank before a text; BadInput for one that does something else besides."""
+        normalizer, cut = self._said.get("normalizer") or {}, self._said.get("pre_tokenizer") or {}
+        steps = normalizer.get("normalizers", [normalizer] if normalizer else [])
+        told = [(step["type"], step.get("prepend") or step.get("content")) for step in steps]
+        if not cut and told in ([("Prepend", _BLANK), ("Replace", _BLANK)], [("Replace", _BLANK)]):
+            return len(told) == 2
+        if not told and cut.get("type") == "Metaspace" and cut.get("replacement") == _BLANK:
+            return bool(cut["prepend_scheme"] != "never")
+        raise _unknown()
+
     def _words(self) -> str:
-        """llama.cpp's name for how this byte-level tokenizer cuts texts into words; BadInput for one that it may not know."""
-        cut = self._said.get("pre_tokenizer") or {}
+        """llama.cpp's name for how this byte-level tokenizer cuts texts into words; BadInput for one that it may not know.
+
+        What it calls llama-bpe takes whole words of the vocabulary without merging; smaug-bpe cuts alike and merges.
+        """
+        cut, whole = self._said.get("pre_tokenizer") or {}, bool(self._model.get("ignore_merges"))
         if self._said.get("normalizer") is None or self._said["normalizer"].get("type") == "NFC":
-            if cut.get("type") == "ByteLevel" and cut.get("use_regex") and not cut.get("add_prefix_space"):
+            if (
+                cut.get("type") == "ByteLevel"
+                and cut.get("use_regex")
+                and not cut.get("add_prefix_space")
+                and not whole
+            ):
                 return "gpt-2"
             parts = cut.get("pretokenizers", [])
             if [part.get("type") for part in parts] == ["Split", "ByteLevel"]:
-                found = _WORDS.get(parts[0]["pattern"].get("Regex", ""))
+                found = _WORDS.get((parts[0]["pattern"].get("Regex", ""), whole))
                 if found is not None:
                     return found
-        raise BadInput("GGUF can't be written: this tokenizer cuts texts in a way that isn't known here.", _ELSEWHERE)
+        raise _unknown()
+
+
+def _unknown() -> BadInput:
+    return BadInput("GGUF can't be written: this tokenizer cuts texts in a way that isn't known here.", _ELSEWHERE)
 
 
 def read_back(file: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -18,7 +18,10 @@ import httpx2
 import openai
 import psutil
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from workbench.cli.main import main
 from workbench.domain.errors import BadInput, Conflict, NotFound, WorkbenchError
 from workbench.domain.serving import ServeSettings, Serving
 from workbench.services.serving import ServingService, settings_for
@@ -193,6 +196,30 @@ def test_that_wrong_models_keys_and_settings_are_refused_before_anything_starts(
     with pytest.raises(BadInput, match="port"):
         settings_for(port=70000)
     assert bench.serving.state() == Serving()
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"is_encoder_decoder": True, "architectures": ["T5ForConditionalGeneration"]}, "is an encoder-decoder"),
+        ({"architectures": ["BertForMaskedLM"]}, "is a masked language model"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "is a reward model: it scores texts"),
+    ],
+)
+def test_that_the_command_refuses_what_can_not_continue_a_text_in_one_line(
+    config: dict[str, Any], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "odd" / "tokenizer.json").write_text("{}")
+    save_file({"weight": torch.zeros(2)}, tmp_path / "odd" / "model.safetensors")
+    with Workbench.open(new_workspace(tmp_path / "w")) as opened:
+        opened.models.add_folder(tmp_path / "odd", "odd")
+    assert main(["serve", str(tmp_path / "w"), "odd"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"workbench: odd {sentence}") and len(err.splitlines()) == 1
+    assert not (tmp_path / "w" / "server.log").exists(), "nothing was started"
 
 
 @pytest.mark.usefixtures("warm")

@@ -254,3 +254,23 @@ def test_that_what_an_objective_needs_and_lacks_is_said_before_training(
     with pytest.raises((BadInput, RunFailed), match=word) as caught:
         here(make_run(spec_for(base, **more), documents()))
     assert caught.value.hint
+
+
+def test_that_chosen_tokens_are_replaced_by_tokens_that_the_model_knows_alone() -> None:
+    config = BertConfig(vocab_size=30)
+    spec = PretrainSpec(objective="masked", mask_share=0.5, seed=3)
+    rows, _ = prepare_objective("masked", ["w1 w2 w3 w4 w5 w6 w7 w8"] * 200, spec, tokenizer(), config, 16, 0)
+    shown = torch.cat([rows.draw([(row, 0)]).batch([0]).input_ids.flatten() for row in range(200)])
+    assert int(shown.max()) < 30
+    assert len(shown.unique()) > 15  # and by many of them
+
+
+@pytest.mark.parametrize("known", [4, 30])
+def test_that_a_mask_beyond_the_models_vocabulary_is_none(known: int) -> None:
+    given = ("masked", ["w1 w2"], PretrainSpec(objective="masked"), tokenizer(), BertConfig(vocab_size=known), 16, 0)
+    assert tokenizer().mask_token_id == 4
+    if known > 4:
+        assert len(prepare_objective(*given)[0]) == 1
+    else:
+        with pytest.raises(BadInput, match="no mask token that the model knows"):
+            prepare_objective(*given)

@@ -177,7 +177,7 @@ def prepare_objective(
         return Causal(pack(documents, max_length, pad, spec.seed)), len(documents)
     texts = texts[:rows] if rows else texts  # each makes a row at least
     if name == "masked":
-        return _masked(texts, spec, tokenizer, max_length, pad), len(texts)
+        return _masked(texts, spec, tokenizer, config, max_length, pad), len(texts)
     return _spans(texts, spec, tokenizer, config, max_length, pad), len(texts)
 
 
@@ -224,10 +224,10 @@ def _encode(tokenizer: Any, texts: Sequence[str], most: int) -> list[list[int]]:
     return documents
 
 
-def _masked(texts: Sequence[str], spec: PretrainSpec, tokenizer: Any, max_length: int, pad: int) -> Masked:
-    if tokenizer.mask_token_id is None:
+def _masked(texts: Sequence[str], spec: PretrainSpec, tokenizer: Any, config: Any, max_length: int, pad: int) -> Masked:
+    if tokenizer.mask_token_id is None or tokenizer.mask_token_id >= config.get_text_config().vocab_size:
         raise BadInput(
-            "The tokenizer has no mask token, so nothing can be masked.",
+            "The tokenizer has no mask token that the model knows, so nothing can be masked.",
             "Set the tokenizer's mask_token, or choose the objective causal for a causal model.",
         )
     pieces: list[Ids] = []
@@ -248,7 +248,10 @@ def _masked(texts: Sequence[str], spec: PretrainSpec, tokenizer: Any, max_length
                 maskable.append(~np.array(special, dtype=np.bool_))
     if not pieces:
         raise _nothing()
-    others = np.array(sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids)))
+    known = min(
+        len(tokenizer), int(config.get_text_config().vocab_size)
+    )  # a tokenizer may have more tokens than the model
+    others = np.array(sorted(set(range(known)) - set(tokenizer.all_special_ids)))
     return Masked(pieces, maskable, tokenizer.mask_token_id, others, pad, spec.mask_share, spec.seed)
 
 

@@ -18,6 +18,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from tests.engine.decoding.tables import die
 from workbench.engine.decoding.voice import Voice
 
 
@@ -59,16 +60,5 @@ def zoo() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def dice() -> Any:
-    """A random model with a vocabulary of five, for sums over all texts."""
-    torch.manual_seed(11)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=5, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
-            max_position_embeddings=32, eos_token_id=0, bos_token_id=1,
-        )
-    )  # fmt: skip
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8.0)
-    return model.eval()
+    """A die for sums over all texts."""
+    return die(11)

@@ -1,11 +1,13 @@
-"""Models that are tables: what comes next is a function of the text so far."""
+"""Models that are made up: tables, where what comes next is a function of the text so far, and dice, which are random."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
 
 Law = Callable[[tuple[int, ...]], Sequence[float]]
 
@@ -49,3 +51,19 @@ class Table:
 
     def _logits(self) -> Tensor:
         return torch.tensor([list(self._law(text)) for text in self.texts]).log()
+
+
+def die(seed: int) -> Any:
+    """A random model with a vocabulary of five and a peaked output."""
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=5, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+            max_position_embeddings=32, eos_token_id=0, bos_token_id=1,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8.0)
+    return model.eval()

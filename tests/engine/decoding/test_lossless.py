@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from tests.engine.decoding.tables import die
 from workbench.domain.choices import LosslessReport
 from workbench.domain.decoding import Speculative
 from workbench.domain.errors import BadInput
@@ -33,19 +33,8 @@ class Named:
 
 @pytest.fixture(scope="module")
 def other() -> Any:
-    """Another die: its distribution is far from the first's."""
-    torch.manual_seed(12)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=5, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
-            max_position_embeddings=32, eos_token_id=0, bos_token_id=1,
-        )
-    )  # fmt: skip
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8.0)
-    return model.eval()
+    """Its distribution is far from the first die's."""
+    return die(12)
 
 
 def report(target: Any, draft: Any | None, settings: Speculative, samples: int = SAMPLES) -> LosslessReport:

@@ -10,9 +10,8 @@ import torch
 from workbench.domain.decoding import Greedy
 from workbench.domain.errors import BadInput
 from workbench.engine.decode_columns import KEPT_COLUMNS, Column, Kept, Ledger, Opening, read_again
-from workbench.engine.decoding.chain import Processed
 from workbench.engine.decoding.decode import decode_together
-from workbench.engine.decoding.measure import Noted
+from workbench.engine.decoding.measure import Look, Noted
 from workbench.engine.decoding.voice import Voice
 from workbench.engine.models import Loaded, eos_ids
 
@@ -84,7 +83,7 @@ def test_that_columns_go_when_there_are_too_many(voice: Voice) -> None:
     ledger = Ledger()
     for job in range(KEPT_COLUMNS + 1):
         take = ledger.open(job, 0, "/m", Opening(PROMPT, (7,)), voice)
-        take(Noted(7, torch.zeros(1, 512), Processed(torch.zeros(1, 512), [])))
+        take(Noted(7, Look(torch.zeros(1, 512))))
     with pytest.raises(BadInput, match="no longer"):
         ledger.column(0, 0, 0)
     assert isinstance(ledger.column(1, 0, 0), Kept)

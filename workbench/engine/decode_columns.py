@@ -14,11 +14,12 @@ from workbench.domain.errors import BadInput
 from workbench.engine.decoding.distribution import Said
 from workbench.engine.decoding.measure import Noted
 from workbench.engine.decoding.measures import Tally
+from workbench.engine.decoding.naming import fields
 from workbench.engine.decoding.pieces import Pieces, completion_of, text_of
 from workbench.engine.decoding.stepper import stepper_for
 from workbench.engine.decoding.telling import Ending, Told
 from workbench.engine.decoding.voice import Voice
-from workbench.protocol.decode_wire import Asides, ColumnDone, Tokens
+from workbench.protocol.decode_wire import Asides, ColumnDone, PlainTokens
 
 CHUNK = 64  # tokens that are read at once when logits are reckoned anew
 KEPT_BYTES = 2**28  # of logits, for all columns together
@@ -51,11 +52,11 @@ class Column:
     ) -> None:
         self.job, self.number = job, number
         self._told = told
-        self._tokenizer = voice.tokenizer
+        self._tokenizer, self._pieces = voice.tokenizer, voice.pieces
         self._opening = opening
         self._tally = Tally(together) if together is not None else Tally()
 
-    def step(self) -> Tokens | Asides | ColumnDone | None:
+    def step(self) -> PlainTokens | Asides | ColumnDone | None:
         """Do one step; what there is to tell of it."""
         self._tally.start()
         try:
@@ -70,7 +71,8 @@ class Column:
         self._tally.stop(*(told or ()))
         if not told:
             return None
-        return Tokens.model_construct(kind="tokens", job=self.job, column=self.number, choices=tuple(told))
+        choices = [fields(self._pieces, one) for one in told]
+        return PlainTokens.model_construct(kind="tokens", job=self.job, column=self.number, choices=choices)
 
     def stopped(self) -> ColumnDone:
         """End it where it is."""
@@ -121,7 +123,7 @@ class Ledger:
 
         def take(noted: Noted) -> None:
             nonlocal place
-            self._put(kept, place, noted.logits[0])
+            self._put(kept, place, noted.logits)
             place += 1
 
         return take

@@ -40,6 +40,7 @@ from workbench.protocol.decode_wire import (
     Lossless,
     OnShelf,
     Phase,
+    PlainTokens,
     Progress,
     Read,
     Reply,
@@ -66,7 +67,9 @@ class _Opened:
 class Jobs:
     """Does requests with the models of a shelf; `wanted(job)` is looked at before every step."""
 
-    def __init__(self, shelf: Shelf, send: Callable[[Reply], None], wanted: Callable[[int], bool]) -> None:
+    def __init__(
+        self, shelf: Shelf, send: Callable[[Reply | PlainTokens], None], wanted: Callable[[int], bool]
+    ) -> None:
         self._shelf = shelf
         self._send = send
         self._wanted = wanted

@@ -16,7 +16,7 @@ from workbench.domain.errors import WorkbenchError
 from workbench.engine.decode_jobs import Jobs
 from workbench.engine.device import set_threads
 from workbench.engine.model_shelf import Shelf
-from workbench.protocol.decode_wire import Failed, Quit, Ready, Reply, Request, Stop, read_request, to_line
+from workbench.protocol.decode_wire import Failed, PlainTokens, Quit, Ready, Reply, Request, Stop, read_request, to_line
 from workbench.protocol.pipes import take_over_pipes
 
 
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     set_threads()
     shelf = Shelf()
 
-    def send(reply: Reply) -> None:
+    def send(reply: Reply | PlainTokens) -> None:
         replies.write(to_line(reply))
 
     try:

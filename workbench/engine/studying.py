@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workbench.domain.choices import Aside, TokenChoice
+from workbench.domain.choices import Aside
 from workbench.domain.decoding import DecodingSettings, draws, other_model
 from workbench.domain.specs.judge import JudgeSpec
 from workbench.domain.specs.study import Asked, StudySpec
@@ -18,7 +18,7 @@ from workbench.domain.study import StudyText
 from workbench.engine.asking import Asker
 from workbench.engine.batches import collate, micro_batches
 from workbench.engine.data import Row, prompt_of
-from workbench.engine.decoding.decode import decode
+from workbench.engine.decoding.decode import decode_together
 from workbench.engine.decoding.encoding import decoder_opening, encodes
 from workbench.engine.decoding.many import Written, write_many
 from workbench.engine.decoding.measures import Tally, distinct, repetition
@@ -161,13 +161,13 @@ def _behind_encoder(loaded: Loaded, prompts: Sequence[list[int]], texts: Sequenc
 @torch.inference_mode()
 def _timed(voice: Voice, prompt: list[int], settings: DecodingSettings, others: dict[str, Voice]) -> dict[str, float]:
     """Tokens per second and seconds to the first token of one text by itself; what its drafts gained, if it had any."""
-    tally, steps, done = Tally(), decode(voice, prompt, settings, others=others), object()
+    tally, steps, done = Tally(), decode_together(voice, prompt, settings, others=others), object()
     while True:
         tally.start()
         told = next(steps, done)
         if told is done:
             break
-        tally.stop(*([told] if isinstance(told, TokenChoice) else []))
+        tally.stop(*(told if isinstance(told, list) else []))
         if isinstance(told, Aside):
             tally.note(told)
     numbers = tally.numbers()

@@ -5,7 +5,7 @@ Requests carry a growing job number; `Stop(upto)` ends every job up to that numb
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -207,6 +207,15 @@ class Tokens(Message):
     job: int
     column: int
     choices: tuple[TokenChoice, ...]
+
+
+class PlainTokens(Message):
+    """`Tokens` as the worker writes them: each choice's fields in plain values. Whoever reads the line checks them."""
+
+    kind: Literal["tokens"] = "tokens"
+    job: int
+    column: int
+    choices: list[dict[str, Any]]
 
 
 class Asides(Message):

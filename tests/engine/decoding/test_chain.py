@@ -20,7 +20,7 @@ from workbench.domain.errors import BadInput
 from workbench.domain.specs.kinds import explain
 from workbench.engine.decoding import chain as rules
 from workbench.engine.decoding.chain import Apply, Context, chain_for, require_choice
-from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.measure import Look, measure
 
 VOCABULARY = 40
 PROMPTS = [[3, 1, 4, 1], [5, 9, 2, 6]]
@@ -112,7 +112,7 @@ def test_that_an_unknown_or_doubled_rule_is_refused_by_the_fields_name() -> None
 def test_that_a_measurement_names_the_rule_that_cut_a_token() -> None:
     logits = torch.tensor([[4.0, 3.0, 2.0, 1.0, 0.0]])
     processed = chain_for(Sample(top_k=3, top_p=0.8, no_repeat_ngram=1), frozenset())(logits, Context([[0]], [[]]))
-    told = measure(logits, processed, [0], [1])[0]
+    told = measure(Look.of(logits, processed), [0], [1])[0]
     assert [option.cut_by for option in told.options] == ["no_repeat_ngram", None, None, "top_p", "top_k"]
     p = torch.softmax(logits, -1)[0]
     assert told.rank == 1 and told.kept == 2
@@ -125,7 +125,7 @@ def test_that_a_measurement_names_the_rule_that_cut_a_token() -> None:
 
 def test_that_a_measurement_without_rules_keeps_everything() -> None:
     logits = torch.randn(2, 50)
-    told = measure(logits, chain_for(Greedy(), frozenset())(logits, Context([[0], [0]], [[], []])), [1, 0], [3, 4])
+    told = measure(Look(logits), [1, 0], [3, 4])
     assert [m.kept for m in told] == [50, 50] and [m.kept_mass for m in told] == [1.0, 1.0]
     assert len(told[0].options) == 20
     assert told[0].p_model == pytest.approx(float(torch.softmax(logits[1], -1)[3]))

@@ -9,11 +9,12 @@ import pytest
 from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import Beam, Greedy, Sample
 from workbench.domain.errors import BadInput
-from workbench.engine.decoding import telling
+from workbench.engine.decoding import measure, telling
 from workbench.engine.decoding.columns import Columns, joinable
 from workbench.engine.decoding.decode import ColumnTask, decode, decode_columns
 from workbench.engine.decoding.general import General
 from workbench.engine.decoding.measure import Noted, measured
+from workbench.engine.decoding.naming import choice
 from workbench.engine.decoding.task import Task
 from workbench.engine.decoding.telling import Ending, Told
 from workbench.engine.decoding.voice import Voice
@@ -43,7 +44,7 @@ def together(voice: Voice, columns: list[ColumnTask]) -> tuple[list[list[TokenCh
             except StopIteration as ended:
                 endings[number] = ended.value
             else:
-                said[number] += told if isinstance(told, list) else []
+                said[number] += [choice(voice.pieces, one) for one in told] if isinstance(told, list) else []
     return said, [endings[number] for number in range(len(steps))]
 
 
@@ -77,6 +78,39 @@ def test_that_six_columns_at_once_are_what_each_is_alone(stories: Voice) -> None
             assert one.p_used == pytest.approx(other.p_used, abs=1e-4)
             assert [a.cut_by for a in one.alternatives[:5]] == [a.cut_by for a in other.alternatives[:5]]
             assert (one.mirostat is None) == (other.mirostat is None)
+
+
+def test_that_the_order_of_columns_changes_nothing(stories: Voice) -> None:
+    """In the batch they stand by their rules: greedy ones first, equal rules together."""
+    columns = [ColumnTask(prompt_of(stories), settings) for settings in SIX]
+    order = [3, 0, 5, 1, 4, 2, 1, 0]
+    said, endings = together(stories, columns)
+    mixed, mixed_endings = together(stories, [columns[number] for number in order])
+    for number, told, ending in zip(order, mixed, mixed_endings, strict=True):
+        assert ([c.id for c in told], ending) == ([c.id for c in said[number]], endings[number])
+
+
+def test_that_statistics_of_all_columns_are_taken_at_once(stories: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    plain = measure.measure
+
+    def counted(look: Any, rows: Any, ids: Any) -> Any:
+        sizes.append(len(rows))
+        return plain(look, rows, ids)
+
+    monkeypatch.setattr(measure, "measure", counted)
+    monkeypatch.setattr(telling, "TOGETHER", 1e6)
+    columns = [ColumnTask(prompt_of(stories), one.model_copy(update={"max_new_tokens": 9})) for one in SIX[:5]]
+    said, _ = together(stories, columns)
+    assert sizes == [5, 40], "the first tokens at once, all others at the end"
+    assert [len(told) for told in said] == [9] * 5
+
+
+def test_that_seconds_for_all_hold_the_statistics(stories: Voice) -> None:
+    steps, columns = decode_columns(stories, [ColumnTask(prompt_of(stories), one) for one in SIX[:2]])
+    next(steps[0])
+    assert columns._unmeasured.seconds > 0
+    assert columns.seconds == columns._seconds + columns._unmeasured.seconds
 
 
 def test_that_columns_with_a_start_or_another_prompt_stand_beside_the_others(stories: Voice) -> None:
@@ -151,6 +185,23 @@ def test_that_a_column_without_a_choice_fails_alone(stories: Voice) -> None:
     with pytest.raises(BadInput, match="forbid every token"):
         next(first)
     assert len(list(second)) == 5
+
+
+def test_that_a_drawing_column_without_a_choice_fails_alone(stories: Voice) -> None:
+    every = frozenset(range(512))
+    settings = Sample(seed=2, max_new_tokens=5)
+    tasks = [
+        (Task(prompt_of(stories), 5, frozenset()), settings),
+        (Task(prompt_of(stories), 5, every), settings.model_copy(update={"min_new_tokens": 3})),
+    ]
+    columns = Columns(General(stories.model), tasks)
+    first, second = columns.steps(0), columns.steps(1)
+    told = [next(first)]
+    with pytest.raises(BadInput, match="forbid every token"):
+        next(second)
+    told += list(first)
+    alone = list(Columns(General(stories.model), tasks[:1]).steps(0))
+    assert [getattr(one, "id", None) for one in told] == [getattr(one, "id", None) for one in alone]
 
 
 def test_which_columns_can_stand_together() -> None:

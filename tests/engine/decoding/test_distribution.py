@@ -30,7 +30,7 @@ def told(stories: Voice, settings: Greedy | Sample, count: int = 20) -> Said:
     prompt = stories.tokenizer("Once upon a time")["input_ids"]
     steps = Columns(General(stories.model), [(Task(prompt, count, stories.eos), settings)]).steps(0)
     noted = [one for one in steps if isinstance(one, Noted)]
-    return Said(prompt, [one.id for one in noted], [one.logits[0] for one in noted], stories.eos)
+    return Said(prompt, [one.id for one in noted], [one.logits for one in noted], stories.eos)
 
 
 @pytest.mark.parametrize(

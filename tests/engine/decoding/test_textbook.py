@@ -15,7 +15,7 @@ from workbench.engine.decoding.beam import beam
 from workbench.engine.decoding.chain import Context, chain_for
 from workbench.engine.decoding.contrastive import contrastive
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.measure import Look, measure
 from workbench.engine.decoding.task import Task
 
 FOUR = {"cat": 0.4, "dog": 0.3, "bird": 0.2, "elephant": 0.1}
@@ -64,7 +64,7 @@ def test_that_the_order_of_temperature_and_top_p_matters() -> None:
 
 def test_that_the_perplexity_of_three_tokens_is_two_point_oh_seven() -> None:
     logits = torch.tensor([[p, 1 - p] for p in (0.9, 0.5, 0.25)]).log()
-    told = measure(logits, chain_for(Greedy(), frozenset())(logits, Context([[]] * 3, [[]] * 3)), [0, 1, 2], [0] * 3)
+    told = measure(Look(logits), [0, 1, 2], [0] * 3)
     assert [m.p_model for m in told] == pytest.approx([0.9, 0.5, 0.25])
     assert math.exp(-sum(m.logprob for m in told) / 3) == pytest.approx(2.07, abs=0.005)
 

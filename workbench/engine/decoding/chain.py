@@ -63,10 +63,15 @@ class Chain:
 def require_choice(scores: Tensor) -> None:
     """Raise BadInput when the rules have left a row without any token."""
     if bool(scores.max(dim=-1).values.isneginf().any()):
-        raise BadInput(
-            "The rules forbid every token of the vocabulary.",
-            "Loosen no_repeat_ngram or min_new_tokens, or ask for fewer tokens.",
-        )
+        raise no_choice()
+
+
+def no_choice() -> BadInput:
+    """What a row hears to which the rules have left no token."""
+    return BadInput(
+        "The rules forbid every token of the vocabulary.",
+        "Loosen no_repeat_ngram or min_new_tokens, or ask for fewer tokens.",
+    )
 
 
 def chain_for(settings: DecodingSettings, eos: frozenset[int]) -> Chain:

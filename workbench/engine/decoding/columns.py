@@ -6,6 +6,8 @@ distributions and not by luck. A row alone says the same, up to near-ties of flo
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,8 +18,8 @@ from torch import Tensor
 
 from workbench.domain.decoding import Greedy, Sample
 from workbench.domain.errors import BadInput
-from workbench.engine.decoding.chain import Chain, Context, Processed, chain_for, require_choice
-from workbench.engine.decoding.measure import Noted
+from workbench.engine.decoding.chain import Chain, Context, chain_for, no_choice
+from workbench.engine.decoding.measure import Look, Noted, Part, Unmeasured
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.stepper import Stepper
@@ -36,19 +38,14 @@ class _Row:
     """One column: what it has said, and what it has chosen that nobody has taken yet."""
 
     task: Task
-    settings: Greedy | Sample
     chain: Chain
     uniforms: Uniforms
-    bound: Bound | None
-    rules: object  # rows that share these go through the chain together
+    bound: Bound | None  # None: without mirostat
+    draws: bool  # chance has a part in it
+    rules: str  # rows that share these go through the chain together
     output: list[int]
     ready: deque[Noted | BadInput] = field(default_factory=deque)
     done: bool = False
-
-    @property
-    def draws(self) -> bool:
-        """Whether chance has a part in it."""
-        return isinstance(self.settings, Sample) and self.settings.temperature > 0
 
 
 class Columns:
@@ -57,10 +54,16 @@ class Columns:
     def __init__(self, stepper: Stepper, asked: Sequence[tuple[Task, Greedy | Sample]]) -> None:
         self._stepper = stepper
         self._rows = [_row(task, settings) for task, settings in asked]
-        self._live = list(self._rows)
+        self._live = sorted(self._rows, key=lambda row: (row.draws, row.rules))  # as they stand in the batch
+        self._unmeasured = Unmeasured()
         self._begun = False
         self._trouble: Exception | None = None
-        self.seconds = 0.0  # that steps for all have taken
+        self._seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What was done for all columns at once has taken: steps, and statistics of their tokens."""
+        return self._seconds + self._unmeasured.seconds
 
     def steps(self, number: int) -> Steps:
         """One column's tokens; when it is closed, the row leaves the batch."""
@@ -98,61 +101,63 @@ class Columns:
     def _advance(self) -> None:
         """Choose one token for every row that still wants one."""
         begin = time.perf_counter()
-        if not self._begun:
-            self._begun = True
-            self._live = [row for row in self._rows if not row.done]
-            logits = self._stepper.prefill([row.task.context for row in self._live])
-        else:
-            going = [place for place, row in enumerate(self._live) if not row.done]
+        going = [place for place, row in enumerate(self._live) if not row.done]
+        if self._begun and len(going) < len(self._live):
             self._stepper.reorder(going)
-            self._live = [self._live[place] for place in going]
+        self._live = [self._live[place] for place in going]
+        if self._begun:
             logits = self._stepper.step([row.output[-1] for row in self._live])
+        else:
+            self._begun = True
+            logits = self._stepper.prefill([row.task.context for row in self._live])
         self._choose(logits)
-        self.seconds += time.perf_counter() - begin
+        self._seconds += time.perf_counter() - begin
 
     def _choose(self, logits: Tensor) -> None:
-        alike: dict[object, list[int]] = {}
-        for place, row in enumerate(self._live):
-            alike.setdefault(row.rules, []).append(place)
-        processed: dict[int, Processed] = {}
-        for places in alike.values():
-            processed.update(self._processed(logits, places))
-        drawing = [place for place in processed if self._live[place].draws]
-        chosen: dict[int, int] = {}
-        if drawing:
-            scores = torch.cat([processed[place].scores for place in drawing])
-            drawn = draw(scores, [self._live[place].uniforms.next() for place in drawing])
-            chosen.update(zip(drawing, drawn.tolist(), strict=True))
-        for place, made in processed.items():
-            row = self._live[place]
-            token = chosen[place] if place in chosen else int(made.scores.argmax(dim=-1))
-            trace = None if row.bound is None else row.bound.drawn(made.scores[0], token)
+        """A token for every row; one that is left without any ends."""
+        look, scores = self._processed(logits)
+        best = scores.max(dim=-1)
+        tokens, greatest = best.indices.tolist(), best.values.tolist()
+        drawing = [row.uniforms.next() for row in self._live if row.draws]
+        if drawing:  # they stand behind the others
+            tokens[-len(drawing) :] = draw(scores[-len(drawing) :], drawing).tolist()
+        for place, (row, token) in enumerate(zip(self._live, tokens, strict=True)):
+            if row.chain.rules and greatest[place] == -math.inf:
+                row.ready.append(no_choice())
+                row.done = True
+                continue
+            trace = None if row.bound is None else row.bound.drawn(scores[place], token)
+            row.ready.append(self._unmeasured.note(token, look, place, trace))
             row.output.append(token)
-            row.ready.append(Noted(token, logits[place : place + 1], made, trace))
             row.done = token in row.task.eos or len(row.output) >= row.task.limit
 
-    def _processed(self, logits: Tensor, places: list[int]) -> dict[int, Processed]:
-        """What the rules of these rows, which are the same, make of their logits; a row that is left without a token ends."""
-        rows = [self._live[place] for place in places]
-        bounds = tuple(row.bound.mu or 0.0 for row in rows if row.bound is not None and row.bound.told)
-        context = Context([row.task.known for row in rows], [row.output for row in rows], bounds)
-        told = rows[0].chain(logits[places] if len(places) < len(logits) else logits, context)
-        found = {}
-        for index, place in enumerate(places):
-            one = Processed(told.scores[index : index + 1], [(n, s[index : index + 1]) for n, s in told.stages])
-            try:
-                if one.stages:
-                    require_choice(one.scores)
-            except BadInput as error:
-                self._live[place].ready.append(error)
-                self._live[place].done = True
-            else:
-                found[place] = one
-        return found
+    def _processed(self, logits: Tensor) -> tuple[Look, Tensor]:
+        """What the rules of all rows make of their logits: as it will be measured, and the scores [B, V]."""
+        parts, scores = list[Part](), list[Tensor]()
+        first = 0
+        for _, alike in itertools.groupby(self._live, key=lambda row: row.rules):
+            rows = list(alike)
+            last = first + len(rows)
+            bounds = tuple(row.bound.mu or 0.0 for row in rows if row.bound is not None)
+            context = Context([row.task.known for row in rows], [row.output for row in rows], bounds)
+            processed = rows[0].chain(logits[first:last], context)
+            scores.append(processed.scores)
+            if processed.stages:
+                parts.append(Part(list(range(first, last)), processed))
+            first = last
+        return Look(logits, tuple(parts)), scores[0] if len(scores) == 1 else torch.cat(scores)
 
 
 def _row(task: Task, settings: Greedy | Sample) -> _Row:
+    chain = chain_for(settings, task.eos)
     bound = Bound(settings) if isinstance(settings, Sample) else None
-    uniforms = Uniforms(settings.seed, len(task.start))
     rules = settings.model_copy(update={"seed": 0, "stop": (), "max_new_tokens": 1}).model_dump_json()
-    return _Row(task, settings, chain_for(settings, task.eos), uniforms, bound, rules, list(task.start))
+    return _Row(
+        task,
+        chain,
+        Uniforms(settings.seed, len(task.start)),
+        bound if bound is not None and bound.told else None,
+        isinstance(settings, Sample) and settings.temperature > 0,
+        rules if chain.rules else "",
+        list(task.start),
+    )

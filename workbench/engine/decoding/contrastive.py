@@ -19,7 +19,7 @@ from workbench.domain.decoding import Beam, Contrastive
 from workbench.engine.decoding.beam import search
 from workbench.engine.decoding.chain import Context, Processed, chain_for, require_choice
 from workbench.engine.decoding.drafts import same_width
-from workbench.engine.decoding.measure import Measured, measure
+from workbench.engine.decoding.measure import Look, Measured, measure
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.sample import draw
 from workbench.engine.decoding.source import summed
@@ -97,7 +97,7 @@ class Pair:
 
     def tell(self, processed: Processed, rows: list[int], ids: list[int]) -> list[Measured]:
         """The expert's choice with what both thought of it."""
-        told = measure(self._logits, processed, rows, ids)
+        told = measure(Look.of(self._logits, processed), rows, ids)
         if self._last is None:
             raise ValueError("look before telling")
         return [one._replace(contrast=trace(self._last, row, one.id)) for row, one in zip(rows, told, strict=True)]

@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from workbench.domain.choices import SearchOption, SearchTrace
 from workbench.domain.decoding import ContrastiveSearch
 from workbench.engine.decoding.chain import Context, Processed, chain_for, require_choice
-from workbench.engine.decoding.measure import measure
+from workbench.engine.decoding.measure import Look, measure
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 
@@ -48,7 +48,7 @@ def contrastive_search(stepper: Stepper, task: Task, settings: ContrastiveSearch
         weighed = weigh(ids, p, states, read, settings.alpha)
         best = int(weighed.score.argmax())  # of equal ones the most probable
         token = int(ids[best])
-        chosen = measure(logits, processed, [0], [token])[0]._replace(search=_trace(weighed, best))
+        chosen = measure(Look.of(logits, processed), [0], [token])[0]._replace(search=_trace(weighed, best))
         output.append(token)
         total += chosen.logprob
         yield chosen

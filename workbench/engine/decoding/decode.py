@@ -23,6 +23,7 @@ from workbench.engine.decoding.contrastive import contrastive, seen_by_amateur
 from workbench.engine.decoding.contrastive_search import contrastive_search
 from workbench.engine.decoding.drafts import amateur_voice, draft_voice
 from workbench.engine.decoding.greedy import greedy
+from workbench.engine.decoding.naming import choice
 from workbench.engine.decoding.pieces import cut_at_stop, text_of
 from workbench.engine.decoding.sample import sample
 from workbench.engine.decoding.speculative import speculative
@@ -61,7 +62,7 @@ def decode(
     behind them, and the ending's text begins with theirs. `others` are the voices of further models by the name that the
     settings give them. Raises BadInput for a prompt that doesn't fit the model.
     """
-    return _one_by_one(decode_together(voice, prompt, settings, start=start, others=others))
+    return _one_by_one(voice, decode_together(voice, prompt, settings, start=start, others=others))
 
 
 def decode_together(
@@ -97,14 +98,14 @@ def decode_columns(
     return told, together
 
 
-def _one_by_one(told: Told) -> Choices:
+def _one_by_one(voice: Voice, told: Told) -> Choices:
     while True:
         try:
             said = next(told)
         except StopIteration as finished:
             return cast("Ending", finished.value)
         if isinstance(said, list):
-            yield from said
+            yield from (choice(voice.pieces, one) for one in said)
             if not said:
                 yield None
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.measure import Noted
+from workbench.engine.decoding.measure import Look, Noted
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
@@ -21,7 +21,7 @@ def greedy(stepper: Stepper, task: Task, settings: Greedy | Sample) -> Steps:
             require_choice(processed.scores)
         token = int(processed.scores.argmax(dim=-1))
         output.append(token)
-        yield Noted(token, logits, processed)
+        yield Noted(token, Look.of(logits, processed))
         if token in task.eos:
             return Outcome("end", (Hypothesis(tuple(output)),))
         if len(output) >= task.limit:

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from workbench.domain.choices import TokenChoice
 from workbench.domain.decoding import Greedy, Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
-from workbench.engine.decoding.decode import Settings, decode, task_for
+from workbench.engine.decoding.decode import Settings, decode_together, task_for
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.pieces import completion_of, cut_at_stop, text_of
 from workbench.engine.decoding.sample import draw
@@ -83,15 +82,15 @@ def write_many(
 def _alone(
     voice: Voice, prompt: list[int], settings: Settings, others: Mapping[str, Voice] | None, wanted: Callable[[], bool]
 ) -> list[Written] | None:
-    steps, ids = decode(voice, prompt, settings, others=others), list[int]()
+    steps, ids = decode_together(voice, prompt, settings, others=others), list[int]()
     while wanted():
         try:
             told = next(steps)
         except StopIteration as finished:
             ending: Ending = finished.value
             return [Written(ids, ending.completion, ending.reason == "end")]
-        if isinstance(told, TokenChoice):
-            ids.append(told.id)
+        if isinstance(told, list):
+            ids += [one.id for one in told]
     return None
 
 

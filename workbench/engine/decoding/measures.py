@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from workbench.domain.choices import Aside, DraftRound, TokenChoice
+from workbench.domain.choices import Aside, DraftRound
+from workbench.engine.decoding.naming import Spoken
 from workbench.engine.decoding.rounds import numbers_of
 
 
@@ -29,7 +30,9 @@ class Tally:
     def __init__(self, together: Callable[[], float] = lambda: 0.0) -> None:
         self._together = together
         self._before = self._shared = together()
-        self._choices: list[TokenChoice] = []
+        self._ids: list[int] = []
+        self._pieces: list[str] = []
+        self._logprob = 0.0
         self._rounds: list[DraftRound] = []
         self._seconds = 0.0
         self._first: float | None = None
@@ -39,11 +42,14 @@ class Tally:
         """A step of this column begins."""
         self._since, self._shared = time.perf_counter(), self._together()
 
-    def stop(self, *choices: TokenChoice) -> None:
+    def stop(self, *tokens: Spoken) -> None:
         """The step has ended, with or without tokens."""
         self._seconds += time.perf_counter() - self._since - (self._together() - self._shared)
-        self._choices += choices
-        if choices and self._first is None:
+        for one in tokens:
+            self._ids.append(one.id)
+            self._pieces.append(one.text)
+            self._logprob += one.logprob
+        if tokens and self._first is None:
             self._first = self.seconds
 
     @property
@@ -60,12 +66,12 @@ class Tally:
     @property
     def ids(self) -> list[int]:
         """The tokens so far."""
-        return [choice.id for choice in self._choices]
+        return self._ids
 
     @property
     def text(self) -> str:
         """The text so far."""
-        return "".join(choice.text for choice in self._choices)
+        return "".join(self._pieces)
 
     def numbers(self) -> dict[str, float]:
         """Tokens, seconds, tokens_per_second, first_token_seconds, logprob (nats), distinct_1, distinct_2, repetition; those of its rounds."""
@@ -73,7 +79,7 @@ class Tally:
         found = {
             "tokens": float(len(ids)),
             "seconds": self.seconds,
-            "logprob": sum(choice.logprob for choice in self._choices),
+            "logprob": self._logprob,
             "distinct_1": distinct(ids, 1),
             "distinct_2": distinct(ids, 2),
             "repetition": repetition(ids),

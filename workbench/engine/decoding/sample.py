@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.domain.decoding import Sample
 from workbench.engine.decoding.chain import Context, chain_for, require_choice
 from workbench.engine.decoding.greedy import greedy
-from workbench.engine.decoding.measure import Noted
+from workbench.engine.decoding.measure import Look, Noted
 from workbench.engine.decoding.mirostat import Bound
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
@@ -36,7 +36,7 @@ def sample(stepper: Stepper, task: Task, settings: Sample) -> Steps:
             require_choice(processed.scores)
         token = int(draw(processed.scores, [uniforms.next()]))
         output.append(token)
-        yield Noted(token, logits, processed, bound.drawn(processed.scores[0], token))
+        yield Noted(token, Look.of(logits, processed), mirostat=bound.drawn(processed.scores[0], token))
         if token in task.eos:
             return Outcome("end", (Hypothesis(tuple(output)),))
         if len(output) >= task.limit:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.decoding.chain import Chain, Context, Processed
-from workbench.engine.decoding.measure import Measured, measure
+from workbench.engine.decoding.measure import Look, Measured, measure
 from workbench.engine.decoding.opening import opened
 from workbench.engine.decoding.stepper import Stepper
 from workbench.engine.decoding.task import Task
@@ -54,7 +54,7 @@ class Model:
 
     def tell(self, processed: Processed, rows: list[int], ids: list[int]) -> list[Measured]:
         """As every strategy tells its choices."""
-        return measure(self._logits, processed, rows, ids)
+        return measure(Look.of(self._logits, processed), rows, ids)
 
     def advance(self, rows: list[int], ids: list[int]) -> None:
         """One pass of the model."""

@@ -16,7 +16,7 @@ from workbench.domain.choices import DraftedToken, DraftRound, DraftTrace, Draft
 from workbench.domain.decoding import Speculative
 from workbench.engine.decoding.chain import Processed, chain_for, require_choice
 from workbench.engine.decoding.drafts import CHUNK, Chooser, Draft, Drafted, ModelDraft, NgramDraft, Numbers, Reader
-from workbench.engine.decoding.measure import Measured, measure
+from workbench.engine.decoding.measure import Look, Measured, measure
 from workbench.engine.decoding.task import Hypothesis, Outcome, Steps, Task
 from workbench.engine.decoding.verify import EXACT, Rule, acceptance
 
@@ -186,7 +186,7 @@ class Rounds:
             token, trace = self._added(drafted, seen)
             ids.append(token)
             traces.append(trace)
-        measured = measure(seen.logits, seen.processed, list(range(len(ids))), ids)
+        measured = measure(Look.of(seen.logits, seen.processed), list(range(len(ids))), ids)
         self._stepper.crop(len(drafted) - seen.taken)
         self._output += ids
         self._known, self._unread = None, ids[-1:]
@@ -216,7 +216,7 @@ class Rounds:
         logits = self._stepper.step(self._unread)
         processed = self._chooser.process(logits, self._task.prompt, [self._output])
         token = self._chooser.take(processed.scores, 0.5)
-        measure(logits, processed, [0], [token])
+        measure(Look.of(logits, processed), [0], [token])
         ended = time.perf_counter()
         self._stepper.crop(1)
         return ended - began

@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from workbench.domain.choices import Aside, TokenChoice
+from workbench.domain.choices import Aside
 from workbench.engine.decoding.measure import Measured, Noted, measured
-from workbench.engine.decoding.naming import choice, named
+from workbench.engine.decoding.naming import Spoken, named
 from workbench.engine.decoding.pieces import TextStream, completion_of, cut_at_stop, text_of, undecided_tail
 from workbench.engine.decoding.task import Outcome, Reason, Steps, Task
 from workbench.engine.decoding.voice import Voice
@@ -36,12 +36,12 @@ class Ending:
 
 
 # None: a step after which nothing is told.
-Told = Generator[list[TokenChoice] | Aside | None, None, Ending]
+Told = Generator[list[Spoken] | Aside | None, None, Ending]
 Keep = Callable[[Noted], None]
 
 
 class _Said(NamedTuple):
-    """A token with its place in the text."""
+    """A token with its place in the text, measured or not yet."""
 
     token: Measured | Noted
     piece: str
@@ -63,14 +63,14 @@ def telling(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps, keep
         try:
             said = next(steps)
         except StopIteration as finished:
-            yield _choices(voice, sure + held)
+            yield _spoken(sure + held)
             return _ending(voice, task.known, stops, text, finished.value)
         if said is None:
             yield None
             continue
         if isinstance(said, Aside):
             if sure:
-                yield _choices(voice, sure)
+                yield _spoken(sure)
                 sure = []
             yield named(voice.pieces, said)
             continue
@@ -81,27 +81,23 @@ def telling(voice: Voice, task: Task, stops: tuple[str, ...], steps: Steps, keep
         place = cut_at_stop(text, stops)
         if place is not None:
             steps.close()
-            yield _cut(_choices(voice, sure + held), place)
+            yield _cut(_spoken(sure + held), place)
             return Ending("stop", text[:place], text[:place])
         border = len(text) - undecided_tail(text, stops)
         while held and held[0].end <= border:
             sure.append(held.pop(0))
         if sure and time.perf_counter() >= due:
-            yield _choices(voice, sure)
+            yield _spoken(sure)
             sure = []
             due = time.perf_counter() + TOGETHER
         else:
             yield None
 
 
-def _choices(voice: Voice, said: list[_Said]) -> list[TokenChoice]:
-    """Measure what was only noted, and put everything into words."""
-    noted = [one.token for one in said if isinstance(one.token, Noted)]
-    late = iter(measured(noted) if noted else ())
-    return [
-        choice(voice.pieces, one.token if isinstance(one.token, Measured) else next(late), one.piece, one.start)
-        for one in said
-    ]
+def _spoken(said: list[_Said]) -> list[Spoken]:
+    """Everything measured, what was only noted at once."""
+    late = iter(measured([one.token for one in said if isinstance(one.token, Noted)]))
+    return [Spoken(one.token if isinstance(one.token, Measured) else next(late), one.piece, one.start) for one in said]
 
 
 def _ending(voice: Voice, prompt: list[int], stops: tuple[str, ...], text: str, outcome: Outcome) -> Ending:
@@ -115,9 +111,7 @@ def _ending(voice: Voice, prompt: list[int], stops: tuple[str, ...], text: str, 
     return Ending(outcome.reason, text, completion_of(voice.tokenizer, ids), tuple(others))
 
 
-def _cut(held: list[TokenChoice], place: int) -> list[TokenChoice]:
+def _cut(held: list[Spoken], place: int) -> list[Spoken]:
     """The held tokens up to `place`; the one that straddles it loses the text behind it."""
-    kept = [choice for choice in held if choice.start < place or choice.end <= place]
-    return [
-        c if c.end <= place else c.model_copy(update={"text": c.text[: place - c.start], "end": place}) for c in kept
-    ]
+    kept = [one for one in held if one.start < place or one.end <= place]
+    return [one if one.end <= place else one._replace(text=one.text[: place - one.start]) for one in kept]

@@ -96,6 +96,13 @@ def _busy(window: Window) -> None:
     window.go("annotate", dataset="four")
 
 
+def _cancelled(window: Window) -> None:
+    """Somebody didn't want to wait for it."""
+    _busy(window)
+    page = window.deck.page("annotate")
+    QTimer.singleShot(KEY_MS, window, lambda: QTest.keyClick(page, Qt.Key.Key_Escape))
+
+
 def _gone(window: Window) -> None:
     """The server is away, for a moment."""
     labelling = window.services.labelling
@@ -174,6 +181,7 @@ SCENES = (
     Scene("desk-new-queue", _command("new_queue"), (), ESCAPE),
     Scene("desk-new-person", _command("person"), (Qt.Key.Key_Up, Qt.Key.Key_Return), ESCAPE),
     Scene("desk-busy", _busy, at_once=True),
+    Scene("desk-cancelled", _cancelled, at_once=True),
     Scene("desk-error", _gone),
     Scene("statistics-agreement", _statistics("pandalm", 0)),
     Scene("statistics-habits", _statistics("pandalm", 1)),

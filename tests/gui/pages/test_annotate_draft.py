@@ -162,3 +162,37 @@ def test_that_all_bad_and_skips_are_told_in_words() -> None:
     assert in_words(Judgement(**base | {"outcome": "all_bad"})) == "all bad"
     skipped = Judgement(**base | {"outcome": "skipped", "skip_reason": "wrong_language"})
     assert in_words(skipped) == "skipped (wrong language)"
+
+
+def test_that_nothing_is_level_before_the_first_or_after_the_last_place() -> None:
+    draft = Draft((2, 0, 1))
+    draft.level()
+    assert not draft.levelling
+    for place in (0, 1, 2):
+        draft.press(place)
+    draft.level()
+    assert not draft.levelling
+
+
+@pytest.mark.parametrize(
+    ("tier", "level", "tiers"),
+    [
+        (-1, False, [[2], [0], [1]]),
+        (9, False, [[0], [1], [2]]),
+        (1, False, [[0], [2], [1]]),
+        (1, True, [[0], [1, 2]]),
+        (2, True, [[0], [1], [2]]),
+        (-1, True, [[2], [0], [1]]),
+    ],
+)
+def test_that_a_card_is_dropped_where_it_was_let_go(tier: int, level: bool, tiers: list[list[int]]) -> None:
+    draft = Draft((0, 1, 2), [[0], [1]], levelling=True)
+    draft.move(2, tier, level=level)
+    assert draft.tiers == tiers
+    assert not draft.levelling  # the next key places anew
+
+
+def test_that_a_pair_that_was_judged_before_begins_without_a_ranking() -> None:
+    draft = Draft((1, 0))
+    draft.remember(judged(((0,), (1,)), (1, 0)))
+    assert draft.tiers == []

@@ -133,3 +133,32 @@ def test_that_an_earlier_judgement_is_where_a_correction_starts_in_every_dimensi
     assert said(three) == {"Harmless": ((0,), (1,), (2,))}
     assert three.overall.tiers == [[0], [1, 2]]
     assert all_in_words(earlier) == "A ≻ B = C (Harmless B ≻ C ≻ A)"
+
+
+def test_that_a_dimension_that_is_left_waits_for_no_level_place() -> None:
+    three = sheet(0, 1, 2)
+    three.press(0)
+    three.level()
+    three.turn(1)
+    three.turn(-1)
+    three.press(1)
+    assert three.draft.tiers == [[0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("shown", "tiers", "proposed"),
+    [
+        ((1, 0), [], (((1,), (0,)), True)),
+        ((1, 0), [[0], [1]], (((0,), (1,)), True)),
+        ((0, 1, 2), [[2], [0]], (((2,), (0,), (1,)), True)),
+        ((0, 1, 2), [[2]], (((2,), (0, 1)), False)),
+        ((0, 1, 2), [[2], [0, 1]], (((2,), (0, 1)), True)),
+    ],
+)
+def test_that_what_a_label_would_say_is_what_was_said_so_far(
+    shown: tuple[int, ...], tiers: list[list[int]], proposed: tuple[tuple[tuple[int, ...], ...], bool]
+) -> None:
+    one = Sheet(shown)
+    one.restore({"tiers": tiers})
+    ranking, strength, whole = one.proposed()
+    assert ((ranking.tiers, whole), strength) == (proposed, 1)

@@ -1,8 +1,7 @@
-import time
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.steps import steps
 from workbench.analysis.words import word_differences, words
 
 
@@ -44,12 +43,10 @@ def test_that_umlauts_and_other_scripts_are_words() -> None:
     assert [text[i:j] for i, j in words(text)] == ["Größe", "東京"]
 
 
-def test_that_long_texts_are_compared_within_two_seconds() -> None:
+def test_that_long_texts_are_not_compared_word_by_word() -> None:
     left = " ".join(f"word{i % 97}" for i in range(3000))
     right = " ".join(f"word{i % 89}" for i in range(3000))
-    before = time.perf_counter()
-    word_differences(left, right)
-    assert time.perf_counter() - before < 2.0
+    assert steps(lambda: word_differences(left, right)) < 3000 * 3000 / 200
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

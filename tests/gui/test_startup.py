@@ -35,7 +35,6 @@ class Watched(window.Window):
     def showEvent(self, event):
         super().showEvent(event)
         seen["shown"] = roots()
-        seen["seconds"] = time.monotonic() - started
         QTimer.singleShot(50, self, self.look)
     def look(self):
         page = self.deck.page("home")
@@ -89,10 +88,6 @@ def test_that_an_open_workspace_shows_home_without_learning_or_plotting_librarie
 
 def test_that_the_window_names_its_workspace(seen: dict[str, object]) -> None:
     assert str(seen["title"]).startswith("space")
-
-
-def test_that_the_window_appears_within_a_few_seconds_even_on_a_busy_machine(seen: dict[str, object]) -> None:
-    assert float(seen["seconds"]) < 5.0  # type: ignore[arg-type]
 
 
 def test_that_the_last_workspace_is_opened_when_none_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.jobs.ledger import FileLedger, supervise, tick_until
 from workbench.domain.events import Finished, Metrics, Resumed
 from workbench.domain.runs import JobState
@@ -93,14 +95,19 @@ def test_that_a_worker_which_ignores_a_stop_is_terminated_and_booked_as_stopped(
     assert ledger.why("run") == ("", "")
 
 
-def test_that_a_worker_which_is_deaf_even_to_termination_is_killed(ledger: FileLedger) -> None:
+def test_that_a_worker_which_is_deaf_even_to_termination_is_killed(
+    ledger: FileLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("terminate", "kill"):
+        way = getattr(Child, name)
+        monkeypatch.setattr(Child, name, lambda child, name=name, way=way: (done.append(name), way(child)))
     job = ledger.add("run", steps=10_000, stubborn=True, deaf=True)
     supervisor = supervise(ledger, terminate_after=0.1, kill_after=0.3)
     tick_until(supervisor, lambda: ledger.state("run") is JobState.RUNNING)
-    asked = time.monotonic()
     RunFolder(job.folder).want("stop")
     tick_until(supervisor, lambda: ledger.state("run") is JobState.STOPPED)
-    assert time.monotonic() - asked > 0.3
+    assert done[0] == "terminate" and done.count("terminate") == 1 and done[-1] == "kill"
 
 
 def test_that_a_slow_pause_is_never_pressed(ledger: FileLedger) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import json
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -138,24 +137,26 @@ def test_that_a_label_does_not_wait_for_an_import(
     ten: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "SLICE", 20)
-    rows = [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(1500)]
+    rows = [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(60)]
     file = write_lines(tmp_path / "many.jsonl", rows)
-    ended: list[float] = []
+    begun, labelled = threading.Event(), threading.Event()
 
-    def work() -> None:
-        ten.datasets.import_files([file], "many")
-        ended.append(time.monotonic())
+    def midway(done: int, _total: int) -> bool:
+        if done:
+            begun.set()
+            assert labelled.wait(60), "labels waited for the import"
+        return True
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=lambda: ten.datasets.import_files([file], "many", progress=midway))
     thread.start()
+    assert begun.wait(60)
     shown, _ = ten.labelling.start("pairs")
     while shown is not None:
         answer = ten.labelling.record("pairs", shown, outcome="all_bad", milliseconds=1)
         shown = answer.next
-    labelled = time.monotonic()
+    labelled.set()
     thread.join()
-    assert labelled < ended[0]
-    assert ten.datasets.get("many").rows == 1500
+    assert ten.datasets.get("many").rows == 60
 
 
 def test_that_a_taken_name_is_refused_before_anything_is_read(bench: Workbench, pairs: Path) -> None:

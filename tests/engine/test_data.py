@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -25,6 +26,14 @@ def test_that_a_snapshot_comes_back_as_rows_with_prompts(tmp_path: Path) -> None
     assert len(read) == 6
     assert prompt_of(read[4]).text == "prompt 2"
     assert not prompt_of(read[4]).raw
+
+
+def test_that_rows_are_read_without_what_only_many_files_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "data.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows(1)), path)
+    monkeypatch.delitem(sys.modules, "pyarrow.dataset", raising=False)
+    assert len(read_rows(path)) == 2
+    assert "pyarrow.dataset" not in sys.modules, "importing it takes a worker longer than reading"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 torn"], ids=["missing", "empty file", "damaged"])

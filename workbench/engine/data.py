@@ -22,7 +22,10 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         raise RunFailed(f"The run's data is missing: {path}.", "Start the run anew from its dataset.")
     try:
-        rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+        with pyarrow.parquet.ParquetFile(
+            path
+        ) as file:  # read_table would import pyarrow's datasets, which takes longer
+            rows: list[Row] = file.read().to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise RunFailed(
             f"The run's data can't be read: {path}.", "Start the run anew from its dataset.", str(error)

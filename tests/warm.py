@@ -70,6 +70,9 @@ def serve(address: str) -> None:
     atexit.register(leave)  # registered first, so that it comes last
     for name in MODULES:
         importlib.import_module(name)
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    get_checkpoint_conversion_mapping("llama")  # some hundred regular expressions
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children here

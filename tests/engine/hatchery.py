@@ -6,6 +6,7 @@ a run, `{"folder": …, "kind": …, "step": …}`; each line on stdout how it e
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -70,6 +71,10 @@ def serve() -> None:
     os.environ.update(ENVIRONMENT)
     for name in (*MODULES, *RECIPES.values()):
         importlib.import_module(name)
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    get_checkpoint_conversion_mapping("llama")  # some hundred regular expressions
+    gc.freeze()
     for line in sys.stdin:
         if (child := os.fork()) == 0:
             code = 70

@@ -43,7 +43,7 @@ def reported(workspace: Path) -> int:
 
 def trained(workspace: Path) -> subprocess.Popen[bytes]:
     """An application in the midst of training."""
-    application = subprocess.Popen([sys.executable, str(APPLICATION), str(workspace)])
+    application = subprocess.Popen([sys.executable, str(APPLICATION), str(workspace), sys.executable])
     until(lambda: reported(workspace) >= 8 or application.poll() is not None, 120)
     assert application.poll() is None
     return application
@@ -54,6 +54,7 @@ def losses(bench: Workbench) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_that_kill_9_of_the_application_costs_nothing_and_kill_9_of_the_worker_only_a_resume(workspace: Path) -> None:
     application = trained(workspace)
     application.kill()

@@ -1,4 +1,4 @@
-"""An application that starts a real training run and supervises it until somebody kills it."""
+"""An application that starts a real training run and supervises it until somebody kills it; its worker runs on the Python that it is told of."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from workbench.domain.specs.kinds import parse_spec
 from workbench.services.workbench import Workbench
 
 if __name__ == "__main__":
+    sys.executable = sys.argv[2]
     with Workbench.open(Path(sys.argv[1])) as bench:
         spec = parse_spec(
             {"kind": "sft", "base": "stories", "data": "demos", "batch_size": 4, "max_steps": 400, "checkpoint_every": 5,

@@ -66,12 +66,13 @@ def reopened(qtbot: QtBot, theme: Theme, memory: QSettings) -> Iterator[Callable
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("how", ["close", "kill"])
 def test_that_a_run_goes_on_without_its_window_and_its_curve_has_no_gap(
     space: Path, reopened: Callable[[Path], Window], qtbot: QtBot, how: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(space), how], capture_output=True, text=True, timeout=200, check=False,
+        [sys.executable, str(SCRIPT), str(space), how, sys.executable], capture_output=True, text=True, timeout=200, check=False,
         env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
     )  # fmt: skip
     assert done.returncode == (-signal.SIGKILL if how == "kill" else 0), done.stderr

@@ -1,4 +1,7 @@
-"""A real window that starts a real run and is then closed or killed: run by test_window_and_run, never imported."""
+"""A real window that starts a real run and is then closed or killed: run by test_window_and_run, never imported.
+
+The run's worker runs on the Python that it is told of.
+"""
 
 import os
 import signal
@@ -52,4 +55,5 @@ def main(space: Path, how: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.executable = sys.argv[3]
     main(Path(sys.argv[1]), sys.argv[2])

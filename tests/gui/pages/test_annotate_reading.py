@@ -206,15 +206,10 @@ def test_that_unseen_signs_do_not_shift_the_marks(show: Callable[..., None], boa
     assert [[words for words, _ in looks(card.pane)] for card in board.cards] == [["red"], ["blue"]]
 
 
-@pytest.mark.parametrize("kind", ["alike", "strange", "shuffled"])
-def test_that_four_thousand_words_are_not_compared_word_by_word(kind: str) -> None:
-    words = [f"word{n * 7919 % 1500}" for n in range(4000)]
-    other = {
-        "alike": [w if n % 40 else "other" for n, w in enumerate(words)],
-        "strange": [f"else{n}" for n in range(4000)],
-        "shuffled": sorted(words, key=lambda w: w[::-1]),
-    }[kind]
-    assert steps(lambda: word_differences(" ".join(words), " ".join(other))) < 4000 * 4000 / 20
+def test_that_no_more_of_long_texts_is_compared_than_a_key_press_has_time_for() -> None:
+    words = [f"word{n * 7919 % 1500}" for n in range(8000)]
+    other = [word if n % 40 else "other" for n, word in enumerate(words)]
+    assert steps(lambda: word_differences(" ".join(words), " ".join(other))) < 800_000
 
 
 @pytest.fixture

@@ -64,12 +64,15 @@ class FileLedger:
 
     def lease(self) -> bool:
         book = self._read()
-        holder = book["lease"]
-        if holder is not None and holder[0] != self.owner and holder[1] > time.time():
+        if book["lease"] not in {None, self.owner}:
             return False
-        book["lease"] = [self.owner, time.time() + 1.0]
+        book["lease"] = self.owner
         self._write(book)
         return True
+
+    def expire(self) -> None:
+        """The time of whoever holds the lease runs out."""
+        self._write(self._read() | {"lease": None})
 
     def _in(self, *states: str) -> list[Job]:
         return [self.job(name) for name, run in self._read()["runs"].items() if run["state"] in states]

@@ -24,9 +24,10 @@ run: $(READY)
 	fi
 
 # One thread for each of the two test processes: threads that wait for each other on shared cores cost ten times as much.
+# Files go in their order, not those with most tests first: the long ones have few tests, and would begin last.
 test: $(READY)
 	@$(BIN)/python packaging/check_system.py
-	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff format --check workbench tests resources packaging plugins

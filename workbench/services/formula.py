@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workbench.domain.metrics import METRICS, Metric
 from workbench.domain.specs.kinds import Spec
 from workbench.services.formulas import dpo, grpo, judge, ppo, pretrain, revise, reward, score, sft, study, weighted
 from workbench.services.formulas.card import FormulaCard
@@ -28,8 +27,3 @@ CARDS: dict[str, Callable[[Any], FormulaCard]] = {
 def formula(spec: Spec) -> FormulaCard:
     """The card of a spec."""
     return CARDS[spec.kind](spec)
-
-
-def metric_table() -> tuple[Metric, ...]:
-    """Every metric with its sentence, unit and good direction."""
-    return tuple(METRICS.values())

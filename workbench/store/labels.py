@@ -167,11 +167,13 @@ class Labels:
             numbers = list(connection.execute(newest).scalars())
             joined = (
                 judgements_with_items()
-                .add_columns(t.prompts.c.turns)
+                .add_columns(t.prompts.c.turns, t.prompts.c.raw.label("is_raw"))
                 .join(t.prompts, t.rows.c.prompt_id == t.prompts.c.id)
             )
             found = connection.execute(joined.where(t.judgements.c.id.in_(numbers)).order_by(t.judgements.c.id.desc()))
-            return [(read_judgement(row), Prompt.model_validate({"turns": row.turns})) for row in found]
+            return [
+                (read_judgement(row), Prompt.model_validate({"turns": row.turns, "raw": row.is_raw})) for row in found
+            ]
 
     def for_item(self, item: str, dataset: str | None = None) -> builtins.list[Judgement]:
         """The judgements that count for an item, oldest first."""

@@ -53,8 +53,8 @@ def keep_scores(
     """Put scores in place of the model's older ones; yields (what, hint) when items are gone or have other candidates."""
     sizes = rows_and_sizes(connection, dataset, [event.item for event in events])
     kept = {event.item: event for event in events if sizes.get(event.item, (0, 0))[1] == len(event.scores)}
-    if len(kept) < len({event.item for event in events}):
-        yield f"{len(events) - len(kept)} scores could not be kept: their items are gone.", "Score the dataset again."
+    if gone := {event.item for event in events} - kept.keys():
+        yield f"{len(gone)} scores could not be kept: their items are gone.", "Score the dataset again."
     rows = [sizes[item][0] for item in kept]
     for start in range(0, len(rows), KEYS_AT_ONCE):
         some = t.row_scores.c.row_id.in_(rows[start : start + KEYS_AT_ONCE])

@@ -390,3 +390,34 @@ def test_that_comments_that_were_not_judged_survive_in_the_draft(
     page.desk.board.set_spans(())
     page.desk.restore(item.draft)
     assert page.desk.board.spans == kept
+
+
+def test_that_a_comment_that_is_said_twice_is_kept_once() -> None:
+    assert Comments([span(2, 4), span(0, 3), span(2, 4)]).spans == (span(0, 3), span(2, 4))
+
+
+def test_that_only_one_field_is_open_at_a_time(board: CandidateBoard) -> None:
+    for place, words in ((0, "home"), (1, "blue")):
+        select(board, place, words)
+        board.comment()
+        board.cards[place].pane.setTextCursor(QTextCursor(board.cards[place].pane.document()))
+    assert [card.comments.editor.isVisible() for card in board.cards] == [False, True]
+    QTest.keyClicks(board.cards[1].comments.field, "sky")
+    QTest.keyClick(board.cards[1].comments.field, K.Key_Return)
+    assert [(s.candidate, s.comment) for s in board.spans] == [(0, "sky")]
+
+
+def test_that_a_caret_does_not_outlive_its_text(board: CandidateBoard) -> None:
+    board.comment()
+    assert board.cards[0].pane.caret
+    board.show_texts(["another", "item"], raw=False, differences=False)
+    assert not board.cards[0].pane.caret
+    assert board.cards[0].pane.focusPolicy() is Qt.FocusPolicy.NoFocus
+
+
+@pytest.mark.parametrize("key", [K.Key_Delete, K.Key_Backspace])
+def test_that_a_comment_is_deleted_where_the_caret_is(board: CandidateBoard, key: Qt.Key) -> None:
+    board.set_spans([Span(candidate=1, start=0, end=3, comment="which?"), span(0, 3)])
+    board.comment()
+    QTest.keyClick(board.cards[0].pane, key)
+    assert board.spans == (span(0, 3),)

@@ -77,6 +77,7 @@ def test_that_scores_are_those_of_the_plain_model(
         assert scored(folder)[row["item"]]["scores"] == pytest.approx(plain, abs=1e-5)
 
 
+@pytest.mark.usefixtures("warm")
 def test_that_a_killed_run_goes_on_with_the_same_verdicts(
     judge_folder: Path, items: list[Row], make_run: MakeRun, here: Here, worker: Callable[[RunFolder], Worker]
 ) -> None:

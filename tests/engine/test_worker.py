@@ -25,6 +25,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_that_a_run_killed_and_paused_and_resumed_is_bit_for_bit_the_run_that_was_not(
     stories: Path,
     demonstrations: Rows,

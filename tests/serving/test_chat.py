@@ -206,6 +206,27 @@ def test_that_a_stop_text_across_token_borders_ends_text_and_stream(server_here:
         assert heard[-1].choices[0].finish_reason == "stop"
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [{"strategy": "beam", "num_beams": 2}, {"strategy": "speculative", "draft": "ngram", "seed": 4}],
+    ids=str,
+)
+def test_that_strategies_of_their_own_lose_a_stop_text_from_text_and_bytes_alike(
+    server_here: Running, strategy: dict[str, Any]
+) -> None:
+    def told(**more: Any) -> Any:
+        return ask(server_here, max_tokens=20, logprobs=True, extra_body=strategy, **more).choices[0]
+
+    whole = told()
+    assert b"".join(bytes(token.bytes or []) for token in whole.logprobs.content).decode() == whole.message.content
+    for stop in stops_across_borders(whole.message.content)[:2]:
+        choice = told(stop=stop)
+        assert choice.message.content == whole.message.content[: whole.message.content.index(stop)]
+        joined = b"".join(bytes(token.bytes or []) for token in choice.logprobs.content)
+        assert joined.decode() == choice.message.content
+        assert choice.finish_reason == "stop"
+
+
 def test_that_the_beginning_of_a_stop_text_is_said_when_it_is_no_stop_after_all(server_here: Running) -> None:
     whole = ask(server_here, temperature=0, max_tokens=40).choices[0].message.content
     stop = whole[6:9] + "\u2603"

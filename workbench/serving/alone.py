@@ -33,6 +33,7 @@ class Alone:
             }
         )
         self._steps = decode(voice, prompt, settings, others=others)
+        self._stream = TextStream(voice.tokenizer, prompt)
         self._made = 0
 
     def step(self) -> Told:
@@ -54,10 +55,11 @@ class Alone:
         return [(self.order, Heard(self._choice, (self._said(choice),)))]
 
     def _said(self, choice: TokenChoice) -> Said:
+        cut = len(choice.text) < len(self._stream.push(choice.id))  # a stop text took its end
         if self.order.logprobs is None:
-            return Said(choice.id, choice.text)
+            return Said(choice.id, choice.text, cut=cut)
         top = tuple((o.id, math.log(o.p_model)) for o in choice.alternatives if o.p_model > 0)
-        return Said(choice.id, choice.text, choice.logprob, top[: self.order.logprobs])
+        return Said(choice.id, choice.text, choice.logprob, top[: self.order.logprobs], cut)
 
 
 class Reading:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ def test_that_a_model_in_training_mode_is_sampled_without_dropout_and_stays_in_t
 
 def test_that_an_adapter_takes_part_and_can_be_switched_off() -> None:
     base = sample(llama(), temperature=0)
-    model = attach_lora(Loaded(llama(), None, Path()), LoraPart(rank=4), Path())
+    model = attach_lora(Loaded(llama(), SimpleNamespace(eos_token_id=None), Path()), LoraPart(rank=4), Path())
     assert sample(model, temperature=0).completions == base.completions
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,7 +108,11 @@ def test_that_adapters_are_part_of_the_plan_and_can_be_switched_off(
 
 
 def test_that_an_adapter_of_our_own_recipes_is_planned() -> None:
-    model = attach_lora(Loaded(make_model("llama"), None, Path()), LoraPart(rank=4, targets="q_proj,v_proj"), Path())
+    model = attach_lora(
+        Loaded(make_model("llama"), SimpleNamespace(eos_token_id=None), Path()),
+        LoraPart(rank=4, targets="q_proj,v_proj"),
+        Path(),
+    )
     assert read_plan(model) is not None
 
 

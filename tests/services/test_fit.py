@@ -285,3 +285,25 @@ def test_that_a_circle_of_adapters_ends_as_a_small_model(tmp_path: Path) -> None
         (tmp_path / name).mkdir()
         (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": f"../{other}"}))
     assert fit.shape_of(tmp_path / "a") == fit.Shape(512, 8, 32000, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "numbers"),
+    [
+        ({"method": "ptuning", "ptuning": {"tokens": 10, "width": 32}}, 10 * 1024 + 2 * 32 * 1024 + 32**2),
+        ({"method": "prefix", "prefix": {"tokens": 10, "width": 0}}, 2 * 24 * 10 * 1024),
+        ({"method": "prefix", "prefix": {"tokens": 10, "width": 64}}, 2 * 24 * 10 * 1024 + 2 * 24 * 64 * 1024),
+        ({"method": "qlora", "lora": {"rank": 2}}, 16 * 24 * 1024 * 2),
+    ],
+)
+def test_that_virtual_tokens_count_with_the_networks_that_make_them(fields: dict[str, object], numbers: int) -> None:
+    assert fit.trained_parameters(SftSpec.model_validate(fields), MILLIONS, SHAPE) == numbers
+
+
+def test_that_an_adapter_s_base_is_looked_for_from_its_own_folder(tmp_path: Path) -> None:
+    for name in ("base", "first", "second"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "base" / "config.json").write_text(json.dumps({"hidden_size": 96}))
+    for name, base in (("first", "../base"), ("second", "../first")):
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    assert fit.shape_of(tmp_path / "second").width == 96

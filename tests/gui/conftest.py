@@ -14,6 +14,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from tests.gui.at_once import AtOnce, NotedShell
 from workbench.gui.app import make_app
 from workbench.gui.theme import Theme
 
@@ -60,3 +61,21 @@ def nothing_is_left_behind(qapp: QApplication) -> Iterator[None]:
         window.close()
     assert not names, f"windows left open: {names}"
     assert not timers, f"timers left running: {[t.parent() for t in timers]}"
+
+
+@pytest.fixture
+def bridge() -> AtOnce:
+    return AtOnce()
+
+
+@pytest.fixture
+def shell(theme: Theme) -> NotedShell:
+    return NotedShell(theme)
+
+
+@pytest.fixture(params=["light", "dark"])
+def either(theme: Theme, request: pytest.FixtureRequest) -> Iterator[Theme]:
+    """Both themes, one after the other."""
+    theme.apply(request.param)
+    yield theme
+    theme.apply("light")

@@ -31,8 +31,9 @@ from workbench.gui.chrome import TopBar
 from workbench.gui.notify import MOST_REMEMBERED, Notice, Notifier
 from workbench.gui.page_table import PAGES
 from workbench.gui.panels import GLOBAL_KEYS, ask, log_text, show_help, show_keys, show_log
-from workbench.gui.status_bar import StatusBar, time_left
+from workbench.gui.status_bar import StatusBar
 from workbench.gui.theme import LIGHT, Theme
+from workbench.gui.widgets.run_row import progress_words
 from workbench.gui.window import Window
 from workbench.services.views import RunView
 
@@ -187,9 +188,9 @@ def run(state: JobState = JobState.RUNNING, **facts: Any) -> RunView:
 
 
 def test_that_time_left_is_told_only_when_it_is_known() -> None:
-    assert time_left(run()) == "30 %"
-    assert time_left(run(eta_seconds=0.0)) == "30 % · 0 s left"
-    assert time_left(run(steps=0)) == "starting"
+    assert progress_words(run()) == "30 %"
+    assert progress_words(run(eta_seconds=0.0)) == "30 %, 0 s left"
+    assert progress_words(run(steps=0)) == "starting"
 
 
 def test_that_the_first_active_run_is_shown_and_only_queued_ones_are_counted(qtbot: QtBot, theme: Theme) -> None:

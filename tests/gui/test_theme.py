@@ -1,5 +1,7 @@
 """The table of colours: readable in both columns, and applied at once."""
 
+import re
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
@@ -101,3 +103,76 @@ def test_that_roles_reach_the_widgets(theme: Theme) -> None:
     assert primary.font().bold() or primary.font().weight() >= 600
     primary.deleteLater()
     plain.deleteLater()
+
+
+# -- the style sheet ---------------------------------------------------------------------------------------------------
+
+
+ROLES = {"title": 24, "letter": 18, "section": 18, "heading": 15, "number": 24}
+
+
+@pytest.mark.parametrize("size", range(13, 25))
+def test_that_every_heading_grows_by_what_the_text_grows_and_none_twice(size: int) -> None:
+    sheet = stylesheet(vars(LIGHT), "/p", size, "Mono")
+    for role, base in ROLES.items():
+        line = next(line for line in sheet.splitlines() if f'[role="{role}"]' in line)
+        assert f"font-size: {base + size - 13}px" in line
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_that_the_sheet_has_no_name_left_to_fill_in_and_names_only_the_tables_colours(colours: Colours) -> None:
+    sheet = stylesheet(vars(colours), "/tmp/pictures/light", 13, "DejaVu Sans Mono")
+    assert "$" not in sheet
+    known = {value.upper() for value in vars(colours).values() if isinstance(value, str)}
+    known.add(shade(colours.accent, colours.text, 0.12))
+    assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}", sheet)} <= known
+    assert "url(/tmp/pictures/light_chevron_down.png)" in sheet
+    assert 'font-family: "DejaVu Sans Mono"' in sheet
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.0, "#000000"), (1.0, "#FFFFFF"), (0.5, "#808080"), (0.25, "#404040")])
+def test_that_a_shade_lies_between_its_ends(share: float, wanted: str) -> None:
+    assert shade("#000000", "#FFFFFF", share) == wanted
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [
+        ("#000000", "#FFFFFF", 21.0),
+        ("#FFFFFF", "#000000", 21.0),
+        ("#777777", "#777777", 1.0),
+        ("#777777", "#FFFFFF", 4.48),
+    ],
+)
+def test_that_contrast_is_reckoned_as_wcag_does(one: str, other: str, ratio: float) -> None:
+    assert contrast(one, other) == pytest.approx(ratio, abs=0.01)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [("on_accent", "accent"), ("text", "accent_soft"), ("text", "raised"), ("quiet", "raised"), ("bad", "bad_soft")],
+)
+def test_that_words_on_coloured_parts_are_read_too(colours: Colours, ink: str, ground: str) -> None:
+    assert contrast(getattr(colours, ink), getattr(colours, ground)) >= 4.5
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_that_lines_of_plots_are_told_apart_and_seen(colours: Colours) -> None:
+    assert len(set(colours.series)) == len(colours.series) == 7
+    assert all(contrast(line, colours.surface) >= 3 for line in colours.series)
+
+
+def test_that_nothing_is_dressed_again_by_settings_that_look_the_same(theme: Theme) -> None:
+    heard: list[int] = []
+    ear = theme.changed.connect(lambda: heard.append(1))
+    same = theme.reading.model_copy(
+        update={"theme": theme.mode, "font_size": theme.font_size, "reading_size": theme.reading_size}
+    )
+    theme.wear(same)
+    theme.wear(same.model_copy(update={"annotator": "somebody else"}))
+    assert heard == []
+    theme.wear(same.model_copy(update={"reading_width": same.reading_width + 10}))
+    assert heard == [1]
+    theme.wear(same)
+    theme.changed.disconnect(ear)

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from PySide6.QtCore import QSettings, QStandardPaths, Qt
+from PySide6.QtCore import QSettings, QStandardPaths
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
 from workbench.domain.errors import WorkbenchError
@@ -24,6 +24,7 @@ from workbench.gui.icons import picture
 from workbench.gui.server_panel import ServerPanel
 from workbench.gui.theme import Theme
 from workbench.gui.unfinished import tell_of_merge
+from workbench.gui.widgets.asking import ask_folder
 from workbench.gui.window import Window
 
 APP_NAME = "rlhf-workbench"
@@ -134,22 +135,12 @@ class Opener:
 
     def choose(self) -> None:
         """Let the user choose an existing workspace."""
-        self._ask("Open a workspace", QFileDialog.FileMode.Directory, lambda path: self.open(path))
+        ask_folder(self._window, "workspace_dialog", "Open a workspace", self.open)
 
     def choose_new(self) -> None:
         """Let the user name a new folder."""
-        self._ask("Make a workspace in a new folder", QFileDialog.FileMode.AnyFile, lambda p: self.open(p, create=True))
-
-    def _ask(self, title: str, mode: QFileDialog.FileMode, then: Callable[[Path], None]) -> None:
-        dialog = QFileDialog(self._window, title)
-        dialog.setObjectName("workspace_dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(mode)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        if mode is QFileDialog.FileMode.AnyFile:
-            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.fileSelected.connect(lambda name: then(Path(name)))
-        dialog.open()
+        make = partial(self.open, create=True)
+        ask_folder(self._window, "workspace_dialog", "Make a workspace in a new folder", make, new=True)
 
     def _join(self, panel: ServerPanel, folder: Path, address: str, password: str) -> None:
         self._window.bridge.run(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QLineEdit,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
@@ -78,7 +79,8 @@ class FindPalette(QFrame):
     def open(self, entries: Iterable[Entry]) -> None:
         """Show the palette with these entries and an empty field."""
         window = self.window()
-        self._back = window.focusWidget()
+        if not self.isVisible():  # else the focus is in the palette itself
+            self._back = window.focusWidget()
         self._entries = list(entries)
         self.field.clear()
         self._filter("")
@@ -100,13 +102,17 @@ class FindPalette(QFrame):
     def leave(self) -> None:
         """Hide, and give the focus back."""
         self.hide()
-        if self._back is not None and self._back.isVisible():
+        if self._back is not None and isValid(self._back) and self._back.isVisible():
             self._back.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The field's arrows move in the list; losing the focus closes the palette."""
-        if event.type() == QEvent.Type.FocusOut and self.isVisible():
-            self.hide()
+        if (
+            isinstance(event, QFocusEvent)
+            and event.lostFocus()
+            and event.reason() is not Qt.FocusReason.PopupFocusReason
+        ):
+            self.hide()  # the field's own menu takes the focus for a moment only
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 8, Qt.Key.Key_PageUp: -8}
             if event.key() in step:

@@ -9,12 +9,13 @@ from PySide6.QtCore import QObject, QTimer
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.runs import JobState
-from workbench.gui.bridge import Bridge
+from workbench.gui.bridge import Bridge, Ticket
 from workbench.gui.status_bar import StatusBar
 from workbench.services.views import RunView
 
 Ended = Callable[[str, str, str, Any], Any]
 MACHINE_MS, RUNS_MS = 3000, 500
+_ENDED = {JobState.FAILED: "has failed", JobState.LOST: "was lost"}
 
 
 class Pulse(QObject):
@@ -28,6 +29,7 @@ class Pulse(QObject):
         self._runs: dict[str, RunView] = {}
         self._ended: Ended = lambda *_: None
         self._asking = False
+        self._beginning: Ticket | None = None
         self._fast = QTimer(self, interval=RUNS_MS)
         self._fast.timeout.connect(self._look)
         self._slow = QTimer(self, interval=MACHINE_MS)
@@ -36,7 +38,7 @@ class Pulse(QObject):
     def watch(self, services: Any, ended: Ended) -> None:
         """Begin to look."""
         self._services, self._ended = services, ended
-        self._bridge.run(self._begin, services, then=self._begun, failed=self._quiet)
+        self._beginning = self._bridge.run(self._begin, services, then=self._begun, failed=self._quiet)
         self._fast.start()
         self._slow.start()
         self._ask_machine()
@@ -46,6 +48,8 @@ class Pulse(QObject):
         self._fast.stop()
         self._slow.stop()
         self._services = self._feed = None
+        if self._beginning is not None:
+            self._beginning.cancel()  # what it would bring is of a workspace that is being left
         self._runs.clear()
         self._bar.show_runs(())
 
@@ -78,9 +82,9 @@ class Pulse(QObject):
         elif run.state is JobState.DONE:
             hint = f"Its model is {run.model}." if run.model else ""
             self._ended(run.id, f"{name} is done", hint, "good")
-        elif run.state in (JobState.FAILED, JobState.LOST):
+        elif run.state in _ENDED:
             hint = run.error_hint or "Its last checkpoint is kept; it can be resumed from the Runs page."
-            self._ended(run.id, run.error_what or f"{name} has {run.state.value}", hint, "bad")
+            self._ended(run.id, run.error_what or f"{name} {_ENDED[run.state]}", hint, "bad")
 
     def _ask_machine(self) -> None:
         if self._asking or self._services is None:

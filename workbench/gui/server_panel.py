@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
+from workbench.gui.widgets.asking import ask_folder
 from workbench.gui.widgets.basics import button, text
 
 SCHEME = "postgresql+psycopg://"
@@ -146,17 +147,11 @@ class ServerPanel(QDialog):
         self._named = True
 
     def _ask_folder(self) -> None:
-        dialog = QFileDialog(self, "Folder for runs, models and settings")
-        dialog.setObjectName("server.folder_dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        dialog.fileSelected.connect(self._take_folder)
-        dialog.open()
+        ask_folder(self, "server.folder_dialog", "Folder for runs, models and settings", self._take_folder)
 
-    def _take_folder(self, folder: str) -> None:
+    def _take_folder(self, folder: Path) -> None:
         self._named = True
-        self.folder.setText(folder)
+        self.folder.setText(str(folder))
 
 
 def _field(name: str, accessible: str, example: str) -> QLineEdit:

@@ -26,7 +26,7 @@ class Shell(Protocol):
     """The window as pages see it.
 
     A page is `class XPage(QWidget)` with `__init__(self, services, bridge, shell)`. The window calls these of its methods
-    when they exist: `arrive(**arguments)` after `go`, `shown()`, `hidden()`, `undo()`, `redo()`, `drop_files(paths)`,
+    when they exist: `arrive(**arguments)` after `go`, `shown()`, `hidden()`, `undo()`, `redo()`,
     `settings_changed(settings)`, `closing()`, `actions() -> list[Action]`; and shows its `help_text` on F1.
     """
 

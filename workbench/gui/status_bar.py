@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar
 
 from workbench.domain.runs import JobState
 from workbench.gui.icons import picture
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import text
-from workbench.gui.widgets.words import duration
+from workbench.gui.widgets.basics import NameButton, text
+from workbench.gui.widgets.run_row import AT_WORK, progress_words
 from workbench.services.views import RunView
-
-_ACTIVE = (JobState.RUNNING, JobState.STARTING)
 
 
 class StatusBar(QFrame):
@@ -28,14 +26,10 @@ class StatusBar(QFrame):
         self._is_saved = True
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 0, 16, 0)
-        row.setSpacing(16)
+        row.setSpacing(12)
         self.machine = self._label("status.machine", "This machine", row)
         row.addStretch(1)
-        self.job = QPushButton("")
-        self.job.setObjectName("status.job")
-        self.job.setAccessibleName("Running job")
-        self.job.setProperty("role", "link")
-        self.job.clicked.connect(lambda: self._show_run(self._run))
+        self.job = NameButton("", "status.job", lambda: self._show_run(self._run), accessible="Running job")
         row.addWidget(self.job)
         self.bar = QProgressBar()
         self.bar.setObjectName("status.progress")
@@ -47,7 +41,6 @@ class StatusBar(QFrame):
         self.queue = self._label("status.queue", "Queue", row)
         self.mark = QLabel()
         row.addWidget(self.mark)
-        row.setSpacing(12)
         self.saved = self._label("status.saved", "Saved", row)
         self.show_runs(())
         self._paint()
@@ -66,16 +59,16 @@ class StatusBar(QFrame):
 
     def show_runs(self, runs: tuple[RunView, ...]) -> None:
         """The job that runs now, and how many wait."""
-        active = next((run for run in runs if run.state in _ACTIVE), None)
+        active = next((run for run in runs if run.state in AT_WORK), None)
         self._run = active.id if active else ""
         for part in (self.job, self.bar, self.left):
             part.setVisible(active is not None)
         if active is not None:
-            self.job.setText(active.name or active.id)
-            self.job.setToolTip(f"Show the run {active.name or active.id}")
+            name = active.name or active.id
+            self.job.show_name(name, f"Show the run {name}")
             self.bar.setRange(0, max(active.steps, 0))
             self.bar.setValue(active.step)
-            self.left.setText(time_left(active))
+            self.left.setText(progress_words(active))
         waiting = sum(run.state is JobState.QUEUED for run in runs)
         self.queue.setText(f"{waiting} queued" if waiting else "")
         self.queue.setVisible(bool(waiting))
@@ -92,11 +85,3 @@ class StatusBar(QFrame):
         glyph, colour = ("check", colours.good) if saved else ("more", colours.quiet)
         self.mark.setPixmap(picture(glyph, colour, round(16 * ratio), ratio))
         self.saved.setText("Saved" if saved else "Working…")
-
-
-def time_left(run: RunView) -> str:
-    """How far a run is and how long it will take: `61 % · 4 min left`."""
-    if not run.steps:
-        return run.phase or "starting"
-    share = f"{100 * run.step // run.steps} %"
-    return f"{share} · {duration(run.eta_seconds)} left" if run.eta_seconds is not None else share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -153,10 +154,7 @@ def stylesheet(colours: Mapping[str, Any], pictures: str, font_size: int, mono: 
     sheet = _SHEET.replace("$pictures_", f"{pictures}_")
     for name in sorted(words, key=len, reverse=True):
         sheet = sheet.replace(f"${name}", words[name])
-    grown = font_size - 13
-    for size in (15, 18, 24) if grown else ():
-        sheet = sheet.replace(f"font-size: {size}px", f"font-size: {size + grown}px")
-    return sheet
+    return re.sub(r"font-size: (\d+)px", lambda found: f"font-size: {int(found[1]) + font_size - 13}px", sheet)
 
 
 def shade(colour: str, towards: str, share: float) -> str:

@@ -312,7 +312,7 @@ def test_that_samples_of_another_run_replace_those_before(samples: SamplesTab) -
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("length", 1.0, "1 tokens"), ("ended", 1.0, "ended by itself"), ("ended", 0.0, "cut at the length limit")],
+    [("length", 1.0, "1 token"), ("ended", 1.0, "ended by itself"), ("ended", 0.0, "cut at the length limit")],
 )
 def test_that_numbers_beside_a_sample_are_words(name: str, value: float, words: str) -> None:
     assert sample_number(name, value) == words

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from html import escape
 from typing import Any, Literal
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
@@ -67,20 +66,30 @@ class NameButton(QPushButton):
 
     def __init__(self, words: str, name: str, run: Callable[[], Any], *, accessible: str = "") -> None:
         super().__init__()
-        self.words = words
         self.setObjectName(name)
-        self.setAccessibleName(accessible or words)
-        self.setToolTip(html.escape(words))
         self.setAutoDefault(False)
         self.setProperty("role", "link")
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.clicked.connect(lambda: run())
-        self._cut(self.fontMetrics().horizontalAdvance(words) + 1)
+        self.show_name(words, accessible)
+
+    def show_name(self, words: str, accessible: str = "") -> None:
+        """Show another name; `accessible` is what a screen reader says, where that is more than the name."""
+        self.words = words
+        self.setAccessibleName(accessible or words)
+        self.setToolTip(plain_tip(words))
+        self._cut(1 + self._wide())
+        self.updateGeometry()
+        if self.isVisible():
+            around = self.parentWidget().layout() if self.parentWidget() is not None else None
+            if around is not None:
+                around.activate()  # so that the words aren't seen in the room of those before
+            self._cut(self.width() - self._around())
 
     def sizeHint(self) -> QSize:
         """Room for the whole name."""
         shown = super().sizeHint()
-        return QSize(self._around() + self.fontMetrics().horizontalAdvance(self.words) + 1, shown.height())
+        return QSize(self._around() + self._wide() + 1, shown.height())
 
     def minimumSizeHint(self) -> QSize:
         """Room for a few letters."""
@@ -90,6 +99,9 @@ class NameButton(QPushButton):
         """Cut to the new width."""
         super().resizeEvent(event)
         self._cut(self.width() - self._around())
+
+    def _wide(self) -> int:
+        return self.fontMetrics().horizontalAdvance(self.words)
 
     def _around(self) -> int:
         """What the style adds to the words."""
@@ -120,6 +132,12 @@ def wear_icon(widget: QPushButton, glyph: str, theme: Theme, tone: str = "") -> 
     return widget
 
 
+def retitle(widget: QPushButton, words: str) -> None:
+    """Other words on a button, for eyes and for screen readers."""
+    widget.setText(words if widget.icon().isNull() else f" {words}")
+    widget.setAccessibleName(words)
+
+
 def rule() -> QFrame:
     """A thin line between sections."""
     line = QFrame()
@@ -146,13 +164,18 @@ class Card(QFrame):
 
 
 class Elided(QLabel):
-    """One line that is cut with an ellipsis when there is no room; the whole is its tooltip. Other words lay nothing out anew."""
+    """One line that is cut with an ellipsis when there is no room; the whole is its tooltip.
 
-    def __init__(self, role: TextRole = "", words: str = "") -> None:
+    It takes whatever width there is, so that other words lay nothing out anew; with `hug` it is no wider than its words.
+    """
+
+    def __init__(self, role: TextRole = "", words: str = "", *, hug: bool = False) -> None:
         super().__init__()
-        self._words = ""
+        self._words, self._hug = "", hug
         self.setMinimumWidth(24)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setSizePolicy(
+            QSizePolicy.Policy.Maximum if hug else QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )
         if role:
             self.setProperty("role", role)
         self.setText(words)
@@ -167,6 +190,8 @@ class Elided(QLabel):
             self._words = words
             self.setToolTip(plain_tip(words))
             self.setAccessibleName(words)
+            if self._hug:
+                self.updateGeometry()
             self.update()
 
     @property
@@ -176,12 +201,13 @@ class Elided(QLabel):
         return self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room)
 
     def sizeHint(self) -> QSize:
-        """One line; as wide as the layout likes."""
-        return QSize(24, self.fontMetrics().height())
+        """One line; as wide as the layout likes, or as its words are."""
+        wide = self.fontMetrics().horizontalAdvance(self._words) + 4 if self._hug else 24
+        return QSize(max(24, wide), self.fontMetrics().height())
 
     def minimumSizeHint(self) -> QSize:
         """One line."""
-        return self.sizeHint()
+        return QSize(24, self.fontMetrics().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Write as much as there is room for."""
@@ -241,11 +267,11 @@ class KeyHint(QWidget):
         row.addWidget(text(words, "quiet"))
 
 
-def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
+def clear(layout: QLayout) -> None:
     """Take everything out of a layout and let it go."""
     while (entry := layout.takeAt(0)) is not None:
         if (widget := entry.widget()) is not None:
             widget.hide()
             widget.deleteLater()
-        elif isinstance(inner := entry.layout(), QVBoxLayout | QHBoxLayout):
+        elif (inner := entry.layout()) is not None:
             clear(inner)

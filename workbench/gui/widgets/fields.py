@@ -91,6 +91,15 @@ def label(value: Any) -> str:
     return str(value).replace("_", " ")
 
 
+def in_words(value: Any) -> str:
+    """Any value of a declared field as its editor shows it; text stays as it was written."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(in_words, value))
+    return plain(value) if isinstance(value, int | float) else str(value)
+
+
 def _flat(kind: Any) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for part in get_args(kind):

@@ -22,7 +22,6 @@ class RowPanel(QFrame):
         self.setProperty("role", "card")
         self._theme, self._name = theme, name
         self._row: RowView | None = None
-        self._raw_before = raw
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 12, 4, 12)
         outer.setSpacing(8)

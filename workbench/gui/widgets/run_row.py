@@ -21,7 +21,7 @@ STATE_ROLE: dict[JobState, TextRole] = {
     JobState.LOST: "warning",
     JobState.PAUSED: "warning",
 }
-_ACTIVE = (JobState.RUNNING, JobState.STARTING)
+AT_WORK = (JobState.RUNNING, JobState.STARTING)
 
 
 class RunRow(QWidget):
@@ -53,7 +53,7 @@ class RunRow(QWidget):
         self.value.setFixedWidth(188)  # the longest headline, rewards/accuracy with four digits
         grid.addWidget(self.value, 0, 2)
         grid.addWidget(self.under, 1, 2)
-        if run.state in _ACTIVE and run.steps:
+        if run.state in AT_WORK and run.steps:
             bar = QProgressBar()
             bar.setAccessibleName(f"Progress of {run.name or run.id}")
             bar.setRange(0, run.steps)
@@ -70,7 +70,7 @@ def headline(run: RunView) -> str:
 
 def progress_words(run: RunView) -> str:
     """How far a run is, or when and how it ended."""
-    if run.state in _ACTIVE:
+    if run.state in AT_WORK:
         if not run.steps:
             return run.phase or "starting"
         left = f", {duration(run.eta_seconds)} left" if run.eta_seconds is not None else ""

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from workbench.gui.icons import icon
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import restyle, text
-from workbench.gui.widgets.fields import Field, field_for, plain
+from workbench.gui.widgets.fields import Field, field_for, in_words, plain
 
 _Condition = tuple[str, tuple[str, ...]]  # the path of another field, and its values with which this one matters
 
@@ -187,8 +187,8 @@ class SpecForm(QWidget):
         reset = QToolButton()
         reset.setObjectName(f"{self._name}.{path}.reset")
         reset.setAccessibleName(f"Set {title} back to its default")
-        shown = plain(default) if isinstance(default, float) else str(default)
-        reset.setToolTip("Back to the default" + (f": {shown}" if "\n" not in shown else ""))
+        shown = in_words(default)
+        reset.setToolTip("Back to the default" + (f": {shown}" if shown and "\n" not in shown else ""))
         side = QHBoxLayout()
         side.setSpacing(8)
         side.addWidget(editor, 0 if isinstance(editor, QCheckBox) else 1)

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QStackedLayout,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workbench.domain.errors import WorkbenchError
 from workbench.gui.icons import picture
@@ -154,3 +164,18 @@ class ErrorState(_Centered):
 
     def _toggle(self) -> None:
         self.details.setVisible(self.details.isHidden())
+
+
+def show_error(
+    stack: QStackedLayout | QStackedWidget, error: WorkbenchError, retry: Callable[[], Any], name: str, theme: Theme
+) -> None:
+    """Bring an error to the front of a page's stack, in place of the one that was told before."""
+    state = ErrorState(error, retry, name=name, theme=theme)
+    stack.addWidget(state)
+    stack.setCurrentWidget(state)
+    for place in range(stack.count() - 1):
+        old = stack.widget(place)
+        if isinstance(old, ErrorState):
+            stack.removeWidget(old)
+            old.deleteLater()
+            break

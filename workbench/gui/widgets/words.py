@@ -28,7 +28,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     if seconds < 60:
         return "just now"
     if seconds < 86_400:
-        return f"{duration(seconds)} ago".replace(" 0 min", "")
+        return f"{duration(seconds)} ago"
     if seconds < 2 * 86_400:
         return "yesterday"
     return aware.astimezone().strftime("%d %b %Y").lstrip("0")

@@ -26,11 +26,11 @@ from PySide6.QtWidgets import (
 from workbench.domain.metrics import metric
 from workbench.domain.specs.kinds import Spec
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Card, button, clear, text
-from workbench.gui.widgets.fields import plain
+from workbench.gui.widgets.basics import Card, Elided, button, clear, plain_tip, text
+from workbench.gui.widgets.fields import in_words
 from workbench.gui.widgets.markdown import MarkdownView
 from workbench.gui.widgets.series import number
-from workbench.gui.widgets.words import size
+from workbench.gui.widgets.words import count, size
 from workbench.services.views import SampleView
 
 
@@ -125,7 +125,7 @@ class SamplesTab(QWidget):
 def sample_number(name: str, value: float) -> str:
     """A number of a sample in words: "96 tokens", "ended by itself", "score 1.2"."""
     if name == "length":
-        return f"{value:.0f} tokens"
+        return count(round(value), "token")
     if name == "ended":
         return "ended by itself" if value else "cut at the length limit"
     return f"{metric(name).title.lower()} {number(value)}"
@@ -201,21 +201,15 @@ class SpecTab(QWidget):
             changed = value != default
             if self.only_changed.isChecked() and not changed:
                 continue
-            item = QTreeWidgetItem([path, _plainly(value), sentence])
-            item.setToolTip(1, str(value))
-            item.setToolTip(2, f"{sentence} Default: {_plainly(default)}")
+            item = QTreeWidgetItem([path, in_words(value), sentence])
+            item.setToolTip(1, plain_tip(in_words(value)))
+            item.setToolTip(2, plain_tip(f"{sentence} Default: {in_words(default)}"))
             if changed:
                 font = QFont(self.tree.font())
                 font.setWeight(QFont.Weight.DemiBold)
                 item.setFont(0, font)
                 item.setFont(1, font)
             self.tree.addTopLevelItem(item)
-
-
-def _plainly(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return plain(value) if isinstance(value, float) else str(value)
 
 
 def spec_lines(spec: BaseModel, start: str = "") -> list[tuple[str, Any, Any, str]]:
@@ -242,7 +236,7 @@ class FilesTab(QWidget):
         column.setSpacing(8)
         row = QHBoxLayout()
         row.setSpacing(8)
-        self.path = text("", "quiet", select=True)
+        self.path = Elided("quiet")
         self.path.setObjectName("runs.folder")
         row.addWidget(self.path, 1)
         row.addWidget(button("Open the folder", "runs.open_folder", self._open))
@@ -260,10 +254,9 @@ class FilesTab(QWidget):
         """Another list of files."""
         self._folder = folder
         self.path.setText(str(folder))
-        self.path.setToolTip(str(folder))
         self.tree.clear()
-        for name, count in files:
-            item = QTreeWidgetItem([name, size(count)])
+        for name, length in files:
+            item = QTreeWidgetItem([name, size(length)])
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.tree.addTopLevelItem(item)
 

@@ -169,10 +169,10 @@ def test_that_a_screen_reader_hears_name_kind_state_progress_and_number(roster: 
         assert roster.model.data(roster.model.index(0), role) == wanted
 
 
-def test_that_the_tooltip_holds_number_and_note(roster: Roster) -> None:
+def test_that_the_tooltip_holds_name_number_and_note(roster: Roster) -> None:
     roster.model.replace([view("a", headline="loss", last={"loss": 2.0}, note="first try"), view("b", age=1)])
     tips = [roster.model.data(roster.model.index(n), Qt.ItemDataRole.ToolTipRole) for n in range(2)]
-    assert tips == ["Loss 2\nfirst try", ""]
+    assert tips == ["a\nLoss 2\nfirst try", "b"]
 
 
 def test_that_a_model_alone_needs_no_window() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QTabWidget, QVBoxLayout, QWidget
 
-from workbench.domain.runs import JobState
 from workbench.gui.pages.runs.curves import CurvesTab
 from workbench.gui.pages.runs.study_tab import StudyTab
 from workbench.gui.pages.runs.tabs import FilesTab, LogTab, SamplesTab, SpecTab
 from workbench.gui.pages.runs.telling import LOOKS, deeds, numbers, progress, running_time
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import button, clear, restyle, text, wear_icon
+from workbench.gui.widgets.basics import Elided, button, clear, restyle, retitle, text, wear_icon
+from workbench.gui.widgets.run_row import AT_WORK
 from workbench.services.views import RunDetail, RunView
 
 LONGEST_NOTE = 2000
@@ -68,7 +68,10 @@ class Health(QFrame):
         for what, hint in list(notices)[-3:]:
             self._add("!", "warning", what, hint)
         if len(notices) > 3:
-            self._lines.addWidget(text(f"and {len(notices) - 3} earlier ones: see the log", "quiet"))
+            earlier = len(notices) - 3
+            self._lines.addWidget(
+                text(f"and {earlier} earlier {'one' if earlier == 1 else 'ones'}: see the log", "quiet")
+            )
         self.setVisible(bool(error[0] or notices))
 
     def _add(self, sign: str, role: Any, what: str, hint: str) -> None:
@@ -142,7 +145,7 @@ class Detail(QWidget):
         look = LOOKS[view.state]
         self.state.setText(f"{look.sign} {look.word}")
         restyle(self.state, role={"quiet": "quiet", "accent": "strong"}.get(look.tone, look.tone))
-        at_work = view.state in {JobState.RUNNING, JobState.STARTING}
+        at_work = view.state in AT_WORK
         parts = [
             view.kind,
             progress(view),
@@ -160,7 +163,7 @@ class Detail(QWidget):
             (self.sooner, can.reorder), (self.later, can.reorder), (self.delete, can.delete), (self.note, True),
         ):  # fmt: skip
             one.setVisible(visible)
-        self.resume.setText(can.resume or "Resume")
+        retitle(self.resume, can.resume or "Resume")
         self.tabs.setTabVisible(STUDY, view.kind == "study")
         self.study.ready(view.state.ended)
         self._single(True)
@@ -177,6 +180,11 @@ class Detail(QWidget):
         """Where a queued run stands among those that wait: the first can't come sooner, the last not later."""
         self.sooner.setEnabled(place > 0)
         self.later.setEnabled(place < waiting - 1)
+
+    def leave(self) -> None:
+        """No run is on show any more: what is asked is asked of none."""
+        self.keep_note()
+        self.run_id = ""
 
     def keep_note(self) -> None:
         """Hand a changed note to the page; what was typed belongs to the run that was on show then."""
@@ -196,8 +204,7 @@ class Detail(QWidget):
 
     def show_several(self, views: Sequence[RunView]) -> None:
         """The head over the curves of several runs."""
-        self.keep_note()
-        self.run_id = ""
+        self.leave()
         self.title.setText(f"{len(views)} runs side by side")
         self.state.setText("")
         self.facts.setText("  ·  ".join(view.name for view in views))
@@ -224,7 +231,7 @@ class Detail(QWidget):
         words.setSpacing(2)
         top = QHBoxLayout()
         top.setSpacing(12)
-        self.title = text("", "section", select=True)
+        self.title = Elided("section", hug=True)
         self.title.setObjectName("runs.title")
         self.state = text("", "strong")
         self.state.setObjectName("runs.state")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
@@ -17,7 +18,7 @@ from workbench.gui.pages.runs.roster import Roster
 from workbench.gui.pages.runs.steering import Steering
 from workbench.gui.pages.runs.studying import Studying
 from workbench.gui.shell import Action, Shell
-from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
+from workbench.gui.widgets.states import BusyState, EmptyState, show_error
 from workbench.services.views import RunDetail, RunNews, RunView
 from workbench.services.workbench import Workbench
 
@@ -43,7 +44,6 @@ class RunsPage(QWidget):
         self._wanted = ""
         self._history: dict[str, list[RunNews] | None] = {}
         self._looked = 0.0
-        self._error: ErrorState | None = None
         self.setObjectName("runs")
         self.setAccessibleName("Runs")
         self._timer = QTimer(self)
@@ -74,19 +74,20 @@ class RunsPage(QWidget):
 
     def actions(self) -> list[Action]:  # type: ignore[override]
         """What can be done with the run on show."""
-        own = [
-            Action("runs.pause", "Pause the run", "", self.steering.pause),
-            Action("runs.resume", "Resume the run", "", self.steering.resume),
-            Action("runs.stop", "Stop the run", "", self.steering.stop),
-            Action("runs.filter", "Filter runs", "Ctrl+F", self.roster.field.setFocus),
-        ]
-        if self.detail.sooner.isEnabled() and not self.detail.sooner.isHidden():
-            own.append(Action("runs.sooner", "Move the run up in the queue", "", self.steering.sooner))
-        if self.detail.later.isEnabled() and not self.detail.later.isHidden():
-            own.append(Action("runs.later", "Move the run down in the queue", "", self.steering.later))
-        if not self.detail.note.isHidden():
-            own.append(Action("runs.note", "Write a note about the run", "", self.detail.note.setFocus))
-        return [action for action in own if self.detail.run_id or action.id == "runs.filter"]
+        found = [Action("runs.filter", "Filter runs", "Ctrl+F", self.roster.field.setFocus)]
+        detail, steer = self.detail, self.steering
+        for part, title, run in (
+            (detail.pause, "Pause the run", steer.pause),
+            (detail.resume, f"{detail.resume.accessibleName()}: go on with the run", steer.resume),
+            (detail.stop, "Stop the run", steer.stop),
+            (detail.sooner, "Move the run up in the queue", steer.sooner),
+            (detail.later, "Move the run down in the queue", steer.later),
+            (detail.delete, "Delete the run", steer.delete),
+            (detail.note, "Write a note about the run", detail.note.setFocus),
+        ):
+            if detail.run_id and part.isEnabled() and not part.isHidden():  # what has a button now, and nothing else
+                found.append(Action(part.objectName(), title, "", run))
+        return found
 
     # Live.
 
@@ -150,6 +151,7 @@ class RunsPage(QWidget):
         views = [view for run in runs[:MOST_OVERLAID] if (view := self.roster.model.view(run)) is not None]
         self._right.setCurrentWidget(self.detail if views else self._choose)
         if not views:
+            self.detail.leave()
             return
         if len(views) == 1:
             self._head(views[0])
@@ -198,12 +200,7 @@ class RunsPage(QWidget):
             self._shell.notify(error.what, error.hint, "bad", details=error.details)
 
     def _broken(self, error: WorkbenchError) -> None:
-        old = self._error
-        self._error = ErrorState(error, self.shown, name="runs.error", theme=self._shell.theme)
-        self._stack.addWidget(self._error)
-        self._stack.setCurrentWidget(self._error)
-        if old is not None:
-            old.deleteLater()
+        show_error(self._stack, error, self.shown, "runs.error", self._shell.theme)
 
     def _current(self) -> RunView | None:
         return self.roster.model.view(self.detail.run_id)
@@ -269,6 +266,8 @@ class RunsPage(QWidget):
             glyph="runs",
             theme=theme,
         )
+        find = QShortcut(QKeySequence("Ctrl+F"), self)
+        find.activated.connect(self.roster.field.setFocus)
         self._stack = QStackedLayout(self)
         for widget in (busy, self._both, self._empty):
             self._stack.addWidget(widget)

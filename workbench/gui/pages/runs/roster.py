@@ -29,6 +29,7 @@ from workbench.gui.pages.runs.telling import (
     running_time,
 )
 from workbench.gui.theme import Theme
+from workbench.gui.widgets.basics import plain_tip
 from workbench.gui.widgets.spark import paint_spark
 from workbench.services.views import RunView
 
@@ -58,9 +59,10 @@ class RosterModel(QAbstractListModel):
         if role == Qt.ItemDataRole.UserRole:
             return view
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole}:
-            return f"{view.name}, {view.kind}, {LOOKS[view.state].word}, {progress(view)}, {numbers(view)}"
+            told = (view.name or view.id, view.kind, LOOKS[view.state].word, progress(view), numbers(view))
+            return ", ".join(part for part in told if part)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return "\n".join(part for part in (numbers(view), view.note) if part)
+            return plain_tip("\n".join(part for part in (view.name or view.id, numbers(view), view.note) if part))
         return None
 
     def replace(self, views: Sequence[RunView]) -> None:

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.study import Study
 from workbench.gui.bridge import Bridge
 from workbench.gui.shell import Shell
+from workbench.gui.widgets.asking import ask_file
+from workbench.gui.widgets.words import count
 from workbench.services.studies import StudiesService
 from workbench.services.views import RunView, Sampled
 
@@ -60,14 +61,7 @@ class Studying:
             self._bridge.run(self._studies.to_ranking, view.id, dataset, candidates, then=self._ranked, lane="long")
 
     def _where(self, name: str, then: Callable[[Path], Any]) -> None:
-        dialog = QFileDialog(self._parent, "Save", name)
-        dialog.setObjectName("runs.save_dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-        dialog.selectFile(name)
-        dialog.fileSelected.connect(lambda file: then(Path(file)))
-        dialog.open()
+        ask_file(self._parent, "runs.save_dialog", "Save", name, then)
 
     def _missing(self, show: Callable[[Study | None], Any], error: WorkbenchError) -> None:
         show(None)
@@ -78,8 +72,9 @@ class Studying:
         self._shell.notify(f"{file.name} is written", str(file), "good")
 
     def _ranked(self, made: Sampled) -> None:
-        left = f"{made.left_out} prompts had fewer than two different texts." if made.left_out else ""
+        left = f"{count(made.left_out, 'prompt')} had fewer than two different texts." if made.left_out else ""
+        were = "was" if made.items == 1 else "were"
         self._shell.notify(
-            f"{made.items} items were appended to {made.dataset}.", left, "good",
+            f"{count(made.items, 'item')} {were} appended to {made.dataset}.", left, "good",
             action=("Rank them", lambda: self._shell.go("annotate", dataset=made.dataset)),
         )  # fmt: skip

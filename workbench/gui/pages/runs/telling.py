@@ -67,7 +67,7 @@ def running_time(view: RunView, now: datetime | None = None) -> str:
 
 
 def progress(view: RunView) -> str:
-    """Step and time left: "120 of 400 steps · 30 %, 2 min left"."""
+    """Step and time left: "step 120 of 400, 2 min left"."""
     if not view.steps:
         return view.phase or LOOKS[view.state].word
     words = f"step {view.step:,} of {view.steps:,}"

@@ -136,7 +136,8 @@ class ModelCard(QFrame):
     def _renamed(self) -> None:
         new = self.title.text().strip()
         if self._name and new and new != self._name:
-            self._rename(self._name, new)
+            before, self._name = self._name, new  # leaving the field after Enter asks no second time
+            self._rename(before, new)
         else:
             self.title.setText(self._name)
 

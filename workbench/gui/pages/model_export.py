@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFormLayout, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout
+from PySide6.QtWidgets import QComboBox, QFormLayout, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout
 
 from workbench.domain.errors import WorkbenchError
 from workbench.gui.bridge import Bridge
 from workbench.gui.shell import Shell
+from workbench.gui.widgets.asking import ask_folder
 from workbench.gui.widgets.basics import button, restyle, text
 from workbench.services.model_export import FORMS, PRECISIONS, ModelExportService
 
@@ -24,7 +25,7 @@ class ExportPanel(QFrame):
     def __init__(self, service: ModelExportService, bridge: Bridge, shell: Shell, leave: Callable[[], Any]) -> None:
         super().__init__()
         self._service, self._bridge, self._shell = service, bridge, shell
-        self._name = ""
+        self._name = self._proposed = ""
         self.setObjectName("models.export")
         self.setAccessibleName("Export a model")
         self.setProperty("role", "card")
@@ -88,7 +89,7 @@ class ExportPanel(QFrame):
         self._bridge.run(
             self._service.export, name, out, self.form.currentData(),
             licence=self.licence.text(), precision=self.precision.currentData(),
-            then=lambda main: self._written(name, main), failed=self._failed, ended=lambda: self.start.setEnabled(True),
+            then=partial(self._written, name), failed=partial(self._failed, name), ended=lambda: self.start.setEnabled(True),
             lane="long",
         )  # fmt: skip
 
@@ -97,23 +98,29 @@ class ExportPanel(QFrame):
         self.sentence.setText(dict(FORMS)[form])
         for widget in (self.precision, self._precision_words):
             widget.setVisible(form == "gguf")
-        self.place.setText(str(Path.home() / f"{self._name or 'model'}-{form}"))
+        proposed = f"{self._name or 'model'}-{form}"
+        if not self.place.text().strip():
+            self.place.setText(str(Path.home() / proposed))
+        elif Path(self.place.text()).name == self._proposed:  # a name that somebody gave stays, and so does the place
+            self.place.setText(str(Path(self.place.text()).with_name(proposed)))
+        self._proposed = proposed
 
     def _browse(self) -> None:
-        dialog = QFileDialog(self, "Where to make the new folder")
-        dialog.setObjectName("models.export.dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        dialog.fileSelected.connect(lambda folder: self.place.setText(str(Path(folder) / Path(self.place.text()).name)))
-        dialog.open()
+        ask_folder(self, "models.export.dialog", "Where to make the new folder", self._take_folder)
+
+    def _take_folder(self, folder: Path) -> None:
+        self.place.setText(str(folder / Path(self.place.text()).name))
 
     def _written(self, name: str, main: Path) -> None:
-        self._tell(f"Written: {main}", "good")
+        if name == self._name:
+            self._tell(f"Written: {main}", "good")
         self._shell.notify(f"{name} is exported", str(main), "good")
 
-    def _failed(self, error: WorkbenchError) -> None:
-        self._tell(f"{error.what} {error.hint}".strip(), "bad")
+    def _failed(self, name: str, error: WorkbenchError) -> None:
+        if name == self._name:
+            self._tell(f"{error.what} {error.hint}".strip(), "bad")
+        else:  # the panel is about another model by now
+            self._shell.notify(error.what, error.hint, "bad", details=error.details)
 
     def _tell(self, words: str, role: str = "quiet") -> None:
         self.told.setText(words)

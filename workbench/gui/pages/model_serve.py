@@ -14,6 +14,7 @@ from workbench.domain.serving import Serving
 from workbench.gui.bridge import Bridge
 from workbench.gui.shell import Shell
 from workbench.gui.widgets.basics import Elided, button, text, wear_icon
+from workbench.gui.widgets.words import count
 from workbench.services.serving import ServingService, settings_for
 
 LOOK = 500  # milliseconds between two looks at the server
@@ -33,7 +34,7 @@ class ServePanel(QFrame):
     def __init__(self, service: ServingService, bridge: Bridge, shell: Shell, leave: Callable[[], Any]) -> None:
         super().__init__()
         self._service, self._bridge, self._shell = service, bridge, shell
-        self._name, self._told_failure = "", ""
+        self._name, self._refusal = "", ""
         self.setObjectName("models.serve")
         self.setAccessibleName("Serve a model")
         self.setProperty("role", "card")
@@ -67,7 +68,8 @@ class ServePanel(QFrame):
 
     def show_model(self, name: str) -> None:
         """Offer to serve this model, or show the server that runs."""
-        self._name = name
+        if name != self._name:
+            self._name, self._refusal = name, ""
         self.look()
 
     def watch(self, on: bool) -> None:
@@ -90,8 +92,9 @@ class ServePanel(QFrame):
         self.start.setVisible(not running)
         self.stop.setVisible(running)
         self.stop.setText("Stop at once" if state.state == "stopping" else "Stop")
-        self.trouble.setText(f"{state.what} {state.hint}".strip())
-        self.trouble.setVisible(state.state == "failed")
+        trouble = self._refusal or (f"{state.what} {state.hint}".strip() if state.state == "failed" else "")
+        self.trouble.setText(trouble)
+        self.trouble.setVisible(bool(trouble) and not running)
         if running:
             self._show_live(state)
 
@@ -149,14 +152,15 @@ class ServePanel(QFrame):
                 copy.setEnabled(bool(state.address))
         self.speed.setText(f"{state.speed:,.0f} tokens/s")
         self.counts.setText(
-            f"{_count(state.live, 'live request')}, {_count(state.rows, 'text')} being written, {state.waiting} waiting. "
-            f"{_count(state.requests, 'request')} and {_count(state.tokens, 'token')} since it began."
+            f"{count(state.live, 'live request')}, {count(state.rows, 'text')} being written, {state.waiting} waiting. "
+            f"{count(state.requests, 'request')} and {count(state.tokens, 'token')} since it began."
         )
         self.recording.setVisible(bool(self._service.record))
         self.recording.setText(f"Every prompt is kept in {self._service.record}.")
 
     def _start(self) -> None:
         self.start.setEnabled(False)
+        self._refusal = ""
         record = str(self._service.log.with_name(_RECORD)) if self.record.isChecked() else ""
         self._bridge.run(
             self._service.start, [self._name], settings_for(port=self.port.value(), record=record),
@@ -164,9 +168,8 @@ class ServePanel(QFrame):
         )  # fmt: skip
 
     def _refused(self, error: WorkbenchError) -> None:
+        self._refusal = f"{error.what} {error.hint}".strip()
         self.look()
-        self.trouble.setText(f"{error.what} {error.hint}".strip())
-        self.trouble.setVisible(True)
 
     def _stop(self) -> None:
         if self._service.state().state == "stopping":
@@ -191,7 +194,3 @@ def _sentence(state: Serving, running: bool) -> str:
     if state.state == "stopping":
         return "Requests under way may end; nothing new is taken."
     return "Any client of OpenAI's takes this address and this key."
-
-
-def _count(number: int, words: str) -> str:
-    return f"{number:,} {words}{'' if number == 1 else 's'}"

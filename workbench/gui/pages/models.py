@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.runs import ModelRef
@@ -17,9 +17,10 @@ from workbench.gui.pages.model_card import ModelCard
 from workbench.gui.pages.model_export import ExportPanel
 from workbench.gui.pages.model_serve import ServePanel
 from workbench.gui.shell import Action, Shell
+from workbench.gui.widgets.asking import ask_folder
 from workbench.gui.widgets.basics import Card, button, wear_icon
 from workbench.gui.widgets.lineage import LineageView, Member
-from workbench.gui.widgets.states import BusyState, EmptyState
+from workbench.gui.widgets.states import BusyState, EmptyState, show_error
 from workbench.gui.widgets.two_line_list import Line, TwoLineList
 from workbench.gui.widgets.words import short
 
@@ -52,7 +53,7 @@ class ModelsPage(QWidget):
     def shown(self) -> None:
         """Ask which models there are."""
         self.serve.watch(True)
-        self._bridge.run(self._services.models.list, then=self._show_models)
+        self._bridge.run(self._services.models.list, then=self._show_models, failed=self._broken)
 
     def hidden(self) -> None:
         """Keep the layout; the server goes on unwatched."""
@@ -75,7 +76,8 @@ class ModelsPage(QWidget):
         """What can be done here."""
         made = [Action("models.add", "Add a model folder", "Ctrl+O", self.choose_folder)]
         if name := self.list.key():
-            made.append(Action("models.play", f"Open {name} in the playground", "", lambda: self._play(name)))
+            if self._models[name].kind != "reward":  # it scores, and writes nothing
+                made.append(Action("models.play", f"Open {name} in the playground", "", lambda: self._play(name)))
             made.append(Action("models.train", f"Train from {name}", "", lambda: self._train(name)))
             made.append(Action("models.export", f"Export {name}", "", lambda: self._open_export(name)))
             if self._models[name].kind != "reward":
@@ -85,13 +87,8 @@ class ModelsPage(QWidget):
 
     def choose_folder(self) -> None:
         """Let the user choose a model's folder."""
-        dialog = QFileDialog(self, "Choose a folder with config.json and safetensors weights")
-        dialog.setObjectName("models.folder_dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        dialog.fileSelected.connect(lambda folder: self.add_folder(Path(folder)))
-        dialog.open()
+        title = "Choose a folder with config.json and safetensors weights"
+        ask_folder(self, "models.folder_dialog", title, self.add_folder)
 
     def add_folder(self, folder: Path) -> None:
         """Register a folder where it is."""
@@ -186,6 +183,9 @@ class ModelsPage(QWidget):
         if not (wanted and self._choose(wanted)) and models:
             self._choose(self.list.key() or models[-1].name)
 
+    def _broken(self, error: WorkbenchError) -> None:
+        show_error(self.stack, error, self.shown, "models.error", self._shell.theme)
+
     def _choose(self, name: str) -> bool:
         if name and self.list.key() == name:
             self._chosen(name)
@@ -220,7 +220,8 @@ class ModelsPage(QWidget):
         self.export.form.setFocus()
 
     def _play(self, name: str) -> None:
-        self._shell.go("playground", model=name)
+        if self._models[name].kind != "reward":
+            self._shell.go("playground", model=name)
 
     def _train(self, name: str) -> None:
         self._shell.go("train", base=name)

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QVBoxLayout, QWidget
 
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Elided, button, text, wear_icon
+from workbench.gui.widgets.basics import Elided, button, plain_tip, text, wear_icon
 from workbench.gui.widgets.scale import ink_on, viridis
 
 ROW = 30
@@ -218,7 +218,9 @@ class ChartCard(QFrame):
             names = [name for name, _ in (drawn.lines if isinstance(drawn, Band) else drawn.stacks)]
             for place, name in enumerate(names[:8]):
                 self._legend.addWidget(_Swatch(self._theme, place))
-                self._legend.addWidget(text(_cut(name, QFontMetrics(self.font()), 140), "quiet"))
+                label = text(_cut(name, QFontMetrics(self.font()), 140), "quiet")
+                label.setToolTip(plain_tip(name))
+                self._legend.addWidget(label)
             if len(names) > 8:
                 self._legend.addWidget(text(f"and {len(names) - 8} more", "quiet"))
             self._legend.addStretch(1)
@@ -323,7 +325,7 @@ def _heat(item: Any, drawn: Heat, theme: Theme, metrics: QFontMetrics) -> None:
             colour = QColor(theme.colours.raised) if cell is None else viridis(cell[0])
             block.setBrush(colour)
             block.setPen(pg.mkPen(None))
-            block.setToolTip("" if cell is None else cell[2])
+            block.setToolTip("" if cell is None else plain_tip(cell[2]))
             item.addItem(block)
             if cell is not None:
                 words = pg.TextItem(cell[1], color=ink_on(colour), anchor=(0.5, 0.5))

@@ -76,8 +76,9 @@ class AgainList(QWidget):
         self.list.clear()
         self.list.setVisible(bool(found))
         more = report.disputed - len(report.disputes)
-        rest = f" {more:,} more are disputed." if more > 0 else ""
-        settled = f" {report.settled:,} were settled by an adjudication." if report.settled else ""
+        rest = f" {more:,} more {'is' if more == 1 else 'are'} disputed." if more > 0 else ""
+        were = "was" if report.settled == 1 else "were"
+        settled = f" {report.settled:,} {were} settled by an adjudication." if report.settled else ""
         circles = len(report.response_circles) + len(report.model_circles)
         said = f"{count(report.disputed, 'disputed item')}, {count(circles, 'circle')}. Choose one to judge it again in Annotate."
         self.head.setText(f"{said}{rest}{settled}" if found else f"{NOTHING}{settled}")

@@ -12,6 +12,7 @@ from workbench.analysis.figures import Figure
 from workbench.analysis.report import Report
 from workbench.gui.theme import Theme
 from workbench.gui.widgets.basics import Card, Elided, text
+from workbench.gui.widgets.words import count
 
 MAIN = {
     "agreement": ("agreement.fleiss_kappa", "agreement.alpha_nominal", "agreement.raw", "consistency", "gold"),
@@ -92,7 +93,7 @@ def summary(report: Report) -> str:
     labels = report.labels
     people = len(labels.annotators)
     who = ", ".join(labels.annotators) if people <= 4 else f"{people} annotators"
-    return f"{labels.judgements:,} judgements of {labels.items:,} items by {who or 'nobody'}"
+    return f"{count(labels.judgements, 'judgement')} of {count(labels.items, 'item')} by {who or 'nobody'}"
 
 
 def _begun(sentence: str) -> str:

@@ -20,7 +20,7 @@ from workbench.gui.pages.statistics.plots import agreement_plots, confusion, hab
 from workbench.gui.pages.statistics.saving import Saving
 from workbench.gui.shell import Action, Shell
 from workbench.gui.widgets.basics import Elided, button, wear_icon
-from workbench.gui.widgets.states import BusyState, EmptyState, ErrorState
+from workbench.gui.widgets.states import BusyState, EmptyState, show_error
 from workbench.services.views import DatasetView
 from workbench.services.workbench import Workbench
 
@@ -47,7 +47,6 @@ class StatisticsPage(QWidget):
         self._ticket: Ticket | None = None
         self._here = False
         self._drawn: set[str] = set()
-        self._error: ErrorState | None = None
         self.setObjectName("statistics")
         self.setAccessibleName("Statistics")
         self._stack = QStackedLayout(self)
@@ -96,6 +95,7 @@ class StatisticsPage(QWidget):
                 *(
                     Action(f"statistics.tab{n}", f"Show {self.tabs.tabText(n)}", f"Alt+{n + 1}", partial(self._turn, n))
                     for n in range(self.tabs.count())
+                    if self.tabs.isTabVisible(n)
                 ),
             ]
         return made
@@ -243,12 +243,7 @@ class StatisticsPage(QWidget):
 
     def _broken(self, error: WorkbenchError) -> None:
         self._ticket, self.report = None, None
-        old = self._error
-        self._error = ErrorState(error, self.shown, name="statistics.error", theme=self._shell.theme)
-        self._stack.addWidget(self._error)
-        self._stack.setCurrentWidget(self._error)
-        if old is not None:
-            old.deleteLater()
+        show_error(self._stack, error, self.shown, "statistics.error", self._shell.theme)
 
     def _dress(self) -> None:
         for board in self.boards.values():
@@ -257,7 +252,8 @@ class StatisticsPage(QWidget):
     # Inside: do.
 
     def _turn(self, place: int) -> None:
-        self.tabs.setCurrentIndex(place)
+        if self.tabs.isTabVisible(place):
+            self.tabs.setCurrentIndex(place)
 
     def _annotate(self) -> None:
         self._shell.go("annotate", dataset=self.dataset)

@@ -17,7 +17,7 @@ MOST_ROWS = 24
 MOST_MODELS = 12
 
 
-def agreement_plots(report: Report, pair: int = 0) -> list[Plot]:
+def agreement_plots(report: Report) -> list[Plot]:
     """Between annotators, with themselves, with known answers, with the consensus."""
     made = []
     pairs = [p for p in report.labels.pairs if p.kappa is not None]
@@ -32,7 +32,7 @@ def agreement_plots(report: Report, pair: int = 0) -> list[Plot]:
             )
         )
     if report.labels.pairs:
-        made.append(confusion(report.labels.pairs[pair]))
+        made.append(confusion(report.labels.pairs[0]))
     if report.labels.accuracy:
         marks = [
             _mark(who, found, report.labels.agreement.items, "items") for who, found in report.labels.accuracy.items()
@@ -114,7 +114,7 @@ def model_plots(report: Report) -> list[Plot]:
         marks = [
             Mark(
                 r.model, r.bradley_terry or 0.0, r.low, r.high,
-                f"{r.model}: {r.bradley_terry:.2f} ({r.low:.2f} to {r.high:.2f}), Elo {r.elo:,.0f}, {r.wins:,} won, {r.ties:,} tied, {r.losses:,} lost",
+                f"{r.model}: {r.bradley_terry:.2f}{_between(r.low, r.high, '{:.2f}')}, Elo {r.elo:,.0f}, {r.wins:,} won, {r.ties:,} tied, {r.losses:,} lost",
             )
             for r in rated
         ]  # fmt: skip
@@ -166,9 +166,15 @@ def _marks(shares: Mapping[str, Share], of: str) -> list[Mark]:
 
 def _mark(label: str, found: Interval | None, count: int, of: str, *, share: bool = True) -> Mark:
     assert found is not None
-    told = (lambda v: f"{100 * v:.0f} %") if share else (lambda v: f"{v:.2f}")
-    bounds = f" ({told(found.low)} to {told(found.high)})" if found.low is not None and found.high is not None else ""
-    return Mark(label, found.value, found.low, found.high, f"{label}: {told(found.value)}{bounds}, {count:,} {of}")
+    scale, form = (100, "{:.0f} %") if share else (1, "{:.2f}")
+    low, high = (None if bound is None else scale * bound for bound in (found.low, found.high))
+    told = f"{form.format(scale * found.value)}{_between(low, high, form)}"
+    return Mark(label, found.value, found.low, found.high, f"{label}: {told}, {count:,} {of}")
+
+
+def _between(low: float | None, high: float | None, form: str) -> str:
+    """An interval in brackets, or nothing where nobody can say."""
+    return "" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})"
 
 
 def _plot(name: str, title: str, reading: str, drawn: Forest | Steps) -> Plot:

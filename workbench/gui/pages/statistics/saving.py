@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from workbench.gui.bridge import Bridge
 from workbench.gui.shell import Shell
+from workbench.gui.widgets.asking import ask_file
 from workbench.services.views import Exported
 from workbench.services.workbench import Workbench
 
@@ -45,14 +45,7 @@ class Saving:
 
     def _where(self, name: str, then: Callable[[Path], Any]) -> None:
         assert isinstance(self._page, QWidget)
-        dialog = QFileDialog(self._page, "Save", name)
-        dialog.setObjectName("statistics.save_dialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-        dialog.selectFile(name)
-        dialog.fileSelected.connect(lambda file: then(Path(file)))
-        dialog.open()
+        ask_file(self._page, "statistics.save_dialog", "Save", name, then)
 
     def _written(self, done: Exported) -> None:
         self._shell.notify(f"{done.rows:,} figures written to {done.file.name}", str(done.file), "good")

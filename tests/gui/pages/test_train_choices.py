@@ -51,7 +51,7 @@ def test_that_a_model_is_described_by_kind_size_and_parents() -> None:
     told = ModelRef(
         name="m", path="/m", kind="dpo", form="adapter", parents=("sft-1",), parameters=2_610_000, created=NOON
     )
-    assert about_model(told) == "dpo, 2.6 M parameters, from sft-1, adapter"
+    assert about_model(told) == "dpo, 2.61 M parameters, from sft-1, adapter"
 
 
 @pytest.mark.parametrize("name", ["", "dpo-1", "Best_2.1", "x" * 80])

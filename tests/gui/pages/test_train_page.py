@@ -399,7 +399,7 @@ def test_that_a_run_may_be_rewarded_by_rules_instead_of_a_model(page: TrainPage,
     page.chooser.choose_kind("grpo")
     checked()
     assert page.chooser.reward.chosen == "judge"
-    page.chooser.reward.choose_none()
+    page.chooser.reward.box.setCurrentIndex(page.chooser.reward.box.findData(""))
     qtbot.waitUntil(lambda: "another source of rewards" in words(page.side.fit))
     assert not page.start.isEnabled()
     write(page, "rewards.pattern", "once")

@@ -45,7 +45,7 @@ class HomePage(QWidget):
         super().__init__()
         self.setObjectName("home")
         self._services, self._bridge, self._shell = services, bridge, shell
-        self._asking = self._touring = False
+        self._asking = False
         self._seen: HomeView | None = None
         self._guide = Tour(services)
         self._timer = QTimer(self, interval=REFRESH_MS)
@@ -224,7 +224,6 @@ class HomePage(QWidget):
         if step == "rank":  # a person is here: let them do it, rather than the kit's rule
             self._shell.go("annotate", dataset=TO_RANK)
             return
-        self._touring = True
         self._tour.working(step)
         self._bridge.run(
             self._guide.run,
@@ -247,7 +246,6 @@ class HomePage(QWidget):
             self._shell.notify(f"{title}: done", "The next step of the tour is ready.", "good")
 
     def _toured(self) -> None:
-        self._touring = False
         self._tour.working("")
         self.refresh()
 

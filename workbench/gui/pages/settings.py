@@ -79,6 +79,7 @@ class SettingsPage(QWidget):
         self._bridge.run(
             self._services.hardware.checks,
             then=self._show_checks,
+            failed=self._not_checked,
             ended=lambda: self.again.setEnabled(True),
             lane="long",
         )
@@ -145,6 +146,13 @@ class SettingsPage(QWidget):
     def _show_checks(self, checks: Sequence[Check]) -> None:
         self._checks = sorted(checks, key=lambda check: check.ok)
         self._paint_checks()
+
+    def _not_checked(self, error: WorkbenchError) -> None:
+        self._shell.notify(error.what, error.hint, "bad", details=error.details)
+        if not self._checks:
+            clear(self._list)
+            self._list.addWidget(text("This machine could not be checked.", "warning", wrap=True))
+            self._list.addStretch(1)
 
     def _paint_checks(self) -> None:
         if not self._checks:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QVBoxLayout, QW
 
 from workbench.gui.icons import picture
 from workbench.gui.theme import Theme
-from workbench.gui.widgets.basics import Card, button, text
+from workbench.gui.widgets.basics import Card, button, clear, text
 
 _MARKS = {
     "done": ("good", "good"),
@@ -65,10 +65,7 @@ class TourCard(Card):
         self._said.setText(words)
 
     def _draw(self) -> None:
-        while (entry := self._list.takeAt(0)) is not None:
-            if (old := entry.widget()) is not None:
-                old.hide()
-                old.deleteLater()
+        clear(self._list)
         for step in self.steps:
             self._list.addWidget(self._line(step))
 

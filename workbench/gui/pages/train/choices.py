@@ -9,6 +9,7 @@ from typing import NamedTuple
 from workbench.domain.runs import ModelRef
 from workbench.domain.specs.kinds import DATA_KIND, SPECS
 from workbench.domain.specs.online import OnlineSpec
+from workbench.gui.widgets.words import short
 from workbench.services.views import DatasetView
 
 _NAME = re.compile(r"[A-Za-z0-9._-]*")
@@ -65,7 +66,7 @@ def about_data(kind: str, view: DatasetView) -> str:
 
 def about_model(model: ModelRef) -> str:
     """One line on a model."""
-    size = f"{model.parameters / 1e6:,.1f} M parameters" if model.parameters else ""
+    size = f"{short(model.parameters)} parameters" if model.parameters else ""
     parents = f"from {' and '.join(model.parents)}" if model.parents else ""
     return ", ".join(part for part in (model.kind, size, parents, "adapter" if model.form == "adapter" else "") if part)
 

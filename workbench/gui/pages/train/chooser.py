@@ -75,15 +75,12 @@ class Picker(QWidget):
         self.box.blockSignals(False)
         self._tell()
 
-    def choose(self, name: str) -> None:
-        """Choose by name, if it is offered."""
+    def choose(self, name: str) -> bool:
+        """Choose by name; False when it isn't offered."""
         place = self.box.findData(name)
         if name and place >= 0:
             self.box.setCurrentIndex(place)
-
-    def choose_none(self) -> None:
-        """Choose none of the names, where that is offered."""
-        self.box.setCurrentIndex(max(0, self.box.findData("")))
+        return bool(name) and place >= 0
 
     def _tell(self) -> None:
         self.about.setText(self._lines.get(self.chosen, ""))

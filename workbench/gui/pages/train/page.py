@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from workbench.domain.errors import BadInput, WorkbenchError
@@ -18,8 +19,9 @@ from workbench.gui.pages.train.choices import KINDS, missing, takes_rewards, wro
 from workbench.gui.pages.train.chooser import Chooser
 from workbench.gui.pages.train.side import Side
 from workbench.gui.shell import Action, Shell
-from workbench.gui.widgets.basics import button, restyle, text, wear_icon
+from workbench.gui.widgets.basics import button, restyle, retitle, text, wear_icon
 from workbench.gui.widgets.spec_form import SpecForm
+from workbench.gui.widgets.words import count
 from workbench.services.formula import formula
 from workbench.services.views import DatasetView, Fit, RunView
 from workbench.services.workbench import Workbench
@@ -41,9 +43,11 @@ class TrainPage(QWidget):
         super().__init__()
         self._services, self._bridge, self._shell = services, bridge, shell
         self._wanted: dict[str, Any] = {}
+        self._given: set[str] = set()
         self._fit: Fit | None = None
         self._checking: Ticket | None = None
         self._starting = False
+        self._start_word = "Start"
         self.form: SpecForm | None = None
         self._forms: dict[str, SpecForm] = {}
         self.setObjectName("train")
@@ -59,11 +63,11 @@ class TrainPage(QWidget):
         """Start from a kind, from names (base, data, reward_model), or from another run's whole spec."""
         values = dict(spec or {})
         kind = kind or str(values.get("kind", ""))
-        self._wanted = {k: v for k, v in {**values, **chosen}.items() if k in CHOSEN_ABOVE and v}
+        wanted = {k: v for k, v in {**values, **chosen}.items() if k in CHOSEN_ABOVE and v}
+        self._want(wanted)
         if kind:
-            wanted = self._wanted
             self.chooser.choose_kind(kind)
-            self._wanted = wanted  # the kind's own proposals don't outdo what was asked for
+            self._want(wanted)  # the kind's own proposals don't outdo what was asked for
             if values:
                 self._take_values(kind, values)
         self._choose_wanted()
@@ -104,14 +108,19 @@ class TrainPage(QWidget):
         if not self._wanted:
             self._propose()
         before = sum(1 for run in runs if not run.state.ended)
-        self.start.setText("Start" if not before else "Queue")
-        self.ahead.setText(f"{before} run{'s' if before > 1 else ''} ahead" if before else "")
+        self._start_word = "Queue" if before else "Start"
+        retitle(self.start, self._start_word)
+        self.ahead.setText(f"{count(before, 'run')} ahead" if before else "")
         self._edited()
+
+    def _want(self, names: dict[str, Any]) -> None:
+        self._wanted, self._given = names, set()
 
     def _choose_wanted(self) -> None:
         pickers = {"base": self.chooser.base, "data": self.chooser.data, "reward_model": self.chooser.reward}
         for name, picker in pickers.items():
-            picker.choose(str(self._wanted.get(name, "")))
+            if name not in self._given and picker.choose(str(self._wanted.get(name, ""))):
+                self._given.add(name)  # once: what a person chooses after that stays, however often the page is shown
 
     def _propose(self) -> None:
         """Choose the model and data that the services think of first for this kind."""
@@ -120,7 +129,7 @@ class TrainPage(QWidget):
 
     def _proposed(self, kind: str, draft: Spec) -> None:
         if kind == self.chooser.kind and not self._wanted:
-            self._wanted = {k: v for k, v in draft.model_dump().items() if k in CHOSEN_ABOVE and v}
+            self._want({k: v for k, v in draft.model_dump().items() if k in CHOSEN_ABOVE and v})
             self._choose_wanted()
 
     def _take_kind(self, kind: str) -> None:
@@ -131,7 +140,7 @@ class TrainPage(QWidget):
         self.form = self._forms[kind]
         for other in self._forms.values():
             other.setVisible(other is self.form)
-        self._wanted = {}
+        self._want({})
         self._propose()
         self._edited()
 
@@ -178,7 +187,7 @@ class TrainPage(QWidget):
         self._checking = self._bridge.run(
             lambda: (self._services.training.command(spec), self._services.training.fit(spec)),
             then=self._checked,
-            failed=lambda error: self._unfit(error),
+            failed=self._unfit,
             lane="long",
         )
 
@@ -204,19 +213,19 @@ class TrainPage(QWidget):
             return
         self._starting = True
         self.start.setEnabled(False)
-        self.start.setText("Freezing the data …")
+        retitle(self.start, "Freezing the data …")
         self._bridge.run(self._services.training.start, spec, then=self._started, failed=self._not_started, lane="long")
 
     def _started(self, run: RunView) -> None:
         self._starting = False
         self.chooser.name.clear()
-        self.start.setText("Start")
+        retitle(self.start, self._start_word)
         self._shell.notify(f"{run.name} is on its way.", "It goes on when this window is closed.", "good")
         self._shell.go("runs", run=run.id)
 
     def _not_started(self, error: WorkbenchError) -> None:
         self._starting = False
-        self.start.setText("Start")
+        retitle(self.start, self._start_word)
         self.start.setEnabled(True)
         self._shell.notify(error.what, error.hint, "bad", details=error.details)
 
@@ -247,6 +256,8 @@ class TrainPage(QWidget):
         split.setSizes([620, 460])
         self.start = wear_icon(button("Start", "train.start", self._start, "primary"), "train", theme)
         self.start.setToolTip("Ctrl+Enter")
+        for key in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(key), self).activated.connect(self._start)
         self.ahead = text("", "quiet")
         bottom = QHBoxLayout()
         bottom.setContentsMargins(24, 8, 24, 12)

@@ -70,10 +70,7 @@ class FormulaCard(Card):
     def show_formula(self, lines: Sequence[str], terms: Sequence[tuple[str, str]], note: str = "") -> None:
         """Lines of the formula in plain signs, then pairs of (term, what it is)."""
         clear(self._lines)
-        while (entry := self._terms.takeAt(0)) is not None:
-            if (widget := entry.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._terms)
         for line in lines:
             label = text(line, "mono", wrap=True, select=True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

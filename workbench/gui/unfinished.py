@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from workbench.domain.errors import WorkbenchError
 from workbench.gui.bridge import Bridge
 from workbench.gui.shell import Shell
 from workbench.gui.widgets.words import count
-from workbench.services.merging import MergeService
 from workbench.services.views import GivenUp
+
+if TYPE_CHECKING:  # the window stands before the database is loaded
+    from workbench.services.merging import MergeService
 
 WORDS = (
     "What it has brought stays: labels, queues and counts agree. What it hasn't brought yet stays in the other workspace alone; merging "

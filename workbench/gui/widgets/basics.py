@@ -81,8 +81,8 @@ class NameButton(QPushButton):
         self._cut(1 + self._wide())
         self.updateGeometry()
         if self.isVisible():
-            around = self.parentWidget().layout() if self.parentWidget() is not None else None
-            if around is not None:
+            holder = self.parentWidget()
+            if holder is not None and (around := holder.layout()) is not None:
                 around.activate()  # so that the words aren't seen in the room of those before
             self._cut(self.width() - self._around())
 

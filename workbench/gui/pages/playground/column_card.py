@@ -144,6 +144,7 @@ class ColumnCard(QFrame):
         self.masked = True
         self._box.removeWidget(self.head)
         self.head.setParent(None)  # out of the window, and of what screen readers see
+        self.head.hide()  # a layout that had just taken it in would show it by itself, as a window of its own
         self._mask.show()
         for part in (self._line, self.foot):
             part.hide()

@@ -93,8 +93,8 @@ class Studies(QObject):
         sheet = self.sheet
         self._lab.put(None, f"Study {run}", sheet)
         self.sheet = sheet  # putting it closed the one before
-        self._look()
         self._timer.start()
+        self._look()
 
     def pause(self) -> None:
         """Out of sight nothing is looked at."""

@@ -178,8 +178,7 @@ class ColumnCard(QFrame):
         """Forget the last text."""
         self.news = None
         self._phase = ""
-        self._held = []
-        self.asides = []
+        self._held, self.asides = [], []
         self._pending = None
         self.view.clear()
         self.plain.clear()

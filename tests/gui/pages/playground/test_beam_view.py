@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QListView, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.pages.playground.made_up import beam_levels
+from workbench.analysis.beams import ranked
 from workbench.domain.choices import BeamLevel, BeamNode
 from workbench.domain.decoding import Beam
 from workbench.gui.pages.playground.beam_tree import ZOOMS
@@ -167,3 +168,38 @@ def test_that_everything_to_use_has_a_name(view: Any) -> None:
         if widget.focusPolicy() == Qt.FocusPolicy.StrongFocus and not isinstance(widget, QListView):
             assert widget.objectName().startswith("playground.beams."), widget
             assert widget.accessibleName(), widget.objectName()
+
+
+def test_that_a_row_says_how_far_it_moved_its_tokens_and_its_sum(view: Any) -> None:
+    grown(view)
+    assert view.list.beside(0) == ("2 tokens  Σ -1.0", "2 tokens", "")
+    view.penalty.setValue(-100)
+    moved = [view.list.beside(row)[2].strip() for row in range(3)]
+    assert moved == [f"{'▲' if n > 0 else '▼'}{abs(n)}" if n else "" for n in _moves(view)]
+    assert any(moved), "a penalty of minus five puts the short one first"
+
+
+def _moves(view: Any) -> list[int]:
+    own = grown_ranks(view)
+    return [own[one.place] - row for row, one in enumerate(view.list.ranking)]
+
+
+def grown_ranks(view: Any) -> dict[Any, int]:
+    """The ranks under the search's own rule."""
+    return {one.place: n for n, one in enumerate(ranked(view._tree, view.searched))}
+
+
+def test_that_the_scale_stands_whole_where_the_window_is_small(view: Any) -> None:
+    grown(view)
+    view.resize(898, 300)
+    view.grab()
+    legend = view.findChild(QWidget, "playground.beams.legend")
+    assert legend.width() >= legend.sizeHint().width() and legend.geometry().right() < view.width()
+    shown = [view.rule, view.penalty, view.use, view.pruned, legend]
+    assert not any(a.geometry().intersects(b.geometry()) for a in shown for b in shown if a is not b)
+
+
+def test_that_the_slider_sets_parts_of_a_penalty(view: Any) -> None:
+    grown(view)
+    view.penalty.setValue(13)
+    assert view.settings.length_penalty == 0.65 and view._shown.text() == "0.65"

@@ -261,6 +261,14 @@ class RankingList(Canvas):
             lines.insert(1, f"{abs(moved)} {'higher' if moved > 0 else 'lower'} than under the search's own rule")
         return lines
 
+    def beside(self, row: int) -> tuple[str, ...]:
+        """What may stand at the right of a row, the longest first: how far it has moved, its tokens, its sum."""
+        one = self.ranking[row]
+        moved = self._before.get(one.place, row) - row
+        arrow = f"{'▲' if moved > 0 else '▼'}{abs(moved)}  " if moved else ""
+        size = f"{arrow}{one.place[0] + 1} tokens"
+        return f"{size}  Σ {one.logprob:.1f}", size, arrow
+
     def draw(self, painter: QPainter, visible: QRectF) -> None:
         """The rows in sight."""
         colours, wide, line = self.theme.colours, float(self.viewport().width()), self.row / 2 - 3
@@ -268,7 +276,6 @@ class RankingList(Canvas):
             max(0, int(visible.top() // self.row)), min(len(self.ranking), int(visible.bottom() // self.row) + 1)
         ):
             one, y = self.ranking[row], self.row * row
-            moved = self._before.get(one.place, row) - row
             font = self.font()
             font.setBold(row == 0)
             painter.setFont(font)
@@ -279,13 +286,7 @@ class RankingList(Canvas):
             painter.setFont(self.font())
             metrics = painter.fontMetrics()
             painter.setPen(QColor(colours.quiet))
-            arrow = f"{'▲' if moved > 0 else '▼'}{abs(moved)}  " if moved else ""
-            size = f"{arrow}{one.place[0] + 1} tokens"
-            fits = (
-                f
-                for f in (f"{size}  Σ {one.logprob:.1f}", size, arrow)
-                if metrics.horizontalAdvance(f) <= wide - 28 - used
-            )
+            fits = (words for words in self.beside(row) if metrics.horizontalAdvance(words) <= wide - 28 - used)
             painter.drawText(QRectF(8, y + 2, wide - 16, line), Qt.AlignmentFlag.AlignRight, next(fits, ""))
             painter.setPen(QColor(colours.text))
             words = shown(self._tree.text(one.place)).replace("␣", " ").strip()

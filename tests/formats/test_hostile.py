@@ -518,3 +518,26 @@ def test_that_roles_are_known_in_every_spelling(tmp_path: Path, spelled: str, ro
 def test_that_a_record_iterator_looks_at_the_file_before_it_is_asked_for_a_row(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="There is no file"):
         records(tmp_path / "gone.jsonl")
+
+
+@pytest.mark.parametrize("completions", [[], "a", 7, None, ["a", "b"], [{"response": "a"}, "b"], {"response": "a"}])
+def test_that_completions_that_are_no_list_of_objects_get_their_reason(tmp_path: Path, completions: Any) -> None:
+    good = {"instruction": "a", "completions": [{"response": "b"}, {"response": "c"}]}
+    content = json.dumps(good) + "\n" + json.dumps({**good, "completions": completions}) + "\n"
+    first, found = rows(tmp_path, content)
+    assert first.trouble is None and found.row is None
+    assert str(found.trouble).startswith(
+        ("The field 'completions' should be a list of objects", "The row has 0 completions")
+    )
+
+
+@pytest.mark.parametrize("vote", ["rejected_text", "rejected_response", "kto_tag", "label"])
+def test_that_rows_with_another_kind_of_verdict_are_no_documents(tmp_path: Path, vote: str) -> None:
+    with pytest.raises(BadInput, match="has no known format"):
+        rows(tmp_path, json.dumps({"text": "Once.", vote: "x"}))
+
+
+def test_that_a_name_that_promises_gzip_is_held_to_it(tmp_path: Path) -> None:
+    error = refusal(tmp_path, LINE, "a.jsonl.gz")
+    assert error.what == "a.jsonl.gz is not a gzip file although its name ends in .gz."
+    assert error.hint == "Remove .gz from its name or compress it."

@@ -135,3 +135,14 @@ def test_that_escape_closes_nothing_once_an_item_is_shown(page: AnnotatePage, qt
     press_escape(page, qtbot)
     assert shown(page) == "desk"
     assert page.presentation is before
+
+
+def test_that_a_list_that_comes_after_the_cancel_opens_nothing(
+    page: AnnotatePage, slow: threading.Event, qtbot: QtBot, window: Window
+) -> None:
+    page.arrive("others")
+    page.shown()  # asks which datasets there are, and waits behind the opening
+    press_escape(page, qtbot)
+    slow.set()
+    settle(qtbot, window)
+    assert shown(page) == "stopped"

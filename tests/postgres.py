@@ -33,7 +33,7 @@ DO $$ DECLARE name text; filled boolean; BEGIN
   END LOOP;
 END $$
 """
-ACCESS = "local all guarded scram-sha-256\nlocal all nobody reject\nlocal all all trust\n"
+ACCESS = "local all guarded,locked scram-sha-256\nlocal all nobody reject\nlocal all all trust\n"
 
 
 @cache

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from tests.benchmarks.test_store_speed import ITEMS, JUDGED, fill_by_sql
 from tests.gui.pages.scripted_person import judge, share
 from workbench.gui.app import make_app
+from workbench.gui.collecting import Collector
 from workbench.gui.pages.annotate import AnnotatePage
 from workbench.gui.theme import Theme
 from workbench.gui.window import Window
@@ -51,10 +52,12 @@ def test_that_the_next_item_is_there_within_a_frame(qtbot: QtBot, qapp: QApplica
     page = window.deck.page("annotate")
     assert isinstance(page, AnnotatePage)
     qtbot.waitUntil(lambda: page.presentation is not None and page.ready, timeout=60_000)
+    collector = Collector(qapp)
     judge(page, WARM, seed=1)
     before = mebibytes()
     day = judge(page, LABELS, seed=2, patience=600.0)
     grown = mebibytes() - before
+    collector.stop()
     stored = {
         j.item: (j.outcome, j.ranking.tiers if j.ranking else None, j.strength)
         for j in bench.labelling.judgements("big")

@@ -1,5 +1,6 @@
 """Tests of the window run off screen, and fail when they leave a thread, a running timer or a window behind."""
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.at_once import AtOnce, NotedShell
 from workbench.gui.app import make_app
+from workbench.gui.collecting import collect_what_is_due
 from workbench.gui.theme import Theme
+
+PATIENCE = 20.0  # seconds until a thread that is about to end has ended
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +48,25 @@ def memory(tmp_path: Path) -> QSettings:
     return QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def garbage_on_this_thread() -> Iterator[None]:
+    """As in the window: a thread that works for a page must not take widgets apart (workbench/gui/collecting.py)."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(qapp: QApplication) -> Iterator[None]:
     before = set(threading.enumerate())
     shown_before = {id(w) for w in qapp.topLevelWidgets() if w.isVisible()}
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    left = [t.name for t in threading.enumerate() if t not in before and t.is_alive()]
+    begun = [t for t in threading.enumerate() if t not in before]
+    for thread in begun:
+        thread.join(PATIENCE)  # who reads a pipe ends when the process at its other end has gone
+    left = [t.name for t in begun if t.is_alive()]
     assert not left, f"threads left running: {left}"
     windows = [w for w in qapp.topLevelWidgets() if w.isVisible() and id(w) not in shown_before]
     timers = [
@@ -60,6 +76,7 @@ def nothing_is_left_behind(qapp: QApplication) -> Iterator[None]:
     for window in windows:
         window.close()
     assert not names, f"windows left open: {names}"
+    collect_what_is_due()
     assert not timers, f"timers left running: {[t.parent() for t in timers]}"
 
 

@@ -20,7 +20,7 @@ from workbench.services.views import RunView
         (JobState.FAILED, {"error_what": "NaN.", "error_hint": "Less."}, ("NaN.", "Less.", "bad")),
         (
             JobState.LOST, {},
-            ("first has lost", "Its last checkpoint is kept; it can be resumed from the Runs page.", "bad"),
+            ("first was lost", "Its last checkpoint is kept; it can be resumed from the Runs page.", "bad"),
         ),
         (JobState.PAUSED, {}, None),
         (JobState.STOPPED, {}, None),

@@ -68,7 +68,7 @@ def test_that_kill_9_of_the_application_costs_nothing_and_kill_9_of_the_worker_o
     with Workbench.open(workspace) as bench:
         feed = bench.runs.watch()
         seen = set(losses(bench))
-        assert bench.runs.view(RUN).state is JobState.RUNNING
+        until(lambda: bench.runs.view(RUN).state is JobState.RUNNING, 60)
         until(lambda: len(losses(bench)) >= before + 3, 60)
         os.kill(launched.pid, signal.SIGKILL)
         assert bench.runs.wait(RUN, 60).state is JobState.LOST

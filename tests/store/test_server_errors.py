@@ -38,16 +38,16 @@ class Ask:
 
 
 def test_that_a_wrong_password_is_named(server: PrivateServer, ask: Ask) -> None:
-    server.sql("DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'right'")
-    error = ask(server.url("postgres", "guarded:secret"))
+    server.sql("DROP ROLE IF EXISTS locked; CREATE ROLE locked LOGIN PASSWORD 'right'")
+    error = ask(server.url("postgres", "locked:secret"))
     assert "doesn't let this user in" in error.what
     assert ".pgpass" in error.hint
 
 
 def test_that_a_missing_password_is_named(server: PrivateServer, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", os.devnull)
-    server.sql("DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'right'")
-    assert "PGPASSWORD" in ask(server.url("postgres", "guarded")).hint
+    server.sql("DROP ROLE IF EXISTS locked; CREATE ROLE locked LOGIN PASSWORD 'right'")
+    assert "PGPASSWORD" in ask(server.url("postgres", "locked")).hint
 
 
 def test_that_a_password_is_taken_from_where_the_servers_own_tools_look(
@@ -55,12 +55,12 @@ def test_that_a_password_is_taken_from_where_the_servers_own_tools_look(
 ) -> None:
     name = server.fresh()
     server.sql(
-        f"DROP ROLE IF EXISTS guarded; CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'right'; ALTER DATABASE {name} OWNER TO guarded"
+        f"DROP ROLE IF EXISTS locked; CREATE ROLE locked SUPERUSER LOGIN PASSWORD 'right'; ALTER DATABASE {name} OWNER TO locked"
     )
-    (tmp_path / "pgpass").write_text(f"*:*:{name}:guarded:right\n")
+    (tmp_path / "pgpass").write_text(f"*:*:{name}:locked:right\n")
     (tmp_path / "pgpass").chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
-    write_address(tmp_path, new_address(server.url(name, "guarded")))
+    write_address(tmp_path, new_address(server.url(name, "locked")))
     assert "right" not in (tmp_path / SERVER).read_text()
     open_store(tmp_path).close()
     monkeypatch.delenv("PGPASSFILE")

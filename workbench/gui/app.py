@@ -20,6 +20,7 @@ from shiboken6 import isValid
 from workbench.domain.errors import WorkbenchError
 from workbench.domain.settings import Settings
 from workbench.gui.bridge import unexpected
+from workbench.gui.collecting import Collector
 from workbench.gui.icons import picture
 from workbench.gui.server_panel import ServerPanel
 from workbench.gui.theme import Theme
@@ -33,6 +34,7 @@ APP_NAME = "rlhf-workbench"
 def main(workspace: Path | None = None) -> int:
     """Open the window on a workspace (the last one, or the starter, when none is named); returns the exit code."""
     app = make_app()
+    Collector(app)
     folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppConfigLocation))
     keep_log(Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation)) / "window.log")
     theme = Theme(app)

@@ -43,7 +43,7 @@ from workbench.engine.forward import hidden_states
 from workbench.engine.model_shelf import Shelved
 from workbench.engine.models import eos_ids, load_policy, load_speaker, save_model
 from workbench.engine.text import encode_prompt
-from workbench.protocol.decode_wire import ColumnAsked, ColumnFailed, Done, Generate, Tokens
+from workbench.protocol.decode_wire import ColumnAsked, ColumnFailed, Done, Generate, PlainTokens
 
 NAMES = ["t5", "t5-gated", "bart"]
 VOCABULARY, PAD, END, START = 64, 0, 1, 2
@@ -339,7 +339,7 @@ def replies(prefill: str, *columns: ColumnAsked) -> list[Any]:
 
 
 def ids_of(said: list[Any], column: int) -> list[int]:
-    return [c.id for one in said if isinstance(one, Tokens) and one.column == column for c in one.choices]
+    return [c["id"] for one in said if isinstance(one, PlainTokens) and one.column == column for c in one.choices]
 
 
 def test_that_a_beginning_of_the_answer_is_refused_and_the_column_beside_goes_on() -> None:

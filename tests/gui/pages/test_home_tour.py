@@ -74,7 +74,7 @@ def do(home: HomePage, step: str, qtbot: QtBot) -> None:
 
 def do_all_of(home: HomePage, step: str, qtbot: QtBot, calm: Callable[[], None]) -> None:
     do(home, step, qtbot)
-    qtbot.waitUntil(lambda: not home._touring, timeout=200_000)
+    qtbot.waitUntil(lambda: not home._tour._running, timeout=200_000)
     home.refresh()
     calm()
 
@@ -142,7 +142,7 @@ def test_that_the_whole_tour_is_done_by_clicks(
     assert rank is not None
     assert not rank.isEnabled()
     qtbot.waitUntil(lambda: any("tour-sft" in words for words in said(home)), timeout=100_000)
-    qtbot.waitUntil(lambda: not home._touring, timeout=200_000)
+    qtbot.waitUntil(lambda: not home._tour._running, timeout=200_000)
     assert not home._tour._bar.isVisibleTo(home)
     home.refresh()
     calm()

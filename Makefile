@@ -38,7 +38,8 @@ check: $(READY)
 
 bench: $(READY)
 	-@$(MAKE) --no-print-directory .venv-trl116/.ready .venv-trl112/.ready
-	$(BIN)/python -m pytest -m bench -s tests/benchmarks
+	@$(BIN)/python packaging/check_system.py
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m bench -s tests/benchmarks
 
 # Our recipes against TRL's trainers, as a table; TRL lives in environments of its own, with the torch that we have.
 bench-trl: $(READY)

@@ -1,6 +1,6 @@
 """How fast decoding is: against transformers' generate, with statistics and without, six columns against one.
 
-All in processor time, interleaved in one process, the best of several rounds; the models are random but for the real one.
+Interleaved in one process, in processor time (with two threads by the wall), the best of several rounds; the models are random but for the real one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 import torch
@@ -59,16 +59,27 @@ def random_voice(stories: Voice, width: int, vocabulary: int = 2048) -> Voice:
     return Voice(LlamaForCausalLM(config).eval(), stories.tokenizer, frozenset(), stories.pieces)
 
 
-def seconds(works: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Each work's processor time, in turn, the best of several rounds; the first round warms up."""
-    best = dict.fromkeys(works, torch.inf)
-    for number in range(rounds + 1):
+class Spent(NamedTuple):
+    """Seconds of one work."""
+
+    processor: float
+    wall: float
+
+
+def spent_by(works: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, Spent]:
+    """What each work takes, in turn, the best of several rounds by each clock; the first round warms up."""
+    found: dict[str, list[Spent]] = {name: [] for name in works}
+    for _ in range(rounds + 1):
         for name, work in works.items():
-            start = time.process_time()
+            processor, wall = time.process_time(), time.perf_counter()
             work()
-            if number:
-                best[name] = min(best[name], time.process_time() - start)
-    return best
+            found[name].append(Spent(time.process_time() - processor, time.perf_counter() - wall))
+    return {name: Spent(*map(min, zip(*told[1:], strict=True))) for name, told in found.items()}
+
+
+def seconds(works: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Each work's processor time."""
+    return {name: one.processor for name, one in spent_by(works, rounds).items()}
 
 
 def stepped(voice: Voice, rows: list[list[int]], new: int) -> None:
@@ -130,13 +141,15 @@ def test_that_steps_are_faster_than_generate(stories: Voice, width: int, rows: i
     voice, new = random_voice(stories, width), 32
     prompts = [[3 + row + place for place in range(PROMPT)] for row in range(rows)]
     assert voice.plan is not None
-    spent = seconds({"ours": lambda: stepped(voice, prompts, new), "generate": lambda: generated(voice, prompts, new)})
-    ratio = spent["generate"] / spent["ours"]
+    works = {"ours": lambda: stepped(voice, prompts, new), "generate": lambda: generated(voice, prompts, new)}
+    spent = spent_by(works, 3 * ROUNDS)
+    processor, wall = (spent["generate"][clock] / spent["ours"][clock] for clock in range(2))
     print(
-        f"\nwidth {width}, {rows} rows, {threads} threads: {ratio:.2f} times generate, "
-        f"{spent['ours'] / new * 1e3:.2f} ms of processor time a step"
+        f"\nwidth {width}, {rows} rows, {threads} threads: {wall:.2f} times generate by the wall, {processor:.2f} in processor "
+        f"time; {spent['ours'].wall / new * 1e3:.2f} ms a step"
     )
-    assert ratio > (goal if threads == 2 else 1.0), "the goals are for two cores"
+    # two threads that wait for each other spend processor time on it, on either side; the goals are for two cores
+    assert wall > (goal if threads == 2 else 1.0)
 
 
 @pytest.mark.parametrize("width", [0, 128, 288])
@@ -161,7 +174,7 @@ def test_that_recording_statistics_costs_little(stories: Voice, width: int) -> N
         "worked": lambda: worked(voice, [settings]),
         "silent": silent,
     }
-    spent = seconds(works, ROUNDS if width == 288 else 2 * ROUNDS)
+    spent = seconds(works, 4 * ROUNDS)
     share, all_told = (spent[name] / spent["silent"] - 1 for name in ("told", "worked"))
     print(
         f"\n{'stories260K' if not width else f'width {width}'}: statistics cost {100 * share:.0f} %, "
@@ -194,7 +207,7 @@ def test_that_six_columns_cost_at_most_twice_one(stories: Voice, width: int) -> 
         "worked six": lambda: worked(voice, six),
         "worked one": lambda: worked(voice, six[3:4]),
     }
-    spent = seconds(works, ROUNDS if width == 288 else 2 * ROUNDS)
+    spent = seconds(works, 2 * ROUNDS)
     ratio, all_told = spent["six"] / spent["one"], spent["worked six"] / spent["worked one"]
     print(
         f"\n{'stories260K' if not width else f'width {width}'}: six columns cost {ratio:.2f} times one, "

@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.at_once import AtOnce, NotedShell
@@ -41,6 +41,16 @@ def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> QtBot:
     """Waits half a minute unless a test says otherwise: what is asserted is that it happens, not how busy the machine was."""
     monkeypatch.setattr(qtbot, "waitUntil", partial(qtbot.waitUntil, timeout=30_000))
     return qtbot
+
+
+@pytest.fixture
+def room(qtbot: QtBot) -> QWidget:
+    """An empty window of the smallest size, for something to stand in."""
+    made = QWidget()
+    qtbot.addWidget(made)
+    made.resize(1024, 640)
+    made.show()
+    return made
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def test_that_a_collector_takes_garbage_on_its_own_thread(qapp: QApplication, qt
     def note(phase: str, _: object) -> None:
         threads.add(threading.get_ident())
 
+    gc.enable()  # as it is when a program begins
     collector = Collector(qapp)
     assert not gc.isenabled()
     left = list[weakref.ref[Circle]]()

@@ -48,15 +48,6 @@ def run(state: JobState = S.RUNNING, **facts: Any) -> RunView:
     return RunView(state=state, **(given | facts))
 
 
-@pytest.fixture
-def room(qtbot: QtBot) -> QWidget:
-    made = QWidget()
-    qtbot.addWidget(made)
-    made.resize(1024, 640)
-    made.show()
-    return made
-
-
 # -- status line -------------------------------------------------------------------------------------------------------
 
 

@@ -33,15 +33,6 @@ def entry(title: str, kind: str = "action", done: list[str] | None = None, keys:
 
 
 @pytest.fixture
-def room(qtbot: QtBot) -> QWidget:
-    made = QWidget()
-    qtbot.addWidget(made)
-    made.resize(1024, 640)
-    made.show()
-    return made
-
-
-@pytest.fixture
 def palette(room: QWidget, theme: Theme) -> FindPalette:
     return FindPalette(room, theme)
 

@@ -37,16 +37,6 @@ from workbench.gui.widgets.run_row import progress_words
 from workbench.gui.window import Window
 from workbench.services.views import RunView
 
-
-@pytest.fixture
-def room(qtbot: QtBot) -> QWidget:
-    made = QWidget()
-    qtbot.addWidget(made)
-    made.resize(1024, 640)
-    made.show()
-    return made
-
-
 # -- notices and panels ------------------------------------------------------------------------------------------------
 
 
